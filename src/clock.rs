@@ -1,0 +1,201 @@
+//! Time as the engine sees it: ticks, and the clocks that make them.
+
+use crossbeam_utils::atomic::AtomicCell;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A moment, in milliseconds since an origin that the clock chooses.
+///
+/// A slot keeps a tick in 42 bits, so ticks saturate at [`Tick::MAX`] (139
+/// years). A call *at* `Tick::MAX` is never deduplicated against a later one:
+/// it fails open, so that a caller who passes nanoseconds by mistake loses no
+/// message.
+///
+/// ```
+/// use quell::Tick;
+/// assert_eq!(Tick::from_millis(1500).as_millis(), 1500);
+/// assert_eq!(Tick::from_millis(u64::MAX), Tick::MAX);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(u64);
+
+impl Tick {
+    /// The largest tick, 2^42 - 2 milliseconds.
+    pub const MAX: Tick = Tick((1 << 42) - 2);
+
+    /// The tick `millis` milliseconds after the origin, or [`Tick::MAX`].
+    #[must_use]
+    #[inline]
+    pub const fn from_millis(millis: u64) -> Self {
+        if millis > Self::MAX.0 { Self::MAX } else { Self(millis) }
+    }
+
+    /// Milliseconds since the origin.
+    #[must_use]
+    #[inline]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The tick `span` later, rounded down to a millisecond; saturates.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self::from_millis(self.0.saturating_add(millis))
+    }
+}
+
+/// Where [`Cache::check`](crate::Cache::check) takes its time from.
+///
+/// A clock should not go backward; if it does, entries stay fresh for longer,
+/// as the specification of [`check_at`](crate::Cache::check_at) says.
+///
+/// # Progress
+/// `now` is called once a check, before anything else, and not while the
+/// calling thread holds anything of the cache.
+pub trait Clock: Send + Sync + UnwindSafe + RefUnwindSafe + 'static {
+    /// The present moment.
+    fn now(&self) -> Tick;
+}
+
+/// The standard library's monotonic clock; its origin is the clock's creation.
+#[derive(Clone, Copy, Debug)]
+pub struct Monotonic {
+    origin: Instant,
+}
+
+impl Monotonic {
+    /// A clock that reads zero now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { origin: Instant::now() }
+    }
+}
+
+impl Default for Monotonic {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for Monotonic {
+    #[inline]
+    fn now(&self) -> Tick {
+        Tick::from_millis(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The system's coarse monotonic clock: a few times cheaper to read than
+/// [`Monotonic`], and late by up to a few milliseconds (the kernel's tick, 1 to
+/// 10 ms on Linux).
+#[derive(Clone, Copy, Debug)]
+pub struct Coarse {
+    origin: coarsetime::Instant,
+}
+
+impl Coarse {
+    /// A clock that reads zero now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { origin: coarsetime::Instant::now_without_cache_update() }
+    }
+}
+
+impl Default for Coarse {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for Coarse {
+    #[inline]
+    fn now(&self) -> Tick {
+        // Not `now()`: that one also stores to a static which all threads share.
+        let now = coarsetime::Instant::now_without_cache_update();
+        Tick::from_millis(now.duration_since(self.origin).as_millis())
+    }
+}
+
+/// A clock that moves when told to. Clones share one hand.
+///
+/// ```
+/// use quell::{Clock, Manual, Tick};
+/// use std::time::Duration;
+/// let clock = Manual::new(Tick::from_millis(5));
+/// clock.advance(Duration::from_millis(10));
+/// assert_eq!(clock.now(), Tick::from_millis(15));
+/// ```
+#[derive(Clone, Default)]
+pub struct Manual {
+    hand: Arc<AtomicCell<Tick>>,
+}
+
+impl Manual {
+    /// A clock that stands at `start`.
+    #[must_use]
+    pub fn new(start: Tick) -> Self {
+        Self { hand: Arc::new(AtomicCell::new(start)) }
+    }
+
+    /// Puts the hand to `tick`; backward is allowed.
+    pub fn set(&self, tick: Tick) {
+        self.hand.store(tick);
+    }
+
+    /// Moves the hand forward by `span`, rounded down to a millisecond.
+    pub fn advance(&self, span: Duration) {
+        let mut now = self.hand.load();
+        while let Err(seen) = self.hand.compare_exchange(now, now.after(span)) {
+            now = seen;
+        }
+    }
+}
+
+impl fmt::Debug for Manual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manual").field("hand", &self.hand.load()).finish()
+    }
+}
+
+impl Clock for Manual {
+    #[inline]
+    fn now(&self) -> Tick {
+        self.hand.load()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_saturate() {
+        assert_eq!(Tick::from_millis(u64::MAX), Tick::MAX);
+        assert_eq!(Tick::MAX.after(Duration::MAX), Tick::MAX);
+        assert_eq!(Tick::from_millis(1).after(Duration::from_micros(1999)), Tick::from_millis(2));
+    }
+
+    #[test]
+    fn clocks_never_run_backward() {
+        fn steps(clock: &impl Clock) {
+            let mut last = clock.now();
+            for _ in 0..1000 {
+                let now = clock.now();
+                assert!(now >= last);
+                last = now;
+            }
+        }
+        steps(&Monotonic::new());
+        steps(&Coarse::new());
+    }
+
+    #[test]
+    fn clones_of_a_manual_clock_share_its_hand() {
+        let clock = Manual::default();
+        let other = clock.clone();
+        other.set(Tick::from_millis(7));
+        assert_eq!(clock.now().as_millis(), 7);
+    }
+}

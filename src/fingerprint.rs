@@ -1,0 +1,542 @@
+//! Keyed fingerprints of messages.
+//!
+//! The hash is SipHash-1-3 with 128 bits of output (Aumasson and Bernstein,
+//! "SipHash: a fast short-input PRF", 2012), keyed by a secret: a text that
+//! somebody else chose cannot be made to collide with a message it should hide.
+
+use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
+use std::collections::hash_map::RandomState;
+use std::fmt::{self, Write};
+use std::hash::{BuildHasher, Hasher};
+
+/// Which budget a message counts against: one number for each sink that shares
+/// a cache. A fingerprint carries its namespace in its 16 highest bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Namespace(pub u16);
+
+impl Namespace {
+    /// Stands in a summary for counts that came from several namespaces and
+    /// can no longer be told apart. See [`Summary`](crate::Summary).
+    pub const MIXED: Namespace = Namespace(u16::MAX);
+}
+
+/// The 128-bit identity of a message: 16 bits of namespace above 112 bits of
+/// hash.
+///
+/// ```
+/// use quell::{Fingerprint, Namespace};
+/// let fp = Fingerprint::from_u128(42);
+/// assert_eq!(fp.as_u128(), 42);
+/// assert_eq!(fp.with_namespace(Namespace(3)).namespace(), Namespace(3));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(u128);
+
+const NAMESPACE_SHIFT: u32 = 112;
+
+impl Fingerprint {
+    /// A fingerprint from your own hash. Its 16 highest bits are read as the
+    /// namespace; see [`with_namespace`](Self::with_namespace) to replace them.
+    #[must_use]
+    #[inline]
+    pub const fn from_u128(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// All 128 bits.
+    #[must_use]
+    #[inline]
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    /// The namespace in the 16 highest bits.
+    #[must_use]
+    #[inline]
+    pub const fn namespace(self) -> Namespace {
+        Namespace((self.0 >> NAMESPACE_SHIFT) as u16)
+    }
+
+    /// The same hash in another namespace.
+    #[must_use]
+    #[inline]
+    pub const fn with_namespace(self, namespace: Namespace) -> Self {
+        let hash = self.0 & ((1 << NAMESPACE_SHIFT) - 1);
+        Self(hash | (namespace.0 as u128) << NAMESPACE_SHIFT)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({:#034x})", self.0)
+    }
+}
+
+/// The key of the hash.
+///
+/// [`Secret::random`] is right for a process of its own. Processes that must
+/// agree on fingerprints share a key through [`Secret::from_bytes`]. `Debug`
+/// does not show it.
+#[derive(Clone)]
+pub struct Secret([u8; 16]);
+
+impl Secret {
+    /// A new random secret.
+    ///
+    /// The randomness is the operating system's, as the standard library
+    /// hands it out to key its hash maps: never fails, needs no dependency.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut bytes = [0; 16];
+        for half in bytes.chunks_exact_mut(8) {
+            let word = RandomState::new().build_hasher().finish();
+            half.copy_from_slice(&word.to_le_bytes());
+        }
+        Self(bytes)
+    }
+
+    /// A secret that processes can agree on.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The value of a field of a key. Values of different types never have the
+/// same hash: `1u64`, `1i64`, `1.0` and `"1"` are four values.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// No value.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A signed integer.
+    I64(i64),
+    /// An unsigned integer.
+    U64(u64),
+    /// A wide signed integer.
+    I128(i128),
+    /// A wide unsigned integer.
+    U128(u128),
+    /// A float, compared by its bits (so `0.0` and `-0.0` differ, and a NaN equals itself).
+    F64(f64),
+    /// A character.
+    Char(char),
+    /// Text.
+    Str(&'a str),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// Anything, by what its `Display` writes.
+    Display(&'a dyn fmt::Display),
+    /// Anything, by what its `Debug` writes.
+    Debug(&'a dyn fmt::Debug),
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Bool(v) => fmt::Debug::fmt(v, f),
+            Value::I64(v) => fmt::Debug::fmt(v, f),
+            Value::U64(v) => fmt::Debug::fmt(v, f),
+            Value::I128(v) => fmt::Debug::fmt(v, f),
+            Value::U128(v) => fmt::Debug::fmt(v, f),
+            Value::F64(v) => fmt::Debug::fmt(v, f),
+            Value::Char(v) => fmt::Debug::fmt(v, f),
+            Value::Str(v) => fmt::Debug::fmt(v, f),
+            Value::Bytes(v) => fmt::Debug::fmt(v, f),
+            Value::Display(v) => fmt::Display::fmt(v, f),
+            Value::Debug(v) => fmt::Debug::fmt(v, f),
+        }
+    }
+}
+
+impl fmt::Display for Value<'_> {
+    /// As `Debug`, but text stands without quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Str(v) => f.write_str(v),
+            Value::Char(v) => f.write_char(*v),
+            other => fmt::Debug::fmt(other, f),
+        }
+    }
+}
+
+macro_rules! value_from {
+    ($($ty:ty => $variant:ident as $wide:ty),* $(,)?) => {$(
+        impl From<$ty> for Value<'_> {
+            fn from(value: $ty) -> Self {
+                Value::$variant(<$wide>::from(value))
+            }
+        }
+    )*};
+}
+value_from! {
+    bool => Bool as bool, char => Char as char, f32 => F64 as f64, f64 => F64 as f64,
+    i8 => I64 as i64, i16 => I64 as i64, i32 => I64 as i64, i64 => I64 as i64, i128 => I128 as i128,
+    u8 => U64 as u64, u16 => U64 as u64, u32 => U64 as u64, u64 => U64 as u64, u128 => U128 as u128,
+}
+
+impl From<usize> for Value<'_> {
+    fn from(value: usize) -> Self {
+        Value::U64(value as u64)
+    }
+}
+
+impl From<isize> for Value<'_> {
+    fn from(value: isize) -> Self {
+        Value::I64(value as i64)
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Value::Str(value)
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(value: &'a String) -> Self {
+        Value::Str(value)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Value::Bytes(value)
+    }
+}
+
+/// The hash of one field, ready to be added to any number of keys.
+///
+/// Made by [`FingerprintHasher::hash_field`], spent by
+/// [`FingerprintHasher::add_fields`]: a logger handle hashes its attributes once,
+/// when it is derived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldsHash {
+    sum: u128,
+    count: u64,
+}
+
+impl FieldsHash {
+    /// Both sets of fields together. Order does not matter and equal pairs do
+    /// not cancel: the hashes are added, modulo 2^128, and counted.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self { sum: self.sum.wrapping_add(other.sum), count: self.count.wrapping_add(other.count) }
+    }
+}
+
+/// Builds a [`Fingerprint`] from a stream of text or bytes and from fields.
+///
+/// The text is one stream: how it is cut into `write` calls does not matter,
+/// so `fmt::Arguments` can be written into it without being formatted first.
+/// Fields are hashed one by one, with their type and length, and added up, so
+/// their order does not matter.
+///
+/// ```
+/// use quell::{Cache, Value};
+/// use std::fmt::Write;
+/// let cache = Cache::builder().build()?;
+/// let mut one = cache.hasher();
+/// write!(one, "disk {} full", 7)?;
+/// one.field("host", Value::Str("a"));
+/// let mut two = cache.hasher();
+/// two.bytes(b"disk 7");
+/// two.bytes(b" full");
+/// two.field("host", Value::Str("a"));
+/// assert_eq!(one.finish(), two.finish());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Progress
+/// Allocates nothing (what a value's own `Display` does aside).
+#[derive(Clone)]
+pub struct FingerprintHasher {
+    /// The state before any input, to start the hash of each field from.
+    blank: SipHasher13,
+    text: SipHasher13,
+    text_len: u64,
+    fields: FieldsHash,
+    namespace: Namespace,
+    failed: bool,
+}
+
+impl fmt::Debug for FingerprintHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the states: the secret is in them.
+        f.debug_struct("FingerprintHasher").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl FingerprintHasher {
+    /// A hasher keyed by `secret`; [`Cache::hasher`](crate::Cache::hasher) makes
+    /// one with the cache's own.
+    #[must_use]
+    pub fn new(secret: &Secret) -> Self {
+        let blank = SipHasher13::new_with_key(&secret.0);
+        Self {
+            blank,
+            text: blank,
+            text_len: 0,
+            fields: FieldsHash::default(),
+            namespace: Namespace::default(),
+            failed: false,
+        }
+    }
+
+    /// Adds `bytes` to the text.
+    #[inline]
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.text.write(bytes);
+        self.text_len = self.text_len.wrapping_add(bytes.len() as u64);
+    }
+
+    /// Adds a field.
+    pub fn field(&mut self, name: &str, value: Value<'_>) {
+        let hash = self.hash_field(name, value);
+        self.add_fields(hash);
+    }
+
+    /// Adds fields that were hashed before, by a hasher with the same secret.
+    pub fn add_fields(&mut self, fields: FieldsHash) {
+        self.fields = self.fields.plus(fields);
+    }
+
+    /// Hashes one field without adding it. A `Display` or `Debug` that
+    /// returns an error is noted: see [`failed`](Self::failed).
+    pub fn hash_field(&mut self, name: &str, value: Value<'_>) -> FieldsHash {
+        let mut hash = FieldHasher { state: self.blank, len: 0 };
+        hash.len_prefixed(name.as_bytes());
+        match value {
+            Value::Null => hash.tag(0),
+            Value::Bool(v) => hash.fixed(1, &[u8::from(v)]),
+            Value::I64(v) => hash.fixed(2, &v.to_le_bytes()),
+            Value::U64(v) => hash.fixed(3, &v.to_le_bytes()),
+            Value::I128(v) => hash.fixed(4, &v.to_le_bytes()),
+            Value::U128(v) => hash.fixed(5, &v.to_le_bytes()),
+            Value::F64(v) => hash.fixed(6, &v.to_bits().to_le_bytes()),
+            Value::Char(v) => hash.fixed(7, &u32::from(v).to_le_bytes()),
+            Value::Str(v) => {
+                hash.tag(8);
+                hash.len_prefixed(v.as_bytes());
+            }
+            Value::Bytes(v) => {
+                hash.tag(9);
+                hash.len_prefixed(v);
+            }
+            Value::Display(v) => self.failed |= hash.streamed(10, format_args!("{v}")),
+            Value::Debug(v) => self.failed |= hash.streamed(11, format_args!("{v:?}")),
+        }
+        FieldsHash { sum: hash.state.finish128().into(), count: 1 }
+    }
+
+    /// Sets the namespace; the last call counts.
+    pub fn namespace(&mut self, namespace: Namespace) {
+        self.namespace = namespace;
+    }
+
+    /// Whether a value's `Display` or `Debug` returned an error. The fingerprint
+    /// of what it wrote until then means nothing: log such an event without a
+    /// check.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// The fingerprint of all that was added so far.
+    #[must_use]
+    #[inline]
+    pub fn finish(&self) -> Fingerprint {
+        let mut state = self.text;
+        // The last word tells the two endings apart, so the whole is injective.
+        let mut last = self.text_len << 17 | u64::from(self.namespace.0);
+        if self.fields.count != 0 {
+            last |= 1 << 16;
+            state.write(&self.fields.sum.to_le_bytes());
+            state.write(&self.fields.count.to_le_bytes());
+        }
+        state.write(&last.to_le_bytes());
+        let hash: u128 = Hash128::into(state.finish128());
+        Fingerprint(hash).with_namespace(self.namespace)
+    }
+}
+
+impl fmt::Write for FingerprintHasher {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes(text.as_bytes());
+        Ok(())
+    }
+}
+
+struct FieldHasher {
+    state: SipHasher13,
+    len: u64,
+}
+
+impl FieldHasher {
+    fn tag(&mut self, tag: u8) {
+        self.state.write(&[tag]);
+    }
+
+    fn fixed(&mut self, tag: u8, bytes: &[u8]) {
+        self.tag(tag);
+        self.state.write(bytes);
+    }
+
+    fn len_prefixed(&mut self, bytes: &[u8]) {
+        self.state.write(&(bytes.len() as u64).to_le_bytes());
+        self.state.write(bytes);
+    }
+
+    /// Text whose length is known only at its end. Returns whether it failed.
+    fn streamed(&mut self, tag: u8, text: fmt::Arguments<'_>) -> bool {
+        self.tag(tag);
+        let failed = self.write_fmt(text).is_err();
+        let len = self.len;
+        self.state.write(&len.to_le_bytes());
+        failed
+    }
+}
+
+impl fmt::Write for FieldHasher {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.state.write(text.as_bytes());
+        self.len += text.len() as u64;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECRET: Secret = Secret::from_bytes(*b"sixteen byte key");
+
+    fn text(parts: &[&[u8]]) -> Fingerprint {
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        for part in parts {
+            hasher.bytes(part);
+        }
+        hasher.finish()
+    }
+
+    fn fields(fields: &[(&str, Value<'_>)]) -> Fingerprint {
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        for (name, value) in fields {
+            hasher.field(name, *value);
+        }
+        hasher.finish()
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_do_not_matter(bytes: Vec<u8>, cut in 0.0..1.0f64, cut2 in 0.0..1.0f64) {
+            let a = (bytes.len() as f64 * cut) as usize;
+            let b = a + ((bytes.len() - a) as f64 * cut2) as usize;
+            prop_assert_eq!(text(&[&bytes]), text(&[&bytes[..a], &bytes[a..b], &bytes[b..]]));
+        }
+
+        #[test]
+        fn namespaces_come_back(bits: u128, ns: u16) {
+            let fp = Fingerprint::from_u128(bits).with_namespace(Namespace(ns));
+            prop_assert_eq!(fp.namespace(), Namespace(ns));
+            prop_assert_eq!(fp.as_u128() << 16, bits << 16);
+        }
+    }
+
+    #[test]
+    fn field_order_does_not_matter_and_pairs_do_not_cancel() {
+        let (a, b) = (("a", Value::U64(1)), ("b", Value::U64(2)));
+        assert_eq!(fields(&[a, b]), fields(&[b, a]));
+        assert_ne!(fields(&[a, a]), fields(&[]));
+        assert_ne!(fields(&[a, a, b]), fields(&[b]));
+        assert_ne!(fields(&[a, a]), fields(&[b, b]));
+    }
+
+    #[test]
+    fn types_and_borders_of_fields_matter() {
+        let all = [
+            fields(&[]),
+            fields(&[("a", Value::Null)]),
+            fields(&[("a", Value::U64(1))]),
+            fields(&[("a", Value::I64(1))]),
+            fields(&[("a", Value::F64(1.0))]),
+            fields(&[("a", Value::Str("1"))]),
+            fields(&[("a", Value::Bytes(b"1"))]),
+            fields(&[("a", Value::Display(&1))]),
+            fields(&[("a", Value::Debug(&1))]),
+            fields(&[("a", Value::Bool(true))]),
+            fields(&[("a", Value::Char('1'))]),
+            fields(&[("a", Value::U128(1))]),
+            fields(&[("a", Value::I128(1))]),
+            fields(&[("ab", Value::Str("c"))]),
+            fields(&[("a", Value::Str("bc"))]),
+            text(&[b"a1"]),
+        ];
+        for (i, one) in all.iter().enumerate() {
+            for other in &all[i + 1..] {
+                assert_ne!(one, other);
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_spells_the_ending_is_another_text() {
+        let mut with_field = FingerprintHasher::new(&SECRET);
+        with_field.field("a", Value::U64(1));
+        let hash = FingerprintHasher::new(&SECRET).hash_field("a", Value::U64(1));
+        let spelled = text(&[&hash.sum.to_le_bytes(), &hash.count.to_le_bytes()]);
+        assert_ne!(with_field.finish(), spelled);
+    }
+
+    #[test]
+    fn namespaces_and_secrets_separate() {
+        let mut a = FingerprintHasher::new(&SECRET);
+        a.bytes(b"x");
+        let mut b = a.clone();
+        b.namespace(Namespace(1));
+        let (a, b) = (a.finish(), b.finish());
+        assert_eq!(b.namespace(), Namespace(1));
+        assert_ne!(a.as_u128() << 16, b.as_u128() << 16, "the hash differs too");
+
+        let mut c = FingerprintHasher::new(&Secret::random());
+        c.bytes(b"x");
+        assert_ne!(a, c.finish());
+        let (s, t) = (Secret::random(), Secret::random());
+        assert_ne!(s.0, t.0);
+        assert_eq!(format!("{s:?}"), "Secret(..)");
+    }
+
+    #[test]
+    fn a_failing_display_is_noted() {
+        struct Fails;
+        impl fmt::Display for Fails {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Err(fmt::Error)
+            }
+        }
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        assert!(!hasher.failed());
+        hasher.field("a", Value::Display(&Fails));
+        assert!(hasher.failed());
+    }
+
+    #[test]
+    fn precomputed_fields_equal_fields_added_one_by_one() {
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        let a = hasher.hash_field("a", Value::U64(1));
+        let b = hasher.hash_field("b", Value::Str("x"));
+        hasher.add_fields(b.plus(a));
+        assert_eq!(hasher.finish(), fields(&[("a", Value::U64(1)), ("b", Value::Str("x"))]));
+    }
+}

@@ -1,0 +1,128 @@
+//! What was suppressed: summaries, and the exemplar that says which message.
+
+use crate::engine::Pending;
+use crate::{Fingerprint, Level, Namespace, Tick};
+use std::sync::Arc;
+
+/// A count of suppressed calls that no emission will report: what a drain, a
+/// flush or a report found pending.
+///
+/// Each suppressed call is in exactly one summary or in one
+/// [`Decision::Emit`](crate::Decision::Emit).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Whose calls these were. `None` where more different messages were
+    /// forgotten between two drains than the cache's bound has room to tell
+    /// apart: such a summary is the sum for its namespace.
+    pub fingerprint: Option<Fingerprint>,
+    /// The fingerprint's namespace; [`Namespace::MIXED`] in a sum over several.
+    pub namespace: Namespace,
+    /// How many calls were suppressed; never 0.
+    pub suppressed: u64,
+    /// When the message was last emitted. In a sum, the earliest of them.
+    pub since: Tick,
+    /// What the message looked like, if the caller gave one.
+    pub exemplar: Option<Arc<Exemplar>>,
+}
+
+impl From<Pending<Exemplar>> for Summary {
+    fn from(pending: Pending<Exemplar>) -> Self {
+        Self {
+            fingerprint: pending.fingerprint,
+            namespace: pending.namespace,
+            suppressed: pending.count,
+            since: pending.since,
+            exemplar: pending.exemplar,
+        }
+    }
+}
+
+/// A specimen of a message, kept with its entry so that a summary can say what
+/// was suppressed. Made on emission only: a suppressed call allocates nothing.
+///
+/// ```
+/// use quell::{Exemplar, Level};
+/// let exemplar = Exemplar::new("disk full").level(Level::Error).target("store");
+/// assert_eq!(&*exemplar.text, "disk full");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exemplar {
+    /// The namespace it was logged in.
+    pub namespace: Namespace,
+    /// Its level.
+    pub level: Option<Level>,
+    /// Its target: a module path, a logger's group, ...
+    pub target: Box<str>,
+    /// Its text, cut to [`Exemplar::MAX_TEXT`] bytes.
+    pub text: Box<str>,
+    /// The module it was logged in.
+    pub module: Option<Box<str>>,
+    /// The file it was logged in.
+    pub file: Option<Box<str>>,
+    /// The line it was logged at.
+    pub line: Option<u32>,
+}
+
+impl Exemplar {
+    /// The longest text kept, in bytes.
+    pub const MAX_TEXT: usize = 256;
+
+    /// An exemplar of `text`, cut at a character's border.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self { text: truncate(text, Self::MAX_TEXT).into(), ..Self::default() }
+    }
+
+    /// Sets the level.
+    #[must_use]
+    pub fn level(mut self, level: Level) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// Sets the target.
+    #[must_use]
+    pub fn target(mut self, target: &str) -> Self {
+        self.target = target.into();
+        self
+    }
+
+    /// Sets the namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = namespace;
+        self
+    }
+
+    /// Sets where in the source it was logged.
+    #[must_use]
+    pub fn location(mut self, module: Option<&str>, file: Option<&str>, line: Option<u32>) -> Self {
+        self.module = module.map(Into::into);
+        self.file = file.map(Into::into);
+        self.line = line;
+        self
+    }
+}
+
+fn truncate(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_at_a_character() {
+        assert_eq!(truncate("aé", 2), "a");
+        assert_eq!(truncate("aé", 3), "aé");
+        assert_eq!(truncate("", 3), "");
+        assert_eq!(Exemplar::new(&"é".repeat(200)).text.len(), 256);
+    }
+}
