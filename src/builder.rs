@@ -1,6 +1,6 @@
 //! Configuration of a cache, checked when it is built.
 
-use crate::engine::{self, Engine, Epoch, Reclaim};
+use crate::engine::{self, Engine, Epoch, Faults, Reclaim, Shape};
 use crate::{Cache, Clock, Monotonic, Secret};
 use std::fmt;
 use std::marker::PhantomData;
@@ -25,6 +25,8 @@ pub struct Builder<C = Monotonic, R = Epoch> {
     max_entries: usize,
     clock: C,
     secret: Option<Secret>,
+    tiny: Option<Shape>,
+    faults: Faults,
     reclaim: PhantomData<fn() -> R>,
 }
 
@@ -35,6 +37,8 @@ impl Builder {
             max_entries: 1024,
             clock: Monotonic::new(),
             secret: None,
+            tiny: None,
+            faults: Faults::default(),
             reclaim: PhantomData,
         }
     }
@@ -60,7 +64,15 @@ impl<C: Clock, R: Reclaim> Builder<C, R> {
 
     /// Where [`Cache::check`] takes its time from; [`Monotonic`] unless set.
     pub fn clock<D: Clock>(self, clock: D) -> Builder<D, R> {
-        Builder { window: self.window, max_entries: self.max_entries, clock, secret: self.secret, reclaim: PhantomData }
+        Builder {
+            window: self.window,
+            max_entries: self.max_entries,
+            clock,
+            secret: self.secret,
+            tiny: self.tiny,
+            faults: self.faults,
+            reclaim: PhantomData,
+        }
     }
 
     /// How a table waits for the threads that still read it; [`Epoch`] unless
@@ -71,6 +83,8 @@ impl<C: Clock, R: Reclaim> Builder<C, R> {
             max_entries: self.max_entries,
             clock: self.clock,
             secret: self.secret,
+            tiny: self.tiny,
+            faults: self.faults,
             reclaim: PhantomData,
         }
     }
@@ -81,15 +95,38 @@ impl<C: Clock, R: Reclaim> Builder<C, R> {
         self
     }
 
-    /// Builds the cache. All memory it will ever use, exemplars aside, is
-    /// allocated here, in one piece of zeroed pages that the system provides as
-    /// they are touched.
+    /// Tables of `groups` groups of four slots, `claims` claims a generation and
+    /// `hand_over` entries handed over at most, in place of `max_entries`: for tests
+    /// and models, whose rotations must fall inside their races. Not for use: it
+    /// forgets at once.
+    #[doc(hidden)]
+    pub fn tiny(mut self, groups: usize, claims: usize, hand_over: usize) -> Self {
+        self.tiny = Some(Shape::tiny(groups, claims, hand_over));
+        self
+    }
+
+    /// Leaves a step of the protocol out, for a negative control.
+    #[cfg(any(loom, quell_faults))]
+    #[doc(hidden)]
+    pub fn fault(mut self, fault: engine::Fault) -> Self {
+        self.faults = Faults::only(fault);
+        self
+    }
+
+    /// Builds the cache. All memory that it will ever use, exemplars aside, is
+    /// allocated here, as zeroed pages that the system provides as they are
+    /// touched.
     ///
     /// # Errors
     /// [`ConfigError`] says which value cannot be used.
     pub fn build(self) -> Result<Cache<C, R>, ConfigError> {
         let window = window_millis(self.window)?;
-        let engine = Engine::new(self.max_entries, window)?;
+        let shape = match self.max_entries {
+            0 => return Err(ConfigError::ZeroEntries),
+            1..=engine::MAX_ENTRIES => self.tiny.unwrap_or_else(|| Shape::of(self.max_entries)),
+            asked => return Err(ConfigError::TooManyEntries { asked }),
+        };
+        let engine = Engine::new(shape, window, self.faults)?;
         Ok(Cache::from_parts(engine, self.clock, self.secret.unwrap_or_else(Secret::random)))
     }
 }

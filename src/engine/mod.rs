@@ -1,23 +1,69 @@
-//! Placeholder engine behind one mutex, replaced before the first release.
-use crate::{ConfigError, Decision, Fingerprint, Namespace, Stats, Tick};
-use std::collections::HashMap;
-use std::marker::PhantomData;
-use std::sync::{Arc, Mutex};
+//! The engine: fingerprints and ticks in, decisions out. It knows no message, no
+//! logger and no wall clock. All unsafe code and all atomics of the crate are in
+//! here. `docs/DESIGN.md` has the protocol, its invariants and their proof.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `check.rs` | the protocol of a call: find, claim, decide |
+//! | `rotate.rs` | when a generation gives way to the next: settled, sealed |
+//! | `upkeep.rs` | clearing and handing over, in small steps |
+//! | `drain.rs` | taking what is pending |
+//! | `slot.rs` | the words of a slot: packing and transitions |
+//! | `table.rs` | one generation: probe sequence, claim, close |
+//! | `life.rs` | the life of a table's place |
+//! | `count.rs` | counters of suppressed calls |
+//! | `orphans.rs` | counts whose entry is gone |
+//! | `exemplars.rs` | the array of exemplars |
+//! | `totals.rs` | counts of the cache's life |
+//! | `shape.rs` | sizes |
+//! | `reclaim/` | grace periods, and the backends that find them |
+//! | `fault.rs` | steps that negative controls leave out |
+//! | `sync.rs`, `zeroed.rs`, `thread_index.rs` | atomics, memory, threads |
 
-pub(crate) const MAX_ENTRIES: usize = 1 << 28;
-/// Reclaim.
-pub trait Reclaim: Send + Sync + 'static {}
-/// Epoch.
-#[derive(Debug)]
-pub struct Epoch;
-impl Reclaim for Epoch {}
-/// Seize.
-#[cfg(feature = "seize")]
-#[derive(Debug)]
-pub struct Seize;
-#[cfg(feature = "seize")]
-impl Reclaim for Seize {}
+#![allow(unsafe_code)]
 
+mod check;
+mod count;
+mod drain;
+mod exemplars;
+mod fault;
+mod life;
+mod orphans;
+mod reclaim;
+mod rotate;
+mod shape;
+mod slot;
+mod sync;
+mod table;
+mod thread_index;
+mod totals;
+mod upkeep;
+mod zeroed;
+
+#[cfg(any(loom, quell_faults))]
+pub use fault::Fault;
+pub(crate) use fault::Faults;
+#[cfg(feature = "seize")]
+pub use reclaim::Seize;
+#[cfg(loom)]
+pub use reclaim::model::Model;
+pub use reclaim::{Epoch, Reclaim};
+pub(crate) use shape::{MAX_ENTRIES, Shape};
+#[cfg(loom)]
+pub use thread_index::set_thread_index;
+
+use crate::{ConfigError, Fingerprint, Namespace, Stats, Tick};
+use crossbeam_utils::CachePadded;
+use exemplars::Exemplars;
+use orphans::Orphans;
+use reclaim::Grace;
+use shape::TABLES;
+use std::sync::Arc;
+use sync::{AtomicU64, Ordering};
+use table::Arena;
+use totals::{Totals, bump};
+
+/// A count on its way out: a summary as the engine knows it.
 pub(crate) struct Pending<X> {
     pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) namespace: Namespace,
@@ -25,154 +71,130 @@ pub(crate) struct Pending<X> {
     pub(crate) since: Tick,
     pub(crate) exemplar: Option<Arc<X>>,
 }
-#[derive(Clone, Copy)]
+
+/// What a drain takes.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Select {
-    ns: Option<Namespace>,
-    expired: Option<Tick>,
+    namespace: Option<Namespace>,
+    expired_at: Option<Tick>,
 }
+
 impl Select {
     pub(crate) fn all() -> Self {
-        Select { ns: None, expired: None }
+        Self { namespace: None, expired_at: None }
     }
-    pub(crate) fn of(mut self, ns: Namespace) -> Self {
-        self.ns = Some(ns);
-        self
+
+    /// Of one namespace only, and of those that cannot be told apart.
+    pub(crate) fn of(self, namespace: Namespace) -> Self {
+        Self { namespace: Some(namespace), ..self }
     }
-    pub(crate) fn expired_at(mut self, now: Tick) -> Self {
-        self.expired = Some(now);
-        self
+
+    /// Only what is out of its window at `now`, or forgotten.
+    pub(crate) fn expired_at(self, now: Tick) -> Self {
+        Self { expired_at: Some(now), ..self }
+    }
+
+    fn has(&self, namespace: Namespace) -> bool {
+        self.namespace.is_none_or(|own| own == namespace || namespace == Namespace::MIXED)
     }
 }
-struct E<X> {
-    last: Tick,
-    count: u64,
-    noticed: bool,
-    ex: Option<Arc<X>>,
-}
-struct In<X> {
-    map: HashMap<Fingerprint, E<X>>,
-    window: u64,
-    stats: Stats,
-    un: HashMap<Namespace, u64>,
-    ns: u16,
-}
+
+/// See the module. `X` is what an exemplar is.
 pub(crate) struct Engine<R, X> {
-    i: Mutex<In<X>>,
-    _r: PhantomData<R>,
+    /// The generation that is current; first of all 1, with the empty table 0 as
+    /// its previous one. Each is one more than the last.
+    root: CachePadded<AtomicU64>,
+    /// In ticks.
+    window: AtomicU64,
+    arena: Arena,
+    shape: Shape,
+    exemplars: Exemplars<X>,
+    reclaim: R,
+    grace: Arc<Grace>,
+    orphans: Orphans<X>,
+    totals: Totals,
+    namespaces: AtomicU64,
+    faults: Faults,
 }
+
+const FIRST_GENERATION: u64 = 1;
+
 impl<R: Reclaim, X> Engine<R, X> {
-    pub(crate) fn new(max: usize, window: u64) -> Result<Self, ConfigError> {
-        if max == 0 {
-            return Err(ConfigError::ZeroEntries);
-        }
-        if max > MAX_ENTRIES {
-            return Err(ConfigError::TooManyEntries { asked: max });
-        }
-        Ok(Engine {
-            i: Mutex::new(In { map: HashMap::new(), window, stats: Stats::default(), un: HashMap::new(), ns: 0 }),
-            _r: PhantomData,
+    /// `window` is not zero.
+    pub(crate) fn new(shape: Shape, window: u64, faults: Faults) -> Result<Self, ConfigError> {
+        let out_of_memory = || ConfigError::OutOfMemory { bytes: shape.bytes().unwrap_or(usize::MAX) };
+        Ok(Self {
+            root: CachePadded::new(AtomicU64::new(FIRST_GENERATION)),
+            window: AtomicU64::new(window),
+            arena: Arena::new(&shape).ok_or_else(out_of_memory)?,
+            exemplars: Exemplars::new(shape.slots * TABLES),
+            reclaim: R::new(),
+            // The first generation is born settled.
+            grace: Arc::new(Grace::new(FIRST_GENERATION)),
+            orphans: Orphans::new(shape.orphans).ok_or_else(out_of_memory)?,
+            totals: Totals::default(),
+            namespaces: AtomicU64::new(0),
+            shape,
+            faults,
         })
     }
-    pub(crate) fn check(&self, fp: Fingerprint, now: Tick) -> Decision {
-        let mut g = self.i.lock().unwrap();
-        let g = &mut *g;
-        let e = g.map.get_mut(&fp);
-        match e {
-            Some(e) if now.as_millis().saturating_sub(e.last.as_millis()) < g.window => {
-                e.count += 1;
-                g.stats.suppressed += 1;
-                let first = !e.noticed;
-                e.noticed = true;
-                Decision::Suppress { first }
-            }
-            Some(e) => {
-                e.last = now;
-                e.noticed = false;
-                g.stats.emitted += 1;
-                Decision::Emit { suppressed: std::mem::take(&mut e.count) }
-            }
-            None => {
-                g.map.insert(fp, E { last: now, count: 0, noticed: false, ex: None });
-                g.stats.emitted += 1;
-                Decision::Emit { suppressed: 0 }
-            }
-        }
+
+    /// The current generation. Who is to touch its tables is pinned.
+    #[inline]
+    fn root(&self) -> u64 {
+        // Acquire or more (O-1): pairs with the exchange in `rotate`; the table is clean.
+        self.root.load(R::LOAD)
     }
-    pub(crate) fn wants_exemplar(&self, fp: Fingerprint) -> bool {
-        self.i.lock().unwrap().map.get(&fp).is_some_and(|e| e.ex.is_none())
-    }
-    pub(crate) fn attach(&self, fp: Fingerprint, x: Arc<X>) {
-        if let Some(e) = self.i.lock().unwrap().map.get_mut(&fp) {
-            e.ex = Some(x);
-        }
-    }
+
+    #[inline]
     pub(crate) fn window(&self) -> u64 {
-        self.i.lock().unwrap().window
+        // Relaxed: a call may use the old window or the new one.
+        self.window.load(Ordering::Relaxed)
     }
-    pub(crate) fn set_window(&self, w: u64) {
-        self.i.lock().unwrap().window = w;
+
+    pub(crate) fn set_window(&self, window: u64) {
+        self.window.store(window, Ordering::Relaxed);
     }
+
     pub(crate) fn new_namespace(&self) -> Namespace {
-        let mut g = self.i.lock().unwrap();
-        g.ns += 1;
-        Namespace(g.ns)
+        // Neither 0 nor MIXED.
+        let number = bump(&self.namespaces, 1) % u64::from(u16::MAX - 1) + 1;
+        Namespace(number as u16)
     }
-    pub(crate) fn drain(&self, s: Select, f: &mut dyn FnMut(Pending<X>)) {
-        let mut out = vec![];
-        {
-            let mut g = self.i.lock().unwrap();
-            let w = g.window;
-            for (fp, e) in &mut g.map {
-                if e.count > 0
-                    && s.ns.is_none_or(|n| n == fp.namespace())
-                    && s.expired.is_none_or(|t| t.as_millis().saturating_sub(e.last.as_millis()) >= w)
-                {
-                    out.push(Pending {
-                        fingerprint: Some(*fp),
-                        namespace: fp.namespace(),
-                        count: std::mem::take(&mut e.count),
-                        since: e.last,
-                        exemplar: e.ex.clone(),
-                    });
-                }
-            }
-            g.un.retain(|n, c| {
-                if s.ns.is_none_or(|x| x == *n) {
-                    out.push(Pending {
-                        fingerprint: None,
-                        namespace: *n,
-                        count: *c,
-                        since: Tick::default(),
-                        exemplar: None,
-                    });
-                    false
-                } else {
-                    true
-                }
-            });
-        }
-        for p in out {
-            f(p);
-        }
-    }
-    pub(crate) fn count_unattributed(&self, ns: Namespace, n: u64, _: Tick) {
-        let mut g = self.i.lock().unwrap();
-        *g.un.entry(ns).or_default() += n;
-        g.stats.suppressed += n;
-    }
+
     pub(crate) fn count_failed_open(&self) {
-        let mut g = self.i.lock().unwrap();
-        g.stats.failed_open += 1;
-        g.stats.emitted += 1;
+        let mine = self.totals.mine();
+        bump(&mine.failed_open, 1);
+        bump(&mine.emitted, 1);
     }
+
+    pub(crate) fn count_unattributed(&self, namespace: Namespace, count: u64, since: Tick) {
+        self.orphans.add(Pending { fingerprint: None, namespace, count, since, exemplar: None });
+    }
+
     pub(crate) fn stats(&self) -> Stats {
-        let g = self.i.lock().unwrap();
-        let mut s = g.stats;
-        s.entries = g.map.len();
-        s.capacity = s.entries;
-        s
+        // Not pinned, for long as it takes: it only reads words, and it is exact only at rest.
+        let root = self.root();
+        let pending = self.arena.counts().sum() + self.orphans.sum();
+        let decided = |generation: u64, frozen: bool| {
+            let table = self.arena.table(generation);
+            let states = table.range(0, self.shape.slots).map(|slot| table.state(slot));
+            states.filter(|state| state.is_decided() && (frozen || !state.is_frozen())).count()
+        };
+        Stats {
+            emitted: self.totals.sum(|total| &total.emitted),
+            suppressed: self.totals.sum(|total| &total.reported) + pending,
+            failed_open: self.totals.sum(|total| &total.failed_open),
+            forgotten: self.totals.sum(|total| &total.forgotten),
+            rotations: root - FIRST_GENERATION,
+            entries: decided(root, true) + decided(root - 1, false),
+            capacity: 2 * self.shape.limit,
+        }
     }
+
     pub(crate) fn memory_bound(&self) -> usize {
-        usize::MAX
+        // The one small allocation that does not grow: the grace counter and its `Arc`.
+        let rest = size_of::<Grace>() + 2 * size_of::<usize>();
+        self.shape.bytes().unwrap_or(usize::MAX).saturating_add(self.exemplars.bytes()).saturating_add(rest)
     }
 }

@@ -1,0 +1,390 @@
+//! The protocol of a call: find the fingerprint's place, claim one, decide.
+
+use super::fault::broken;
+use super::slot::{Id, State};
+use super::sync::Ordering;
+use super::table::{Place, Table};
+use super::thread_index::thread_index;
+use super::totals::bump;
+use super::{Engine, Pending, Reclaim};
+use crate::{Decision, Fingerprint, Tick};
+use std::sync::Arc;
+
+/// The outcome of a step that others may have interfered with.
+enum Step<T> {
+    Done(T),
+    /// The state has changed: look again.
+    Changed(State),
+    /// The table is no longer the current one: load the root and start over.
+    Outdated,
+}
+
+/// What the previous table says of a fingerprint, for good.
+enum Past {
+    /// Emitted within its window.
+    Fresh { slot: usize, state: State },
+    /// Not within its window, or never. With the slot of an expired entry.
+    Gone { slot: Option<usize> },
+}
+
+/// One call's view of the engine.
+pub(super) struct Call<'e, 'g, R: Reclaim, X> {
+    pub(super) engine: &'e Engine<R, X>,
+    pub(super) guard: &'g R::Guard<'e>,
+    pub(super) now: Tick,
+    pub(super) window: u64,
+    /// Suppressed calls that this one has taken from an entry of an old table, and
+    /// that it will report or put back. Dropped only when zero.
+    pub(super) carried: u64,
+}
+
+impl<R: Reclaim, X> Engine<R, X> {
+    /// Decides. Wait-free while it suppresses what is noticed and at home; otherwise
+    /// lock-free.
+    #[inline]
+    pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick) -> Decision {
+        let id = Id::of(fingerprint);
+        let window = self.window();
+        let thread = thread_index();
+        let guard = self.reclaim.pin();
+        let (slots, first) = self.arena.table(self.root()).home(&id);
+        for (i, slot) in slots.iter().enumerate() {
+            // Relaxed, twice: a fresh tick justifies a suppression whatever else is known, and
+            // nothing is read through it. A mark does not matter either: the emission was
+            // within the window.
+            if slot.key.load(Ordering::Relaxed) == id.key {
+                let state = State(slot.state.load(Ordering::Relaxed));
+                if state.is_noticed_for(&id) && state.is_fresh(now, window) {
+                    if let Some(spilled) = self.arena.counts().add(first + i, thread, 1) {
+                        self.spill(fingerprint, state, spilled);
+                    }
+                    return Decision::Suppress { first: false };
+                }
+            }
+        }
+        Call { engine: self, guard: &guard, now, window, carried: 0 }.decide(fingerprint, &id)
+    }
+
+    /// Puts what a counter spilled among the orphans.
+    #[cold]
+    pub(super) fn spill(&self, fingerprint: Fingerprint, state: State, count: u32) {
+        self.orphan(fingerprint, state.tick(), u64::from(count), None);
+    }
+
+    pub(super) fn orphan(&self, fingerprint: Fingerprint, since: Tick, count: u64, exemplar: Option<Arc<X>>) {
+        let namespace = fingerprint.namespace();
+        self.orphans.add(Pending { fingerprint: Some(fingerprint), namespace, count, since, exemplar });
+    }
+
+    /// Whether the entry of a fingerprint is there and has no exemplar.
+    pub(crate) fn wants_exemplar(&self, fingerprint: Fingerprint) -> bool {
+        let _guard = self.reclaim.pin();
+        self.entry(fingerprint).is_some_and(|slot| self.exemplars.is_empty(slot))
+    }
+
+    /// Gives the entry of a fingerprint an exemplar, if it is there and has none.
+    pub(crate) fn attach(&self, fingerprint: Fingerprint, exemplar: Arc<X>) {
+        let _guard = self.reclaim.pin();
+        if let Some(slot) = self.entry(fingerprint) {
+            self.exemplars.put(slot, exemplar);
+        }
+    }
+
+    fn entry(&self, fingerprint: Fingerprint) -> Option<usize> {
+        match self.arena.table(self.root()).locate(&Id::of(fingerprint), self.faults) {
+            Place::Here(slot, state) if state.is_decided() => Some(slot),
+            _ => None,
+        }
+    }
+}
+
+impl<R: Reclaim, X> Call<'_, '_, R, X> {
+    /// The whole of the protocol.
+    #[inline(never)]
+    fn decide(mut self, fingerprint: Fingerprint, id: &Id) -> Decision {
+        loop {
+            let root = self.engine.root();
+            let table = self.engine.arena.table(root);
+            let (slot, state) = match table.locate(id, self.engine.faults) {
+                Place::Here(slot, state) => (slot, state),
+                // The closer had read a newer root, and so will this thread.
+                Place::Closed => continue,
+                found @ (Place::Empty(_) | Place::Full) => {
+                    // A tick at the end of time could not be told from a later one.
+                    let room = self.now != Tick::MAX && self.make_room(root, found);
+                    match found {
+                        Place::Empty(slot) if room => {
+                            if !table.claim(slot, id, self.engine.faults) {
+                                continue;
+                            }
+                            self.note_claim(root);
+                            (slot, State::UNDECIDED)
+                        }
+                        _ if self.engine.root() != root => continue,
+                        _ => match self.fail_open(fingerprint, id, root) {
+                            Step::Done(decision) => return decision,
+                            Step::Changed(_) | Step::Outdated => continue,
+                        },
+                    }
+                }
+            };
+            if let Step::Done(decision) = self.decide_at(fingerprint, id, root, slot, state) {
+                return decision;
+            }
+        }
+    }
+
+    /// Decides at the fingerprint's slot in the current table.
+    fn decide_at(
+        &mut self,
+        fingerprint: Fingerprint,
+        id: &Id,
+        root: u64,
+        slot: usize,
+        mut state: State,
+    ) -> Step<Decision> {
+        let table = self.engine.arena.table(root);
+        loop {
+            let step = if !state.is_decided() {
+                if state.is_final() {
+                    return Step::Outdated;
+                } else if self.now == Tick::MAX {
+                    return self.fail_open(fingerprint, id, root);
+                }
+                self.decide_first(id, root, slot, state)
+            } else if !state.has_tag_of(id) && !broken!(self.engine.faults, NoTag) {
+                // A stranger with the same key word was faster: go on along the sequence.
+                return Step::Outdated;
+            } else if state.is_fresh(self.now, self.window) {
+                self.suppress(fingerprint, table, slot, state)
+            } else if state.is_final() {
+                return Step::Outdated;
+            } else if self.now == Tick::MAX {
+                return self.fail_open(fingerprint, id, root);
+            } else {
+                self.emit_again(table, slot, state)
+            };
+            match step {
+                Step::Changed(seen) => state = seen,
+                done => return done,
+            }
+        }
+    }
+
+    /// Linearization point of the first emission of an entry in this table: the
+    /// exchange of an undecided state.
+    fn decide_first(&mut self, id: &Id, root: u64, slot: usize, state: State) -> Step<Decision> {
+        let engine = self.engine;
+        let table = engine.arena.table(root);
+        let past = self.ask_previous(id, root);
+        // Whoever decides writes it first, so it is there with any decision.
+        table.rest(slot).store(id.rest, Ordering::Relaxed);
+        match past {
+            Past::Fresh { slot: old, state: before } => {
+                let taken_over = before.carried();
+                let seen = match table.exchange(slot, state, taken_over) {
+                    Ok(()) => {
+                        self.share_exemplar(old, slot);
+                        taken_over
+                    }
+                    Err(seen) => seen,
+                };
+                Step::Changed(seen)
+            }
+            Past::Gone { slot: old } => match table.exchange(slot, state, State::emitted(id, self.now)) {
+                Ok(()) => {
+                    if let Some(old) = old {
+                        self.share_exemplar(old, slot);
+                    }
+                    Step::Done(self.emit(0))
+                }
+                Err(seen) => Step::Changed(seen),
+            },
+        }
+    }
+
+    /// Linearization point of a later emission: the exchange of an expired state.
+    fn emit_again(&mut self, table: Table<'_>, slot: usize, state: State) -> Step<Decision> {
+        if broken!(self.engine.faults, EmitBlindly) {
+            table.slot(slot).state.store(state.emitted_again(self.now).0, Ordering::Release);
+        } else if let Err(seen) = table.exchange(slot, state, state.emitted_again(self.now)) {
+            return Step::Changed(seen);
+        }
+        let taken = if state.is_counted() { self.engine.arena.counts().take(slot) } else { 0 };
+        Step::Done(self.emit(taken))
+    }
+
+    fn emit(&mut self, taken: u64) -> Decision {
+        let suppressed = taken + std::mem::take(&mut self.carried);
+        let mine = self.engine.totals.mine();
+        bump(&mine.emitted, 1);
+        if suppressed != 0 {
+            bump(&mine.reported, suppressed);
+        }
+        Decision::Emit { suppressed }
+    }
+
+    /// Counts this call, and those it carries, at an entry within its window.
+    fn suppress(&mut self, fingerprint: Fingerprint, table: Table<'_>, slot: usize, state: State) -> Step<Decision> {
+        let first = !state.is_noticed();
+        if first {
+            if broken!(self.engine.faults, NoticeBlindly) {
+                table.slot(slot).state.fetch_or(state.noticed().0, Ordering::AcqRel);
+            } else if state.is_frozen() {
+                // A newer table has taken over whether suppression has begun.
+                return Step::Outdated;
+            } else if let Err(seen) = table.exchange(slot, state, state.noticed()) {
+                return Step::Changed(seen);
+            }
+        }
+        let count = std::mem::take(&mut self.carried) + 1;
+        self.add(fingerprint, slot, state, count);
+        Step::Done(Decision::Suppress { first })
+    }
+
+    /// Adds to the counters of an entry that is marked as counted.
+    pub(super) fn add(&self, fingerprint: Fingerprint, slot: usize, state: State, count: u64) {
+        let spilled = match u32::try_from(count) {
+            Ok(n) if n <= u32::MAX / 2 => self.engine.arena.counts().add(slot, thread_index(), n),
+            _ => return self.engine.orphan(fingerprint, state.tick(), count, None),
+        };
+        if let Some(spilled) = spilled {
+            self.engine.spill(fingerprint, state, spilled);
+        }
+    }
+
+    /// What the previous table says, made final there: an entry is frozen, the
+    /// place of a missing one closed, unless nobody can change that table any more.
+    fn ask_previous(&mut self, id: &Id, root: u64) -> Past {
+        let faults = self.engine.faults;
+        let previous = self.engine.arena.table(root - 1);
+        // Before the table is read: what it says then is final.
+        let settled = self.engine.is_settled(root);
+        loop {
+            match previous.locate(id, faults) {
+                Place::Here(slot, state) => {
+                    if let Some(past) = self.freeze(previous, id, slot, state) {
+                        return past;
+                    }
+                }
+                Place::Empty(slot) if !settled && !broken!(faults, NoClose) => {
+                    if previous.close(slot) {
+                        return Past::Gone { slot: None };
+                    }
+                }
+                Place::Empty(_) | Place::Closed | Place::Full => return Past::Gone { slot: None },
+            }
+        }
+    }
+
+    /// Freezes an entry of the previous table and takes its counts. `None` if it
+    /// turns out to be a stranger's.
+    fn freeze(&mut self, previous: Table<'_>, id: &Id, slot: usize, mut state: State) -> Option<Past> {
+        let faults = self.engine.faults;
+        while !state.is_frozen() && !broken!(faults, NoFreeze) {
+            match previous.exchange(slot, state, state.frozen()) {
+                Ok(()) => state = state.frozen(),
+                Err(seen) => state = seen,
+            }
+            if state.is_decided() && !state.has_tag_of(id) && !broken!(faults, NoTag) {
+                return None;
+            }
+        }
+        if !state.is_decided() {
+            return Some(Past::Gone { slot: None });
+        }
+        if state.is_counted() {
+            let taken = self.engine.arena.counts().take(slot);
+            if !broken!(faults, LostCount) {
+                self.carried += taken;
+            }
+        }
+        Some(if state.is_fresh(self.now, self.window) {
+            Past::Fresh { slot, state }
+        } else {
+            Past::Gone { slot: Some(slot) }
+        })
+    }
+
+    /// Both tables are out of reach of their reclamation: this thread is pinned.
+    fn share_exemplar(&self, from: usize, to: usize) {
+        let exemplars = &self.engine.exemplars;
+        if let Some(exemplar) = exemplars.get(from, self.engine.faults) {
+            exemplars.put(to, exemplar);
+        }
+    }
+
+    /// No room for a new entry: suppress if an emission within the window is known,
+    /// otherwise emit without a trace.
+    fn fail_open(&mut self, fingerprint: Fingerprint, id: &Id, root: u64) -> Step<Decision> {
+        for generation in [root, root - 1] {
+            let table = self.engine.arena.table(generation);
+            if let Place::Here(slot, state) = table.locate(id, self.engine.faults) {
+                if !state.is_decided() {
+                    continue;
+                }
+                if state.is_fresh(self.now, self.window) {
+                    return self.suppress(fingerprint, table, slot, state);
+                }
+                if state.is_counted() {
+                    self.carried += self.engine.arena.counts().take(slot);
+                }
+            }
+        }
+        bump(&self.engine.totals.mine().failed_open, 1);
+        Step::Done(self.emit(0))
+    }
+
+    /// Takes a fresh entry of the previous table over into the current one, without
+    /// an event of its own. Returns whether it claimed a slot.
+    pub(super) fn hand_over(&self, root: u64, old: usize) -> bool {
+        let engine = self.engine;
+        let previous = engine.arena.table(root - 1);
+        let before = previous.state(old);
+        if !before.is_counted() || before.is_frozen() || !before.is_fresh(self.now, self.window) {
+            return false;
+        }
+        let fingerprint = previous.fingerprint(old, before);
+        let id = Id::of(fingerprint);
+        let table = engine.arena.table(root);
+        let Place::Empty(slot) = table.locate(&id, engine.faults) else { return false };
+        if !table.claim(slot, &id, engine.faults) {
+            return false;
+        }
+        // From here on as a caller would, but for the emission: ticks only grow, so the entry
+        // is still fresh, and if another call decided first, the counts go where it did.
+        let mut own = Call { carried: 0, ..*self };
+        let past = own.ask_previous(&id, root);
+        table.rest(slot).store(id.rest, Ordering::Relaxed);
+        let mut state = State::UNDECIDED;
+        if let Past::Fresh { slot: old, state: before } = past {
+            state = match table.exchange(slot, state, before.carried()) {
+                Ok(()) => {
+                    self.share_exemplar(old, slot);
+                    before.carried()
+                }
+                Err(seen) => seen,
+            };
+        }
+        own.put_back(fingerprint, &id, table, slot, state);
+        true
+    }
+
+    /// Adds what this call carries to an entry, or to the orphans if it cannot take it.
+    fn put_back(self, fingerprint: Fingerprint, id: &Id, table: Table<'_>, slot: usize, mut state: State) {
+        let count = self.carried;
+        if count == 0 {
+            return;
+        }
+        while state.is_decided() && state.has_tag_of(id) && !state.is_frozen() {
+            if state.is_counted() {
+                return self.add(fingerprint, slot, state, count);
+            }
+            match table.exchange(slot, state, state.counted()) {
+                Ok(()) => state = state.counted(),
+                Err(seen) => state = seen,
+            }
+        }
+        self.engine.orphan(fingerprint, state.tick(), count, None);
+    }
+}

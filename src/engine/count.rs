@@ -1,0 +1,97 @@
+//! Counters of suppressed calls, striped so that a suppressed call writes no line
+//! that another core writes, as far as there are stripes.
+
+use super::sync::{AtomicU32, Ordering};
+use super::zeroed::Zeroed;
+
+/// A counter that reaches this hands it over to the orphans. Half of the range:
+/// the calls that add meanwhile do not wrap it.
+const SPILL: u32 = 1 << 31;
+
+/// For each of `slots` slots one counter in each of `stripes` stripes.
+pub(super) struct Counts {
+    /// Stripe-major: what two stripes hold of one slot is on different lines.
+    cells: Zeroed<AtomicU32>,
+    slots: usize,
+    /// A power of two, less one.
+    mask: u32,
+}
+
+impl Counts {
+    pub(super) fn new(slots: usize, stripes: usize) -> Option<Self> {
+        debug_assert!(stripes.is_power_of_two());
+        let mask = u32::try_from(stripes - 1).ok()?;
+        Some(Self { cells: Zeroed::new(slots.checked_mul(stripes)?)?, slots, mask })
+    }
+
+    pub(super) fn bytes(slots: usize, stripes: usize) -> Option<usize> {
+        Zeroed::<AtomicU32>::bytes(slots.checked_mul(stripes)?)
+    }
+
+    /// Adds one for the thread of index `thread`. Whoever gets `Some(n)` must put
+    /// `n`, which the counter no longer holds, among the orphans.
+    ///
+    /// Relaxed throughout: a counter is only added to and swapped; conservation
+    /// needs no order with other words. (That a mark in the state word precedes
+    /// the count is seen, where it matters, through the grace period or because no
+    /// call is in flight.)
+    #[inline]
+    #[must_use]
+    pub(super) fn add(&self, slot: usize, thread: u32, n: u32) -> Option<u32> {
+        debug_assert!(n < SPILL);
+        let cell = &self.cells[(thread & self.mask) as usize * self.slots + slot];
+        let sum = cell.fetch_add(n, Ordering::Relaxed).wrapping_add(n);
+        if sum < SPILL { None } else { Self::spill(cell) }
+    }
+
+    #[cold]
+    fn spill(cell: &AtomicU32) -> Option<u32> {
+        // Not a subtraction: a take may have emptied the counter meanwhile.
+        cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sum| sum.checked_sub(SPILL)).is_ok().then_some(SPILL)
+    }
+
+    /// Takes what all stripes hold of a slot.
+    pub(super) fn take(&self, slot: usize) -> u64 {
+        let mut sum = 0;
+        for cell in self.cells[slot..].iter().step_by(self.slots) {
+            if cell.load(Ordering::Relaxed) != 0 {
+                sum += u64::from(cell.swap(0, Ordering::Relaxed));
+            }
+        }
+        sum
+    }
+
+    /// What is pending in all counters.
+    pub(super) fn sum(&self) -> u64 {
+        self.cells.iter().map(|cell| u64::from(cell.load(Ordering::Relaxed))).sum()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stripes_add_up_and_slots_are_apart() {
+        let counts = Counts::new(16, 2).unwrap();
+        for thread in 0..5 {
+            assert_eq!(counts.add(3, thread, 2), None);
+        }
+        assert_eq!(counts.add(4, 1, 1), None);
+        assert_eq!(counts.sum(), 11);
+        assert_eq!(counts.take(3), 10);
+        assert_eq!(counts.take(3), 0);
+        assert_eq!(counts.take(4), 1);
+        assert_eq!(counts.take(15), 0);
+    }
+
+    #[test]
+    fn a_full_counter_hands_half_its_range_over() {
+        let counts = Counts::new(1, 1).unwrap();
+        assert_eq!(counts.add(0, 0, SPILL - 1), None);
+        assert_eq!(counts.add(0, 0, 1), Some(SPILL));
+        assert_eq!(counts.add(0, 0, SPILL - 1), None);
+        assert_eq!(counts.add(0, 0, SPILL - 1), Some(SPILL));
+        assert_eq!(counts.take(0), u64::from(SPILL) - 2);
+    }
+}

@@ -1,0 +1,73 @@
+//! Steps of the protocol that a negative control leaves out.
+//!
+//! Built only for models and for the controls of the stress test: what each
+//! step is for is shown by what goes wrong without it. Elsewhere
+//! [`Faults::has`] is the constant `false`.
+
+/// A step left out.
+#[cfg(any(loom, quell_faults))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A decision from the previous table does not freeze the entry there.
+    NoFreeze,
+    /// Absence from the previous table is believed without closing the place.
+    NoClose,
+    /// A rotation does not wait until nobody can change the previous table.
+    NoSettle,
+    /// A seal closes no empty slots.
+    SealWithoutClosing,
+    /// A seal marks no states.
+    SealWithoutMarking,
+    /// A count taken from the previous table is dropped.
+    LostCount,
+    /// A key word alone identifies an entry.
+    NoTag,
+    /// A table is cleared while threads may still use it.
+    BuryEarly,
+    /// A drain does not keep the table from being cleared under it.
+    DrainUnseen,
+    /// A claim stores its key without looking.
+    ClaimBlindly,
+    /// An emission stores its tick without looking.
+    EmitBlindly,
+    /// A carry leaves the exemplar behind without taking a share of it.
+    ShareExemplarUncounted,
+    /// The counter is taken before the mark that says it exists is looked at anew.
+    NoticeBlindly,
+}
+
+/// The faults of an engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    #[cfg(any(loom, quell_faults))]
+    only: Option<Fault>,
+}
+
+#[cfg(any(loom, quell_faults))]
+impl Faults {
+    pub(crate) fn only(fault: Fault) -> Self {
+        Self { only: Some(fault) }
+    }
+}
+
+/// Whether `$engine` has the fault `$fault`: `false` in a build without faults.
+macro_rules! broken {
+    ($faults:expr, $fault:ident) => {{
+        #[cfg(any(loom, quell_faults))]
+        let broken = $faults.has($crate::engine::fault::Fault::$fault);
+        #[cfg(not(any(loom, quell_faults)))]
+        let broken = {
+            let _ = &$faults;
+            false
+        };
+        broken
+    }};
+}
+pub(crate) use broken;
+
+#[cfg(any(loom, quell_faults))]
+impl Faults {
+    pub(crate) fn has(self, fault: Fault) -> bool {
+        self.only == Some(fault)
+    }
+}
