@@ -1,7 +1,7 @@
 //! The protocol of a call: find the fingerprint's place, claim one, decide.
 
-use super::fault::broken;
-use super::slot::{Id, State};
+use super::fault::{broken, linger};
+use super::slot::{self, Glance, Id, State};
 use super::sync::Ordering;
 use super::table::{Place, Table};
 use super::thread_index::thread_index;
@@ -43,25 +43,35 @@ impl<R: Reclaim, X> Engine<R, X> {
     /// lock-free.
     #[inline]
     pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick) -> Decision {
-        let id = Id::of(fingerprint);
         let window = self.window();
-        let thread = thread_index();
+        let glance = Glance::new(fingerprint, now, window);
+        let home = self.arena.group_at(slot::home(fingerprint));
+        let stripe = self.arena.counts().stripe(thread_index());
         let guard = self.reclaim.pin();
-        let (slots, first) = self.arena.table(self.root()).home(&id);
+        let (slots, first) = self.arena.group(self.root(), home);
         for (i, slot) in slots.iter().enumerate() {
             // Relaxed, twice: a fresh tick justifies a suppression whatever else is known, and
             // nothing is read through it. A mark does not matter either: the emission was
             // within the window.
-            if slot.key.load(Ordering::Relaxed) == id.key {
+            if slot.key.load(Ordering::Relaxed) == glance.key {
                 let state = State(slot.state.load(Ordering::Relaxed));
-                if state.is_noticed_for(&id) && state.is_fresh(now, window) {
-                    if let Some(spilled) = self.arena.counts().add(first + i, thread, 1) {
+                if glance.suffices(state) {
+                    if let Some(spilled) = self.arena.counts().add(stripe, first + i, 1) {
                         self.spill(fingerprint, state, spilled);
                     }
                     return Decision::Suppress { first: false };
                 }
+                break;
             }
         }
+        self.check_slowly(fingerprint, now, window, guard)
+    }
+
+    /// Not inlined, and without the identity, so that the hot path keeps to few registers.
+    #[cold]
+    #[inline(never)]
+    fn check_slowly<'e>(&'e self, fingerprint: Fingerprint, now: Tick, window: u64, guard: R::Guard<'e>) -> Decision {
+        let id = Id::of(fingerprint);
         Call { engine: self, guard: &guard, now, window, carried: 0 }.decide(fingerprint, &id)
     }
 
@@ -100,7 +110,6 @@ impl<R: Reclaim, X> Engine<R, X> {
 
 impl<R: Reclaim, X> Call<'_, '_, R, X> {
     /// The whole of the protocol.
-    #[inline(never)]
     fn decide(mut self, fingerprint: Fingerprint, id: &Id) -> Decision {
         loop {
             let root = self.engine.root();
@@ -206,6 +215,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
     /// Linearization point of a later emission: the exchange of an expired state.
     fn emit_again(&mut self, table: Table<'_>, slot: usize, state: State) -> Step<Decision> {
         if broken!(self.engine.faults, EmitBlindly) {
+            linger!();
             table.slot(slot).state.store(state.emitted_again(self.now).0, Ordering::Release);
         } else if let Err(seen) = table.exchange(slot, state, state.emitted_again(self.now)) {
             return Step::Changed(seen);
@@ -229,6 +239,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
         let first = !state.is_noticed();
         if first {
             if broken!(self.engine.faults, NoticeBlindly) {
+                linger!();
                 table.slot(slot).state.fetch_or(state.noticed().0, Ordering::AcqRel);
             } else if state.is_frozen() {
                 // A newer table has taken over whether suppression has begun.
@@ -245,7 +256,10 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
     /// Adds to the counters of an entry that is marked as counted.
     pub(super) fn add(&self, fingerprint: Fingerprint, slot: usize, state: State, count: u64) {
         let spilled = match u32::try_from(count) {
-            Ok(n) if n <= u32::MAX / 2 => self.engine.arena.counts().add(slot, thread_index(), n),
+            Ok(n) if n <= u32::MAX / 2 => {
+                let counts = self.engine.arena.counts();
+                counts.add(counts.stripe(thread_index()), slot, n)
+            }
             _ => return self.engine.orphan(fingerprint, state.tick(), count, None),
         };
         if let Some(spilled) = spilled {
@@ -318,6 +332,9 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
     /// otherwise emit without a trace.
     fn fail_open(&mut self, fingerprint: Fingerprint, id: &Id, root: u64) -> Step<Decision> {
         for generation in [root, root - 1] {
+            if broken!(self.engine.faults, FailOpenBlindly) {
+                break;
+            }
             let table = self.engine.arena.table(generation);
             if let Place::Here(slot, state) = table.locate(id, self.engine.faults) {
                 if !state.is_decided() {

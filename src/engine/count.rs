@@ -28,7 +28,13 @@ impl Counts {
         Zeroed::<AtomicU32>::bytes(slots.checked_mul(stripes)?)
     }
 
-    /// Adds one for the thread of index `thread`. Whoever gets `Some(n)` must put
+    /// Where the counters begin that the thread of index `thread` adds to.
+    #[inline]
+    pub(super) fn stripe(&self, thread: u32) -> usize {
+        (thread & self.mask) as usize * self.slots
+    }
+
+    /// Adds `n` in a [`stripe`](Self::stripe). Whoever gets `Some(n)` must put
     /// `n`, which the counter no longer holds, among the orphans.
     ///
     /// Relaxed throughout: a counter is only added to and swapped; conservation
@@ -37,9 +43,9 @@ impl Counts {
     /// call is in flight.)
     #[inline]
     #[must_use]
-    pub(super) fn add(&self, slot: usize, thread: u32, n: u32) -> Option<u32> {
+    pub(super) fn add(&self, stripe: usize, slot: usize, n: u32) -> Option<u32> {
         debug_assert!(n < SPILL);
-        let cell = &self.cells[(thread & self.mask) as usize * self.slots + slot];
+        let cell = &self.cells[stripe + slot];
         let sum = cell.fetch_add(n, Ordering::Relaxed).wrapping_add(n);
         if sum < SPILL { None } else { Self::spill(cell) }
     }
@@ -75,9 +81,9 @@ mod tests {
     fn stripes_add_up_and_slots_are_apart() {
         let counts = Counts::new(16, 2).unwrap();
         for thread in 0..5 {
-            assert_eq!(counts.add(3, thread, 2), None);
+            assert_eq!(counts.add(counts.stripe(thread), 3, 2), None);
         }
-        assert_eq!(counts.add(4, 1, 1), None);
+        assert_eq!(counts.add(counts.stripe(1), 4, 1), None);
         assert_eq!(counts.sum(), 11);
         assert_eq!(counts.take(3), 10);
         assert_eq!(counts.take(3), 0);

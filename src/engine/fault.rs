@@ -34,6 +34,14 @@ pub enum Fault {
     ShareExemplarUncounted,
     /// The counter is taken before the mark that says it exists is looked at anew.
     NoticeBlindly,
+    /// The counts of a table that is cleared are dropped.
+    LostOrphans,
+    /// A call without room does not look for an emission within the window.
+    FailOpenBlindly,
+    /// A generation begins in a table that has not been cleared.
+    ReuseDirty,
+    /// The grace period of a generation begins before the generation does.
+    AskEarly,
 }
 
 /// The faults of an engine.
@@ -64,6 +72,32 @@ macro_rules! broken {
     }};
 }
 pub(crate) use broken;
+
+/// A step whose races are narrow: a build with faults lingers before it now and then.
+macro_rules! linger {
+    () => {
+        #[cfg(all(quell_faults, not(loom)))]
+        $crate::engine::fault::stay();
+    };
+}
+pub(crate) use linger;
+
+#[cfg(all(quell_faults, not(loom)))]
+pub(crate) fn stay() {
+    use std::cell::Cell;
+    thread_local! {
+        static RANDOM: Cell<u64> = const { Cell::new(0) };
+    }
+    // A seed of its own for each thread: where its locals are.
+    let seed = RANDOM.with(|random| random as *const _ as u64);
+    let x = RANDOM.get().wrapping_add(seed | 1).wrapping_mul(0xd134_2543_de82_ef95);
+    RANDOM.set(x ^ x >> 29);
+    match x >> 59 {
+        0 => std::thread::yield_now(),
+        1 => (0..x >> 32 & 63).for_each(|_| std::hint::spin_loop()),
+        _ => {}
+    }
+}
 
 #[cfg(any(loom, quell_faults))]
 impl Faults {

@@ -50,6 +50,9 @@ pub use reclaim::model::Model;
 pub use reclaim::{Epoch, Reclaim};
 pub(crate) use shape::{MAX_ENTRIES, Shape};
 #[cfg(loom)]
+pub use slot::twin;
+pub(crate) use sync::AtomicCell;
+#[cfg(loom)]
 pub use thread_index::set_thread_index;
 
 use crate::{ConfigError, Fingerprint, Namespace, Stats, Tick};

@@ -51,12 +51,15 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
                 return engine.root() != root;
             }
         }
-        if !engine.arena.table(root + 1).control().life.is_clean_for(root + 1) {
+        if !engine.arena.table(root + 1).control().life.is_clean_for(root + 1) && !broken!(engine.faults, ReuseDirty) {
             self.press(root);
             self.clear_step(root + 1);
             if !engine.arena.table(root + 1).control().life.is_clean_for(root + 1) {
                 return engine.root() != root;
             }
+        }
+        if broken!(engine.faults, AskEarly) {
+            engine.reclaim.after_grace(self.guard, &engine.grace, root + 1);
         }
         // Release (O-1): pairs with the load in `root`; the new table is clean, the one before the
         // last final. Whoever comes second has lost to a newer root.

@@ -82,7 +82,8 @@ impl Shape {
             stripes: 2,
             probe_groups: groups.min(16) as u32,
             stride: 1,
-            chunk: slots,
+            // Models need tables that take two steps.
+            chunk: if cfg!(loom) { GROUP } else { slots },
             look: slots,
             orphans: 4,
         }

@@ -41,7 +41,6 @@ pub(crate) struct Id {
     /// In its place in the state word.
     pub(crate) tag: u64,
     pub(crate) rest: u64,
-    /// Where its probe sequence starts, as a fraction of 2^32 of the table.
     pub(crate) home: u32,
 }
 
@@ -55,13 +54,61 @@ fn spread(high: u64) -> u64 {
     high.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
 }
 
+/// The key word, but for the two that are marks.
+#[inline]
+fn mixed(fingerprint: Fingerprint) -> u64 {
+    let bits = fingerprint.as_u128();
+    bits as u64 ^ spread((bits >> 64) as u64)
+}
+
+#[inline]
+fn tag(fingerprint: Fingerprint) -> u64 {
+    ((fingerprint.as_u128() >> 64 >> REST_BITS) as u64) << State::TAG_SHIFT
+}
+
+/// Where the probe sequence of a fingerprint starts, as a fraction of 2^32 of the
+/// table. Another mixture than the key's: equal keys seldom have equal homes.
+#[inline]
+pub(crate) fn home(fingerprint: Fingerprint) -> u32 {
+    let bits = fingerprint.as_u128();
+    let (low, high) = (bits as u64, (bits >> 64) as u64);
+    ((low ^ high.rotate_left(32)).wrapping_mul(0xd1b5_4a32_d192_ed03) >> 32) as u32
+}
+
+/// What the hot path looks for, made ready before it pins.
+#[derive(Clone, Copy)]
+pub(crate) struct Glance {
+    /// May equal a mark; the state of an empty or closed slot is never noticed.
+    pub(crate) key: u64,
+    tag_and_notice: u64,
+    /// The newest stamp that is not fresh.
+    stale: u64,
+}
+
+impl Glance {
+    #[inline]
+    pub(crate) fn new(fingerprint: Fingerprint, now: Tick, window: u64) -> Self {
+        Self {
+            key: mixed(fingerprint),
+            tag_and_notice: tag(fingerprint) | State::NOTICED,
+            stale: (now.as_millis() + 1).saturating_sub(window),
+        }
+    }
+
+    /// Whether an entry with this state was emitted within the window, and its
+    /// suppression noticed, and so is counted.
+    #[inline]
+    pub(crate) fn suffices(&self, state: State) -> bool {
+        state.0 & (State::TAG | State::NOTICED) == self.tag_and_notice && state.0 & State::STAMP > self.stale
+    }
+}
+
 impl Id {
     #[inline]
     pub(crate) fn of(fingerprint: Fingerprint) -> Self {
         let bits = fingerprint.as_u128();
-        let (low, high) = (bits as u64, (bits >> 64) as u64);
-        let mixed = low ^ spread(high);
-        let tag = (high >> REST_BITS) << State::TAG_SHIFT;
+        let high = (bits >> 64) as u64;
+        let mixed = mixed(fingerprint);
         let mut rest = high & REST_MASK;
         let mut key = mixed;
         if mixed == EMPTY {
@@ -71,9 +118,7 @@ impl Id {
             key = INSTEAD_OF_CLOSED;
             rest |= WAS_CLOSED;
         }
-        // Its own mixture of all bits but the namespace: equal keys seldom have equal homes.
-        let home = (low ^ high.rotate_left(32)).wrapping_mul(0xd1b5_4a32_d192_ed03) >> 32;
-        Self { key, tag, rest, home: home as u32 }
+        Self { key, tag: tag(fingerprint), rest, home: home(fingerprint) }
     }
 
     /// The inverse of [`Id::of`], from what a slot of a decided entry holds.
@@ -88,6 +133,15 @@ impl Id {
         };
         Fingerprint::from_u128(u128::from(high) << 64 | u128::from(mixed ^ spread(high)))
     }
+}
+
+/// A fingerprint with the same key word as `fingerprint` and other bits in the tag.
+#[cfg(loom)]
+pub fn twin(fingerprint: Fingerprint) -> Fingerprint {
+    let bits = fingerprint.as_u128();
+    let (low, high) = (bits as u64, (bits >> 64) as u64);
+    let other = high ^ 1 << REST_BITS;
+    Fingerprint::from_u128(u128::from(other) << 64 | u128::from(low ^ spread(high) ^ spread(other)))
 }
 
 /// The state word: `tick + 1` in 42 bits, four marks, 18 bits of tag.
@@ -181,13 +235,6 @@ impl State {
         self.0 & Self::TAG == id.tag
     }
 
-    /// The hot path's question in one comparison: decided for `id`, noticed (and
-    /// so counted).
-    #[inline]
-    pub(crate) fn is_noticed_for(self, id: &Id) -> bool {
-        self.0 & (Self::TAG | Self::NOTICED) == id.tag | Self::NOTICED
-    }
-
     /// The last emission; meaningless in an undecided state.
     #[inline]
     pub(crate) fn tick(self) -> Tick {
@@ -227,7 +274,14 @@ mod tests {
         #[test]
         fn freshness_is_the_specification(last in 0..=Tick::MAX.as_millis(), now in 0..=Tick::MAX.as_millis(), window: u64) {
             let state = State::emitted(&id(1), Tick::from_millis(last));
-            prop_assert_eq!(state.is_fresh(Tick::from_millis(now), window), now.saturating_sub(last) < window);
+            let fresh = now.saturating_sub(last) < window;
+            let now = Tick::from_millis(now);
+            prop_assert_eq!(state.is_fresh(now, window), fresh);
+            if window != 0 {
+                let glance = Glance::new(Fingerprint::from_u128(1), now, window);
+                prop_assert_eq!(glance.suffices(state.noticed()), fresh);
+                prop_assert!(!glance.suffices(state));
+            }
         }
     }
 
@@ -274,8 +328,11 @@ mod tests {
         assert!(!State::UNDECIDED.frozen().is_decided() && State::UNDECIDED.sealed().is_final());
 
         let noticed = new.noticed();
-        assert!(noticed.is_noticed() && noticed.is_counted() && noticed.is_noticed_for(&id));
-        assert!(!new.is_noticed_for(&id) && !new.counted().is_noticed_for(&id));
+        assert!(noticed.is_noticed() && noticed.is_counted());
+        let glance = Glance::new(Fingerprint::from_u128(77), now, 1);
+        assert!(glance.suffices(noticed) && glance.suffices(noticed.frozen()));
+        assert!(!glance.suffices(new) && !glance.suffices(new.counted()) && !glance.suffices(State::UNDECIDED));
+        assert!(!Glance::new(Fingerprint::from_u128(77 | 1 << 127), now, 1).suffices(noticed), "another tag");
 
         let again = noticed.emitted_again(Tick::from_millis(20));
         assert!(again.is_counted() && !again.is_noticed() && again.has_tag_of(&id));

@@ -1,7 +1,7 @@
 //! One generation: its slots, and how a fingerprint finds its place among them.
 
 use super::count::Counts;
-use super::fault::{Faults, broken};
+use super::fault::{Faults, broken, linger};
 use super::life::Life;
 use super::shape::{Shape, TABLES};
 use super::slot::{CLOSED, EMPTY, GROUP, Group, Id, Slot, State};
@@ -104,6 +104,22 @@ impl Arena {
         })
     }
 
+    /// The group of a table at a position, which is a fraction of 2^32 of it. By
+    /// multiplication (Lemire, "Fast random integer generation in an interval",
+    /// 2019), so a table may have any number of groups.
+    #[inline]
+    pub(super) fn group_at(&self, position: u32) -> u32 {
+        (u64::from(position) * u64::from(self.groups_per_table) >> 32) as u32
+    }
+
+    /// The slots of a group of the table in `generation`'s place, and the number of the
+    /// first of them.
+    #[inline]
+    pub(super) fn group(&self, generation: u64, group: u32) -> (&[Slot; GROUP], usize) {
+        let index = ((generation % TABLES as u64) as u32 * self.groups_per_table + group) as usize;
+        (&self.groups[index].0, index * GROUP)
+    }
+
     /// The table of a generation, or of whatever else lives in its place.
     #[inline]
     pub(super) fn table(&self, generation: u64) -> Table<'_> {
@@ -137,15 +153,6 @@ pub(super) enum Place {
 }
 
 impl<'a> Table<'a> {
-    /// The group at a position, which is a fraction of 2^32 of the table. By
-    /// multiplication (Lemire, "Fast random integer generation in an interval",
-    /// 2019), so a table may have any number of groups.
-    #[inline]
-    fn group_at(self, position: u32) -> usize {
-        let group = u64::from(position) * u64::from(self.arena.groups_per_table) >> 32;
-        (self.first_group + group as u32) as usize
-    }
-
     /// The groups of a probe sequence, in an order fixed for ever. Positions are
     /// those of a linear congruential generator with full period (multiplier from
     /// Steele and Vigna, "Computationally easy, spectrally good multipliers", 2022):
@@ -154,18 +161,10 @@ impl<'a> Table<'a> {
     fn probe(self, id: &Id) -> impl Iterator<Item = usize> + use<'a> {
         let mut position = id.home;
         (0..self.arena.probe_groups).map(move |_| {
-            let group = self.group_at(position);
+            let group = (self.first_group + self.arena.group_at(position)) as usize;
             position = position.wrapping_mul(0x915f_77f5).wrapping_add(0x9e37_79b9);
             group
         })
-    }
-
-    /// The first slots of a probe sequence, for the hot path, and the number of the
-    /// first of them.
-    #[inline]
-    pub(super) fn home(self, id: &Id) -> (&'a [Slot; GROUP], usize) {
-        let group = self.group_at(id.home);
-        (&self.arena.groups[group].0, group * GROUP)
     }
 
     #[inline]
@@ -216,6 +215,7 @@ impl<'a> Table<'a> {
     /// Claims an empty slot for `id`. On failure somebody else has claimed or
     /// closed it.
     pub(super) fn claim(self, slot: usize, id: &Id, faults: Faults) -> bool {
+        linger!();
         if broken!(faults, ClaimBlindly) {
             self.slot(slot).key.store(id.key, Ordering::Release);
             return true;
@@ -227,6 +227,7 @@ impl<'a> Table<'a> {
 
     /// Closes an empty slot. On failure somebody has claimed or closed it.
     pub(super) fn close(self, slot: usize) -> bool {
+        linger!();
         // Release (O-2): pairs with the load in `locate`; the root that this thread has read, under
         // which the table is the previous one, is visible.
         self.slot(slot).key.compare_exchange(EMPTY, CLOSED, Ordering::Release, Ordering::Relaxed).is_ok()
@@ -235,6 +236,7 @@ impl<'a> Table<'a> {
     /// Replaces a state. On failure, the state that is there instead.
     #[inline]
     pub(super) fn exchange(self, slot: usize, from: State, to: State) -> Result<(), State> {
+        linger!();
         // Release (O-3): pairs with the load in `locate`; publishes the rest word and, with a mark,
         // the root that this thread has read. Acquire (O-3): so that who fails on a mark or a
         // decision reads what came with it.

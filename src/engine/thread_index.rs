@@ -106,11 +106,11 @@ mod imp {
         INDEX.with(std::cell::Cell::get)
     }
 
+    /// Says which stripe the calling thread counts in.
     pub fn set(index: u32) {
         INDEX.with(|cell| cell.set(index));
     }
 }
 
-/// Which stripe a modelled thread counts in.
 #[cfg(loom)]
 pub use imp::set as set_thread_index;

@@ -93,7 +93,7 @@ impl<R: Reclaim, X> Engine<R, X> {
                 forgotten += u64::from(!state.is_frozen());
                 let exemplar = self.exemplars.take(slot);
                 let count = if state.is_counted() { self.arena.counts().take(slot) } else { 0 };
-                if count != 0 {
+                if count != 0 && !broken!(self.faults, LostOrphans) {
                     let fingerprint = table.fingerprint(slot, state);
                     let namespace = fingerprint.namespace();
                     let since = state.tick();

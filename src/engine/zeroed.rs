@@ -13,6 +13,7 @@ use super::sync::{AtomicPtr, AtomicU32, AtomicU64};
 ///
 /// # Safety
 /// Both must be true of the implementing type.
+#[cfg_attr(loom, allow(dead_code))]
 pub(super) unsafe trait Zeroable {}
 // SAFETY: an atomic has the layout of its integer or pointer, for which zero is valid.
 unsafe impl Zeroable for AtomicU32 {}

@@ -3,14 +3,21 @@
 
 use super::backend::Backend;
 use super::{Grace, Reclaim};
-use crate::engine::sync::Ordering;
-use loom::sync::Mutex;
-use std::sync::Arc;
+use crate::engine::sync::{AtomicU64, Ordering};
+use loom::sync::atomic::fence;
+use std::sync::{Arc, Mutex};
 
 /// See the module.
+///
+/// No lock that loom knows: it would order each call before the next, and so hide
+/// what the engine's own orderings must provide. The two words give the order that
+/// the contract promises, and no more: a request before the pins that need not be
+/// waited for, and the pins that are over before the end of the grace period.
 #[derive(Debug)]
 pub struct Model {
     pins: Mutex<Pins>,
+    requests: AtomicU64,
+    unpins: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -36,15 +43,30 @@ pub struct Guard<'a> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The model has failed, and loom's words may be out of reach.
+            return;
+        }
+        // Release: pairs with the fence of the last to go.
+        self.model.unpins.fetch_add(1, Ordering::Release);
+        let mut over = Vec::new();
         let mut pins = self.model.pins.lock().unwrap();
         pins.active.retain(|&number| number != self.number);
         for wait in &mut pins.waits {
             wait.on.retain(|&number| number != self.number);
             if wait.on.is_empty() {
-                wait.grace.pass(wait.generation);
+                over.push((Arc::clone(&wait.grace), wait.generation));
             }
         }
         pins.waits.retain(|wait| !wait.on.is_empty());
+        // Not across a word of loom's: it may switch to a thread that wants the lock.
+        drop(pins);
+        if !over.is_empty() {
+            fence(Ordering::Acquire);
+        }
+        for (grace, generation) in over {
+            grace.pass(generation);
+        }
     }
 }
 
@@ -54,10 +76,12 @@ impl Backend for Model {
     const LOAD: Ordering = Ordering::Acquire;
 
     fn new() -> Self {
-        Self { pins: Mutex::new(Pins::default()) }
+        Self { pins: Mutex::default(), requests: AtomicU64::new(0), unpins: AtomicU64::new(0) }
     }
 
     fn pin(&self) -> Guard<'_> {
+        // Acquire: pairs with `after_grace`. An addition, which reads the newest.
+        self.requests.fetch_add(1, Ordering::Acquire);
         let mut pins = self.pins.lock().unwrap();
         let number = pins.next;
         pins.next += 1;
@@ -66,6 +90,8 @@ impl Backend for Model {
     }
 
     fn after_grace(&self, _: &Guard<'_>, grace: &Arc<Grace>, generation: u64) {
+        // Release: pairs with `pin`; who is not on the list reads the caller's root.
+        self.requests.fetch_add(1, Ordering::Release);
         let mut pins = self.pins.lock().unwrap();
         let on = pins.active.clone();
         pins.waits.push(Wait { on, grace: Arc::clone(grace), generation });
