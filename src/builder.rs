@@ -55,8 +55,9 @@ impl<C: Clock, R: Reclaim> Builder<C, R> {
     /// How many different messages are remembered at least; 1024 unless set.
     ///
     /// A message in its window is forgotten only after this many *other*
-    /// messages were newly seen without a sight of it. See
-    /// [`Cache::memory_bound`] for what it costs.
+    /// messages were seen without a sight of it. (Or fewer, if 64 of them crowd the
+    /// same places; the odds are below one in a million generations.) It costs
+    /// about 200 bytes an entry, 500 kB at least: see [`Cache::memory_bound`].
     pub fn max_entries(mut self, max_entries: usize) -> Self {
         self.max_entries = max_entries;
         self

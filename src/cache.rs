@@ -1,12 +1,13 @@
 //! The cache: what a fingerprint and a moment are decided to be.
 
+use crate::caught::caught;
 use crate::engine::{Engine, Epoch, Reclaim, Select};
 use crate::{
     Builder, Clock, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Monotonic, Namespace, Secret, Summary, Tick,
     builder,
 };
 use std::fmt;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ pub struct Stats {
     pub emitted: u64,
     /// Calls decided as [`Decision::Suppress`].
     pub suppressed: u64,
-    /// Calls among `emitted` that could not be tracked, for lack of room.
+    /// Calls among `emitted` that were not tracked: for lack of room, or because the
+    /// text of the message could not be read (its `Display` failed).
     pub failed_open: u64,
     /// Entries that left the cache with their generation, because they were not
     /// seen again while the next one filled; in their window or not.
@@ -85,13 +87,25 @@ pub struct Stats {
 /// * Memory stays within [`memory_bound`](Self::memory_bound).
 ///
 /// # Progress
-/// A call is lock-free; one that suppresses a message seen before in this
-/// generation is wait-free once that suppression has begun. No call allocates
-/// (a thread's first aside, which registers it with the reclaimer), blocks,
-/// or makes a system call.
+/// A call is lock-free, and takes no lock; one that suppresses a message seen
+/// before in this generation is wait-free once that suppression has begun.
+///
+/// A suppressed call allocates nothing, and neither does one that emits; what may
+/// are a thread's first call, which registers it with the reclaimer, and
+/// the one call in a thousand that begins a generation, for the reclaimer's
+/// books. A call that finds no room and fails open may yield its time slice,
+/// once in a while, to the threads that hold the room back.
 ///
 /// # Panics
 /// Never.
+///
+/// # Limits
+/// * Not for use in a signal handler or inside a global allocator.
+/// * A thread that is stopped *inside* a call (by a debugger, say) keeps tables from
+///   being reused, in all caches of the process: after two generations new
+///   messages fail open until it goes on. Known ones stay suppressed. The same
+///   is true in a child process that was forked while another thread was inside a
+///   call: there for good.
 pub struct Cache<C = Monotonic, R = Epoch> {
     engine: Engine<R, Exemplar>,
     clock: C,
@@ -130,7 +144,8 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     /// else: last[fp] = now; Emit
     /// ```
     ///
-    /// A tick older than the last emission counts as within its window.
+    /// A tick older than the last emission counts as within its window. A call at
+    /// [`Tick::MAX`] is never tracked: unless it is suppressed, it fails open.
     #[inline]
     pub fn check_at(&self, fingerprint: Fingerprint, now: Tick) -> Decision {
         self.engine.check(fingerprint, now)
@@ -160,7 +175,7 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     #[cold]
     fn keep_exemplar(&self, fingerprint: Fingerprint, exemplar: impl FnOnce() -> Exemplar) {
         if self.engine.wants_exemplar(fingerprint) {
-            if let Ok(exemplar) = catch_unwind(AssertUnwindSafe(exemplar)) {
+            if let Some(exemplar) = caught(exemplar) {
                 self.engine.attach(fingerprint, Arc::new(exemplar));
             }
         }
@@ -222,8 +237,9 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
         self.engine.drain(Select::all().of(namespace), &mut |pending| report(pending.into()));
     }
 
-    /// As [`drain_namespace`](Self::drain_namespace), but leaves alone what is
-    /// still in its window at `now`: the next emission may report it.
+    /// As [`drain`](Self::drain) or, given one, as
+    /// [`drain_namespace`](Self::drain_namespace), but leaves alone what is still in its
+    /// window at `now` and may yet be reported by an emission.
     pub fn drain_expired_at(&self, namespace: Option<Namespace>, now: Tick, mut report: impl FnMut(Summary)) {
         let mut select = Select::all().expired_at(now);
         if let Some(namespace) = namespace {
@@ -253,8 +269,12 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     }
 
     /// The most heap this cache holds at any moment, in bytes, under any number
-    /// of threads and any flood, without the text of exemplars. Rises once, by 8
-    /// bytes a slot, when the first exemplar is kept.
+    /// of threads and any flood. Rises once, when the first exemplar is kept, by the
+    /// most that exemplars can take, not counting their text (each of their four
+    /// texts is at most [`Exemplar::MAX_TEXT`] bytes long).
+    ///
+    /// The books of the reclaimer, which belong to the process, come on top: a few
+    /// kilobytes for each thread that has ever called.
     #[must_use]
     pub fn memory_bound(&self) -> usize {
         self.engine.memory_bound()

@@ -53,9 +53,10 @@ pub struct Exemplar {
     pub namespace: Namespace,
     /// Its level.
     pub level: Option<Level>,
-    /// Its target: a module path, a logger's group, ...
+    /// Its target: a module path, a logger's group, ... Like all texts here, cut to
+    /// [`Exemplar::MAX_TEXT`] bytes.
     pub target: Box<str>,
-    /// Its text, cut to [`Exemplar::MAX_TEXT`] bytes.
+    /// Its text.
     pub text: Box<str>,
     /// The module it was logged in.
     pub module: Option<Box<str>>,
@@ -85,7 +86,7 @@ impl Exemplar {
     /// Sets the target.
     #[must_use]
     pub fn target(mut self, target: &str) -> Self {
-        self.target = target.into();
+        self.target = truncate(target, Self::MAX_TEXT).into();
         self
     }
 
@@ -99,8 +100,8 @@ impl Exemplar {
     /// Sets where in the source it was logged.
     #[must_use]
     pub fn location(mut self, module: Option<&str>, file: Option<&str>, line: Option<u32>) -> Self {
-        self.module = module.map(Into::into);
-        self.file = file.map(Into::into);
+        self.module = module.map(|module| truncate(module, Self::MAX_TEXT).into());
+        self.file = file.map(|file| truncate(file, Self::MAX_TEXT).into());
         self.line = line;
         self
     }

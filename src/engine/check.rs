@@ -1,5 +1,6 @@
 //! The protocol of a call: find the fingerprint's place, claim one, decide.
 
+use super::count::MOST;
 use super::fault::{broken, linger};
 use super::slot::{self, Glance, Id, State};
 use super::sync::Ordering;
@@ -8,6 +9,7 @@ use super::thread_index::thread_index;
 use super::totals::bump;
 use super::{Engine, Pending, Reclaim};
 use crate::{Decision, Fingerprint, Tick};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// The outcome of a step that others may have interfered with.
@@ -36,6 +38,8 @@ pub(super) struct Call<'e, 'g, R: Reclaim, X> {
     /// Suppressed calls that this one has taken from an entry of an old table, and
     /// that it will report or put back. Dropped only when zero.
     pub(super) carried: u64,
+    /// Whether threads that are pinned, and not running, hold rotation back.
+    pub(super) held_back: Cell<bool>,
 }
 
 impl<R: Reclaim, X> Engine<R, X> {
@@ -72,7 +76,18 @@ impl<R: Reclaim, X> Engine<R, X> {
     #[inline(never)]
     fn check_slowly<'e>(&'e self, fingerprint: Fingerprint, now: Tick, window: u64, guard: R::Guard<'e>) -> Decision {
         let id = Id::of(fingerprint);
-        Call { engine: self, guard: &guard, now, window, carried: 0 }.decide(fingerprint, &id)
+        let mut call = Call { engine: self, guard: &guard, now, window, carried: 0, held_back: Cell::new(false) };
+        let decision = call.decide(fingerprint, &id);
+        let held_back = call.held_back.get();
+        drop(guard);
+        if held_back {
+            // With more threads than cores, those that hold rotation back wait for a core: this
+            // one, which found no room, has nothing better to do with it. A hint, nothing hangs
+            // on it.
+            #[cfg(not(loom))]
+            std::thread::yield_now();
+        }
+        decision
     }
 
     /// Puts what a counter spilled among the orphans.
@@ -110,7 +125,7 @@ impl<R: Reclaim, X> Engine<R, X> {
 
 impl<R: Reclaim, X> Call<'_, '_, R, X> {
     /// The whole of the protocol.
-    fn decide(mut self, fingerprint: Fingerprint, id: &Id) -> Decision {
+    fn decide(&mut self, fingerprint: Fingerprint, id: &Id) -> Decision {
         loop {
             let root = self.engine.root();
             let table = self.engine.arena.table(root);
@@ -157,8 +172,6 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
             let step = if !state.is_decided() {
                 if state.is_final() {
                     return Step::Outdated;
-                } else if self.now == Tick::MAX {
-                    return self.fail_open(fingerprint, id, root);
                 }
                 self.decide_first(id, root, slot, state)
             } else if !state.has_tag_of(id) && !broken!(self.engine.faults, NoTag) {
@@ -168,8 +181,6 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
                 self.suppress(fingerprint, table, slot, state)
             } else if state.is_final() {
                 return Step::Outdated;
-            } else if self.now == Tick::MAX {
-                return self.fail_open(fingerprint, id, root);
             } else {
                 self.emit_again(table, slot, state)
             };
@@ -200,6 +211,8 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
                 };
                 Step::Changed(seen)
             }
+            // Undecided it stays.
+            Past::Gone { .. } if self.now == Tick::MAX => Step::Done(self.emit_untracked()),
             Past::Gone { slot: old } => match table.exchange(slot, state, State::emitted(id, self.now)) {
                 Ok(()) => {
                     if let Some(old) = old {
@@ -214,6 +227,12 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
 
     /// Linearization point of a later emission: the exchange of an expired state.
     fn emit_again(&mut self, table: Table<'_>, slot: usize, state: State) -> Step<Decision> {
+        if self.now == Tick::MAX {
+            if state.is_counted() {
+                self.carried += self.engine.arena.counts().take(slot);
+            }
+            return Step::Done(self.emit_untracked());
+        }
         if broken!(self.engine.faults, EmitBlindly) {
             linger!();
             table.slot(slot).state.store(state.emitted_again(self.now).0, Ordering::Release);
@@ -222,6 +241,12 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
         }
         let taken = if state.is_counted() { self.engine.arena.counts().take(slot) } else { 0 };
         Step::Done(self.emit(taken))
+    }
+
+    /// An emission that leaves no trace, hence one of any number.
+    fn emit_untracked(&mut self) -> Decision {
+        bump(&self.engine.totals.mine().failed_open, 1);
+        self.emit(0)
     }
 
     fn emit(&mut self, taken: u64) -> Decision {
@@ -256,7 +281,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
     /// Adds to the counters of an entry that is marked as counted.
     pub(super) fn add(&self, fingerprint: Fingerprint, slot: usize, state: State, count: u64) {
         let spilled = match u32::try_from(count) {
-            Ok(n) if n <= u32::MAX / 2 => {
+            Ok(n) if n <= MOST => {
                 let counts = self.engine.arena.counts();
                 counts.add(counts.stripe(thread_index()), slot, n)
             }
@@ -328,28 +353,29 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
         }
     }
 
-    /// No room for a new entry: suppress if an emission within the window is known,
-    /// otherwise emit without a trace.
+    /// No room for an entry in `root`'s table, where there is none: suppress if the
+    /// previous table knows an emission within the window, otherwise emit without a trace.
     fn fail_open(&mut self, fingerprint: Fingerprint, id: &Id, root: u64) -> Step<Decision> {
-        for generation in [root, root - 1] {
-            if broken!(self.engine.faults, FailOpenBlindly) {
-                break;
-            }
-            let table = self.engine.arena.table(generation);
-            if let Place::Here(slot, state) = table.locate(id, self.engine.faults) {
-                if !state.is_decided() {
-                    continue;
-                }
+        let previous = self.engine.arena.table(root - 1);
+        match previous.locate(id, self.engine.faults) {
+            Place::Here(slot, state) if state.is_decided() && !broken!(self.engine.faults, FailOpenBlindly) => {
                 if state.is_fresh(self.now, self.window) {
-                    return self.suppress(fingerprint, table, slot, state);
+                    if state.is_frozen() && !state.is_noticed() {
+                        // Another call has just found room, or will not go on. Suppression is
+                        // noticed where the entry goes.
+                        self.carried += 1;
+                        self.put_back(fingerprint, id, previous, slot, state);
+                        return Step::Done(Decision::Suppress { first: false });
+                    }
+                    return self.suppress(fingerprint, previous, slot, state);
                 }
                 if state.is_counted() {
                     self.carried += self.engine.arena.counts().take(slot);
                 }
             }
+            _ => {}
         }
-        bump(&self.engine.totals.mine().failed_open, 1);
-        Step::Done(self.emit(0))
+        Step::Done(self.emit_untracked())
     }
 
     /// Takes a fresh entry of the previous table over into the current one, without
@@ -370,7 +396,14 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
         }
         // From here on as a caller would, but for the emission: ticks only grow, so the entry
         // is still fresh, and if another call decided first, the counts go where it did.
-        let mut own = Call { carried: 0, ..*self };
+        let mut own = Call {
+            engine,
+            guard: self.guard,
+            now: self.now,
+            window: self.window,
+            carried: 0,
+            held_back: Cell::new(false),
+        };
         let past = own.ask_previous(&id, root);
         table.rest(slot).store(id.rest, Ordering::Relaxed);
         let mut state = State::UNDECIDED;
@@ -388,8 +421,8 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
     }
 
     /// Adds what this call carries to an entry, or to the orphans if it cannot take it.
-    fn put_back(self, fingerprint: Fingerprint, id: &Id, table: Table<'_>, slot: usize, mut state: State) {
-        let count = self.carried;
+    fn put_back(&mut self, fingerprint: Fingerprint, id: &Id, table: Table<'_>, slot: usize, mut state: State) {
+        let count = std::mem::take(&mut self.carried);
         if count == 0 {
             return;
         }

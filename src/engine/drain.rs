@@ -50,7 +50,9 @@ impl<R: Reclaim, X> Engine<R, X> {
                     if broken!(self.faults, DrainUnseen) {
                         life.leave();
                     }
-                    self.drain_slots(table.range(first, BATCH), place, select, batch);
+                    // Out of reach, it will get no emission that could report its counts.
+                    let over = generation.wrapping_sub(self.root() as u32) as i32 <= -2;
+                    self.drain_slots(table.range(first, BATCH), place, over, select, batch);
                     if !broken!(self.faults, DrainUnseen) {
                         life.leave();
                     }
@@ -74,7 +76,14 @@ impl<R: Reclaim, X> Engine<R, X> {
         }
     }
 
-    fn drain_slots(&self, slots: std::ops::Range<usize>, place: u64, select: &Select, batch: &mut Batch<'_, R, X>) {
+    fn drain_slots(
+        &self,
+        slots: std::ops::Range<usize>,
+        place: u64,
+        over: bool,
+        select: &Select,
+        batch: &mut Batch<'_, R, X>,
+    ) {
         let table = self.arena.table(place);
         let window = self.window();
         for slot in slots {
@@ -84,7 +93,9 @@ impl<R: Reclaim, X> Engine<R, X> {
             }
             let fingerprint = table.fingerprint(slot, state);
             let namespace = fingerprint.namespace();
-            if !select.has(namespace) || select.expired_at.is_some_and(|now| state.is_fresh(now, window)) {
+            if !select.has(namespace)
+                || select.expired_at.is_some_and(|now| !over && !state.is_frozen() && state.is_fresh(now, window))
+            {
                 continue;
             }
             let count = self.arena.counts().take(slot);

@@ -36,9 +36,13 @@ impl<X> Exemplars<X> {
             if self.allocating.swap(true, Ordering::Relaxed) {
                 return None;
             }
-            let cells = Box::new(Zeroed::new(self.slots)?);
+            let Some(cells) = Zeroed::new(self.slots) else {
+                // Another call may have better luck.
+                self.allocating.store(false, Ordering::Relaxed);
+                return None;
+            };
             // Release (O-10): pairs with the load in `cells`.
-            self.cells.store(Box::into_raw(cells), Ordering::Release);
+            self.cells.store(Box::into_raw(Box::new(cells)), Ordering::Release);
         }
         self.cells()
     }

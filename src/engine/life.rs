@@ -42,7 +42,8 @@ impl Life {
     pub(super) fn is_clean_for(&self, generation: u64) -> bool {
         // Acquire (O-8): pairs with `cleared`; the slots are empty. The exchange of the root
         // passes it on.
-        self.0.load(Ordering::Acquire) == generation << GENERATION_SHIFT | WHOLE
+        // A drain that is just looking in does not matter: it will find a newer root.
+        self.0.load(Ordering::Acquire) & !VISITORS == generation << GENERATION_SHIFT | WHOLE
     }
 
     /// Keeps the table from being cleared, until [`leave`](Self::leave).
@@ -90,8 +91,9 @@ impl Life {
             } else {
                 return Clear::Nothing;
             };
-            // Acquire (O-12): pairs with `leave`.
-            match self.0.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed) {
+            // Acquire (O-12): pairs with `leave`. AcqRel (O-13): pairs with itself; who takes a later
+            // step may have read an older `passed`, and has what the first has seen from here.
+            match self.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return Clear::Step((next & WHOLE) as u32 - 1),
                 Err(seen) => word = seen,
             }

@@ -106,9 +106,7 @@ impl Select {
 pub(crate) struct Engine<R, X> {
     /// The generation that is current; first of all 1, with the empty table 0 as
     /// its previous one. Each is one more than the last.
-    root: CachePadded<AtomicU64>,
-    /// In ticks.
-    window: AtomicU64,
+    root: CachePadded<Root>,
     arena: Arena,
     shape: Shape,
     exemplars: Exemplars<X>,
@@ -120,6 +118,13 @@ pub(crate) struct Engine<R, X> {
     faults: Faults,
 }
 
+/// What each call reads first, and hardly any writes.
+struct Root {
+    generation: AtomicU64,
+    /// In ticks.
+    window: AtomicU64,
+}
+
 const FIRST_GENERATION: u64 = 1;
 
 impl<R: Reclaim, X> Engine<R, X> {
@@ -127,8 +132,10 @@ impl<R: Reclaim, X> Engine<R, X> {
     pub(crate) fn new(shape: Shape, window: u64, faults: Faults) -> Result<Self, ConfigError> {
         let out_of_memory = || ConfigError::OutOfMemory { bytes: shape.bytes().unwrap_or(usize::MAX) };
         Ok(Self {
-            root: CachePadded::new(AtomicU64::new(FIRST_GENERATION)),
-            window: AtomicU64::new(window),
+            root: CachePadded::new(Root {
+                generation: AtomicU64::new(FIRST_GENERATION),
+                window: AtomicU64::new(window),
+            }),
             arena: Arena::new(&shape).ok_or_else(out_of_memory)?,
             exemplars: Exemplars::new(shape.slots * TABLES),
             reclaim: R::new(),
@@ -146,17 +153,17 @@ impl<R: Reclaim, X> Engine<R, X> {
     #[inline]
     fn root(&self) -> u64 {
         // Acquire or more (O-1): pairs with the exchange in `rotate`; the table is clean.
-        self.root.load(R::LOAD)
+        self.root.generation.load(R::LOAD)
     }
 
     #[inline]
     pub(crate) fn window(&self) -> u64 {
         // Relaxed: a call may use the old window or the new one.
-        self.window.load(Ordering::Relaxed)
+        self.root.window.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_window(&self, window: u64) {
-        self.window.store(window, Ordering::Relaxed);
+        self.root.window.store(window, Ordering::Relaxed);
     }
 
     pub(crate) fn new_namespace(&self) -> Namespace {
@@ -191,13 +198,18 @@ impl<R: Reclaim, X> Engine<R, X> {
             forgotten: self.totals.sum(|total| &total.forgotten),
             rotations: root - FIRST_GENERATION,
             entries: decided(root, true) + decided(root - 1, false),
-            capacity: 2 * self.shape.limit,
+            capacity: 2 * self.shape.slots,
         }
     }
 
     pub(crate) fn memory_bound(&self) -> usize {
-        // The one small allocation that does not grow: the grace counter and its `Arc`.
-        let rest = size_of::<Grace>() + 2 * size_of::<usize>();
-        self.shape.bytes().unwrap_or(usize::MAX).saturating_add(self.exemplars.bytes()).saturating_add(rest)
+        let shared = 2 * size_of::<usize>();
+        let grace = size_of::<Grace>() + shared;
+        let tables = self.shape.bytes().unwrap_or(usize::MAX);
+        let exemplars = match self.exemplars.bytes() {
+            0 => 0,
+            array => array + (self.shape.slots * TABLES + self.shape.orphans) * (size_of::<X>() + shared),
+        };
+        tables.saturating_add(exemplars).saturating_add(grace)
     }
 }

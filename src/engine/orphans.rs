@@ -82,7 +82,10 @@ impl<X> Record<'_, X> {
         self.exemplar.store(exemplar.map_or(ptr::null_mut(), |x| Arc::into_raw(x).cast_mut()), Ordering::Relaxed);
     }
 
-    fn merge(&self, count: u64, since: Tick) {
+    fn merge(&self, count: u64, since: Tick, exemplar: Option<Arc<X>>) {
+        if let (Some(exemplar), true) = (exemplar, self.exemplar.load(Ordering::Relaxed).is_null()) {
+            self.exemplar.store(Arc::into_raw(exemplar).cast_mut(), Ordering::Relaxed);
+        }
         self.count.store(self.count.load(Ordering::Relaxed) + count, Ordering::Relaxed);
         self.since.store(self.since().max(since).as_millis(), Ordering::Relaxed);
     }
@@ -191,7 +194,7 @@ impl<X> Orphans<X> {
             }
             if seen == full && record.hold(full) {
                 if record.fingerprint() == fingerprint {
-                    record.merge(count, since);
+                    record.merge(count, since, exemplar);
                     return record.release(full);
                 }
                 record.release(full);

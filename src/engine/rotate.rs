@@ -63,25 +63,31 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
         }
         // Release (O-1): pairs with the load in `root`; the new table is clean, the one before the
         // last final. Whoever comes second has lost to a newer root.
-        if engine.root.compare_exchange(root, root + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        if engine.root.generation.compare_exchange(root, root + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             engine.reclaim.after_grace(self.guard, &engine.grace, root + 1);
         }
         true
     }
 
-    /// Asks for the grace period of `root` once more: the thread that asked first may
-    /// have paused, or its backend may want more to do with.
+    /// A rotation was refused. Does what may end that: moves the grace period on, gives
+    /// way to other threads, asks for the grace period of `root` once more (the thread
+    /// that asked first may have paused before it did, or its backend may want more to do
+    /// with).
     #[cold]
     fn press(&self, root: u64) {
         let engine = self.engine;
+        let nth = engine.arena.table(root).control().pressed.fetch_add(1, Ordering::Relaxed) + 1;
+        if nth % 16 == 0 {
+            self.held_back.set(true);
+        }
         if engine.grace.passed() >= root {
             return;
         }
-        let nth = engine.arena.table(root).control().pressed.fetch_add(1, Ordering::Relaxed);
-        if nth % engine.shape.stride == 0 {
+        if nth % u64::from(engine.shape.stride) == 0 {
             engine.reclaim.help(self.guard);
         }
-        if nth % (64 * engine.shape.stride) == 64 * engine.shape.stride - 1 {
+        // Ever more rarely: what the backend keeps for a request stays while the pins do.
+        if nth.is_power_of_two() && nth >= 64 {
             engine.reclaim.after_grace(self.guard, &engine.grace, root);
         }
     }

@@ -41,8 +41,8 @@ pub(super) struct Control {
     claims: [CachePadded<AtomicU32>; CLAIM_STRIPES],
     /// Claims by hand-over.
     pub(super) handed: CachePadded<AtomicU32>,
-    /// How often the grace period of this generation was pressed for.
-    pub(super) pressed: CachePadded<AtomicU32>,
+    /// How often a rotation from this generation was refused.
+    pub(super) pressed: CachePadded<AtomicU64>,
 }
 
 #[cfg(not(loom))]

@@ -77,8 +77,7 @@ impl<R: Reclaim, X> Engine<R, X> {
         let table = self.arena.table(generation);
         let control = table.control();
         let steps = self.shape.chunks();
-        let passed =
-            if broken!(self.faults, BuryEarly) { self.root.load(Ordering::Acquire) } else { self.grace.passed() };
+        let passed = if broken!(self.faults, BuryEarly) { self.root() } else { self.grace.passed() };
         let Clear::Step(step) = control.life.clear_step(passed, steps) else { return false };
         let mut forgotten = 0;
         // Relaxed, throughout: nobody else touches these slots, since the grace period has

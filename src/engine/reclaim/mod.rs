@@ -32,9 +32,10 @@ pub(crate) mod backend {
     /// # Contract
     /// If a thread calls `after_grace(_, grace, generation)`, then
     /// `grace.passed()` becomes at least `generation` only after every pin is
-    /// over whose first load of the root, with ordering [`LOAD`](Self::LOAD), could
-    /// have returned a value older than the caller's last store to it. What
-    /// happened under those pins happens before what a thread does that reads so.
+    /// over whose loads of the root, with ordering [`LOAD`](Self::LOAD), could have
+    /// returned a value older than what the caller last stored there or loaded
+    /// from there. What happened under those pins happens before what a thread
+    /// does that reads so.
     pub trait Backend: Sized + Send + Sync + 'static {
         /// Proof of a pin.
         type Guard<'a>;

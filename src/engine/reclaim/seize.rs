@@ -98,13 +98,20 @@ unsafe fn nothing(_: *mut (), _: &Collector) {}
 
 #[cold]
 fn register() -> Guard {
-    let guard = Guard::Local(collector().enter());
+    // Panics if seize's locals are gone already, which only somebody else's use of seize on a
+    // thread that is ending can bring about.
+    let Ok(guard) = std::panic::catch_unwind(|| collector().enter()) else {
+        PHASE.set(Phase::Ending);
+        return Guard::Owned(collector().enter_owned());
+    };
     // After seize's own locals, so that this one is destroyed first.
     if SENTINEL.try_with(|_| ()).is_ok() {
         PHASE.set(Phase::Registered);
         THREADS.fetch_add(1, Ordering::Relaxed);
+    } else {
+        PHASE.set(Phase::Ending);
     }
-    guard
+    Guard::Local(guard)
 }
 
 impl Backend for Seize {
