@@ -1,6 +1,6 @@
 //! Time as the engine sees it: ticks, and the clocks that make them.
 
-use crossbeam_utils::atomic::AtomicCell;
+use crate::engine::AtomicCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;

@@ -1,13 +1,75 @@
-//! quell stops a program from logging the same thing over and over.
+//! quell stops a program from logging the same thing over and over: the first of
+//! each message passes at once, its repeats are counted for a while, and the count is
+//! reported. Lock-free, exact under any number of threads, bounded in memory.
+//!
+//! # Logging through handles
+//!
+//! ```
+//! use quell::{Cache, Handle, Level, WriteSink};
+//! use std::sync::Arc;
+//! # let stderr = std::io::sink();
+//!
+//! let cache = Arc::new(Cache::builder().build()?); // 60 s, 1024 messages
+//! let log = Handle::new(cache, WriteSink::new(stderr));
+//! let shard = log.with_attr("shard", 3u64).with_group("remote_write");
+//! for _ in 0..1000 {
+//!     shard.log(Level::Error, format_args!("connection refused")); // one line
+//! }
+//! log.flush(); // and its summary; the last handle's drop does so, too
+//! # Ok::<(), quell::ConfigError>(())
+//! ```
+//!
+//! Handles that are derived from one another share one cache; they own no lock, no
+//! map and no thread. A [`Reporter`] writes summaries of messages that stay silent.
+//!
+//! # Deciding by yourself
+//!
+//! ```
+//! use quell::{Cache, Decision};
+//! use std::fmt::Write;
+//!
+//! let cache = Cache::builder().build()?;
+//! let mut hasher = cache.hasher();
+//! write!(hasher, "disk {} is full", 7)?; // allocates nothing
+//! match cache.check(hasher.finish()) {
+//!     Decision::Emit { suppressed } => println!("disk 7 is full ({suppressed} before)"),
+//!     Decision::Suppress { .. } => {}
+//! }
+//! cache.drain(|summary| println!("{} more of {:?}", summary.suppressed, summary.fingerprint));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Guarantees
+//!
+//! 1. Of all calls that race with one fingerprint in one window, exactly one is told to
+//!    emit, and a message seen for the first time is never suppressed.
+//! 2. Emitted and suppressed add up to what was offered, and every suppressed call is
+//!    reported exactly once, also after eviction and at shutdown.
+//! 3. Memory is bounded; without room quell logs.
+//! 4. A suppressed call allocates nothing and takes no lock.
+//! 5. No panic, deadlock or endless recursion of quell's, whatever callbacks do.
+//!
+//! [`Cache`] says where each of them ends; `docs/DESIGN.md` in the repository says why they
+//! hold.
+//!
+//! # Features
+//!
+//! None is on by default. `seize`: `Seize` as a second reclamation
+//! backend. `cli`: the command `quell`.
 
 #![deny(unsafe_code)]
 
 mod builder;
 mod cache;
+mod caught;
 mod clock;
 mod engine;
 mod fingerprint;
+mod handle;
 mod level;
+mod reporter;
+mod scope;
+mod sink;
 mod summary;
 
 pub use builder::{Builder, ConfigError};
@@ -17,5 +79,18 @@ pub use clock::{Clock, Coarse, Manual, Monotonic, Tick};
 pub use engine::Seize;
 pub use engine::{Epoch, Reclaim};
 pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Secret, Value};
+pub use handle::{Handle, KeyPolicy};
 pub use level::Level;
+pub use reporter::{Reporter, ReporterError};
+pub use scope::AttrValue;
+pub use sink::{Event, Field, Message, Sink, WriteSink};
 pub use summary::{Exemplar, Summary};
+
+/// What models and negative controls need besides; no part of the API.
+#[cfg(any(loom, quell_faults))]
+#[doc(hidden)]
+pub mod model {
+    pub use crate::engine::Fault;
+    #[cfg(loom)]
+    pub use crate::engine::{Model, set_thread_index, twin};
+}

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Something that decides whether to emit.
-pub trait Contender: Sync {
+pub(crate) trait Contender: Sync {
     fn check(&self, key: u128, now: u64) -> bool;
 }
 
@@ -23,14 +23,14 @@ impl<R: Reclaim> Contender for Cache<quell::Monotonic, R> {
 
 /// A direct-mapped array of keys and stamps: what the memory system allows. It
 /// resolves no collision, evicts by overwriting and is not exact.
-pub struct Floor<const COUNTED: bool> {
+pub(crate) struct Floor<const COUNTED: bool> {
     slots: Box<[(AtomicU64, AtomicU64)]>,
     counts: Box<[AtomicU64]>,
     window: u64,
 }
 
 impl<const COUNTED: bool> Floor<COUNTED> {
-    pub fn new(max_entries: usize, window: u64) -> Self {
+    pub(crate) fn new(max_entries: usize, window: u64) -> Self {
         let len = (2 * max_entries).next_power_of_two();
         let counts = if COUNTED { len } else { 0 };
         Self {
@@ -65,14 +65,14 @@ impl<const COUNTED: bool> Contender for Floor<COUNTED> {
 }
 
 /// What most programs do first. Stops tracking when full, like most.
-pub struct MutexMap {
+pub(crate) struct MutexMap {
     map: Mutex<HashMap<u128, u64>>,
     max_entries: usize,
     window: u64,
 }
 
 impl MutexMap {
-    pub fn new(max_entries: usize, window: u64) -> Self {
+    pub(crate) fn new(max_entries: usize, window: u64) -> Self {
         Self { map: Mutex::new(HashMap::with_capacity(max_entries)), max_entries, window }
     }
 }
@@ -94,14 +94,14 @@ impl Contender for MutexMap {
 }
 
 /// A well-kept concurrent map, used as one would. Stops tracking when full.
-pub struct DashMap {
+pub(crate) struct DashMap {
     map: dashmap::DashMap<u128, u64>,
     max_entries: usize,
     window: u64,
 }
 
 impl DashMap {
-    pub fn new(max_entries: usize, window: u64) -> Self {
+    pub(crate) fn new(max_entries: usize, window: u64) -> Self {
         Self { map: dashmap::DashMap::with_capacity(max_entries), max_entries, window }
     }
 }
@@ -127,14 +127,14 @@ impl Contender for DashMap {
 }
 
 /// Another well-kept concurrent map, lock-free for readers. Stops tracking when full.
-pub struct Papaya {
+pub(crate) struct Papaya {
     map: papaya::HashMap<u128, AtomicU64>,
     max_entries: usize,
     window: u64,
 }
 
 impl Papaya {
-    pub fn new(max_entries: usize, window: u64) -> Self {
+    pub(crate) fn new(max_entries: usize, window: u64) -> Self {
         Self { map: papaya::HashMap::with_capacity(max_entries), max_entries, window }
     }
 }
@@ -157,10 +157,10 @@ impl Contender for Papaya {
 
 /// A stream of calls, the same for each contender; each thread has its own.
 #[derive(Clone)]
-pub struct Workload {
-    pub name: &'static str,
-    pub max_entries: usize,
-    pub window: u64,
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    pub(crate) max_entries: usize,
+    pub(crate) window: u64,
     keys: Keys,
     /// The tick moves on after so many calls.
     calls_per_tick: u64,
@@ -179,7 +179,7 @@ enum Keys {
 
 /// A fingerprint as good as hashed.
 #[inline]
-pub fn mix(x: u64) -> u128 {
+pub(crate) fn mix(x: u64) -> u128 {
     let a = (x ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let b = (a ^ a >> 31).wrapping_mul(0x94d0_49bb_1331_11eb);
     // Namespace 0, as of a hasher.
@@ -204,7 +204,7 @@ fn zipf(keys: usize, len: usize) -> Vec<u128> {
 }
 
 impl Workload {
-    pub fn all() -> Vec<Workload> {
+    pub(crate) fn all() -> Vec<Workload> {
         let still = u64::MAX;
         let hot = |keys: u64| Keys::Stream((0..64).map(|i| mix(i % keys)).collect());
         vec![
@@ -272,7 +272,7 @@ impl Workload {
     /// Makes `calls` calls as thread number `thread`, from call number `from` on;
     /// returns how many were to emit.
     #[inline]
-    pub fn run(&self, contender: &(impl Contender + ?Sized), thread: u64, from: u64, calls: u64) -> u64 {
+    pub(crate) fn run(&self, contender: &(impl Contender + ?Sized), thread: u64, from: u64, calls: u64) -> u64 {
         let mut emitted = 0;
         match &self.keys {
             Keys::Stream(keys) => {
@@ -312,7 +312,7 @@ impl Workload {
     }
 }
 
-pub fn quell_cache<R: Reclaim>(workload: &Workload) -> Cache<quell::Monotonic, R> {
+pub(crate) fn quell_cache<R: Reclaim>(workload: &Workload) -> Cache<quell::Monotonic, R> {
     Cache::builder()
         .reclaim::<R>()
         .window(Duration::from_millis(workload.window))
@@ -323,7 +323,7 @@ pub fn quell_cache<R: Reclaim>(workload: &Workload) -> Cache<quell::Monotonic, R
 
 /// Runs `calls` calls on each of `threads` threads at once; returns the wall time
 /// from the first start to the last end.
-pub fn run_threads(
+pub(crate) fn run_threads(
     workload: &Workload,
     contender: &(impl Contender + ?Sized),
     threads: u64,

@@ -1,1 +1,13 @@
-//! Loom models of the engine.
+//! What the models of the engine have in common: exploring, calling and recording,
+//! and the check of what was recorded against the sequential specification.
+//!
+//! `README.md` says how to run them and what each of them shows.
+
+#![cfg(loom)]
+
+mod explore;
+mod spec;
+mod world;
+
+pub use explore::{Bound, holds, must_fail};
+pub use world::{Caller, Racer, WINDOW, World, fp, racer};

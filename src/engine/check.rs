@@ -213,8 +213,9 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
             }
             // Undecided it stays.
             Past::Gone { .. } if self.now == Tick::MAX => Step::Done(self.emit_untracked()),
-            Past::Gone { slot: old } => match table.exchange(slot, state, State::emitted(id, self.now)) {
+            Past::Gone { slot: old } => match self.emit_first(table, slot, state, State::emitted(id, self.now)) {
                 Ok(()) => {
+                    engine.watch_emission(slot);
                     if let Some(old) = old {
                         self.share_exemplar(old, slot);
                     }
@@ -223,6 +224,14 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
                 Err(seen) => Step::Changed(seen),
             },
         }
+    }
+
+    fn emit_first(&self, table: Table<'_>, slot: usize, from: State, to: State) -> Result<(), State> {
+        if broken!(self.engine.faults, DecideBlindly) {
+            table.slot(slot).state.store(to.0, Ordering::Release);
+            return Ok(());
+        }
+        table.exchange(slot, from, to)
     }
 
     /// Linearization point of a later emission: the exchange of an expired state.
@@ -239,6 +248,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
         } else if let Err(seen) = table.exchange(slot, state, state.emitted_again(self.now)) {
             return Step::Changed(seen);
         }
+        self.engine.watch_emission(slot);
         let taken = if state.is_counted() { self.engine.arena.counts().take(slot) } else { 0 };
         Step::Done(self.emit(taken))
     }

@@ -98,7 +98,9 @@ impl<R: Reclaim, X> Engine<R, X> {
             {
                 continue;
             }
-            let count = self.arena.counts().take(slot);
+            let counts = self.arena.counts();
+            let blindly = broken!(self.faults, TakeBlindly);
+            let count = if blindly { counts.take_blindly(slot) } else { counts.take(slot) };
             if count != 0 {
                 let exemplar = self.exemplars.get(slot, self.faults);
                 let since = state.tick();

@@ -42,6 +42,12 @@ pub enum Fault {
     ReuseDirty,
     /// The grace period of a generation begins before the generation does.
     AskEarly,
+    /// A first decision stores its tick without looking.
+    DecideBlindly,
+    /// A drain reads a counter and sets it to zero, in two steps.
+    TakeBlindly,
+    /// A table that is cleared keeps its exemplars.
+    StaleExemplar,
 }
 
 /// The faults of an engine.

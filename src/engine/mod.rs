@@ -116,6 +116,9 @@ pub(crate) struct Engine<R, X> {
     totals: Totals,
     namespaces: AtomicU64,
     faults: Faults,
+    /// The root as it is at this step of a model.
+    #[cfg(loom)]
+    watched: std::sync::atomic::AtomicU64,
 }
 
 /// What each call reads first, and hardly any writes.
@@ -146,6 +149,8 @@ impl<R: Reclaim, X> Engine<R, X> {
             namespaces: AtomicU64::new(0),
             shape,
             faults,
+            #[cfg(loom)]
+            watched: std::sync::atomic::AtomicU64::new(FIRST_GENERATION),
         })
     }
 
@@ -154,6 +159,25 @@ impl<R: Reclaim, X> Engine<R, X> {
     fn root(&self) -> u64 {
         // Acquire or more (O-1): pairs with the exchange in `rotate`; the table is clean.
         self.root.generation.load(R::LOAD)
+    }
+
+    /// In models: an emission is in one of the two newest tables. (No word of loom's: it is
+    /// looked at in the same step as the emission.)
+    #[inline]
+    fn watch_emission(&self, _slot: usize) {
+        #[cfg(loom)]
+        {
+            let root = self.watched.load(Ordering::Relaxed);
+            let newest = [root, root - 1].map(|generation| self.arena.table(generation).range(0, self.shape.slots));
+            assert!(newest.iter().any(|table| table.contains(&_slot)), "place: an emission in a table that is gone");
+        }
+    }
+
+    /// In models: the root has moved on.
+    #[inline]
+    fn watch_rotation(&self, _root: u64) {
+        #[cfg(loom)]
+        self.watched.store(_root, Ordering::Relaxed);
     }
 
     #[inline]

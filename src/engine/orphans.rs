@@ -184,7 +184,7 @@ impl<X> Orphans<X> {
         let bits = fingerprint.as_u128();
         let hash = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let full = hash | FULL;
-        let home = (u128::from(hash) * self.records as u128 >> 64) as usize;
+        let home = ((u128::from(hash) * self.records as u128) >> 64) as usize;
         for i in 0..PROBES.min(self.records) {
             let record = self.record((home + i) % self.records);
             let seen = record.state.load(Ordering::Relaxed);

@@ -168,13 +168,13 @@ impl State {
     /// A new emission.
     #[inline]
     pub(crate) fn emitted(id: &Id, now: Tick) -> Self {
-        State(id.tag | now.as_millis() + 1)
+        State(id.tag | (now.as_millis() + 1))
     }
 
     /// An emission after this one: the tick moves on, a new suppression has not begun.
     #[inline]
     pub(crate) fn emitted_again(self, now: Tick) -> Self {
-        State(self.0 & (Self::TAG | Self::COUNTED) | now.as_millis() + 1)
+        State(self.0 & (Self::TAG | Self::COUNTED) | (now.as_millis() + 1))
     }
 
     /// As the next table takes it over.

@@ -109,7 +109,7 @@ impl Arena {
     /// 2019), so a table may have any number of groups.
     #[inline]
     pub(super) fn group_at(&self, position: u32) -> u32 {
-        (u64::from(position) * u64::from(self.groups_per_table) >> 32) as u32
+        ((u64::from(position) * u64::from(self.groups_per_table)) >> 32) as u32
     }
 
     /// The slots of a group of the table in `generation`'s place, and the number of the

@@ -90,7 +90,8 @@ impl<R: Reclaim, X> Engine<R, X> {
             let state = table.state(slot);
             if state.is_decided() {
                 forgotten += u64::from(!state.is_frozen());
-                let exemplar = self.exemplars.take(slot);
+                let stays = broken!(self.faults, StaleExemplar);
+                let exemplar = if stays { None } else { self.exemplars.take(slot) };
                 let count = if state.is_counted() { self.arena.counts().take(slot) } else { 0 };
                 if count != 0 && !broken!(self.faults, LostOrphans) {
                     let fingerprint = table.fingerprint(slot, state);

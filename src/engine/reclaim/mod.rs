@@ -14,7 +14,7 @@ pub use seize::Seize;
 
 /// How the cache learns that no thread uses a table any more.
 ///
-/// Sealed: [`Epoch`] (the default) and, with the feature `seize`, [`Seize`].
+/// Sealed: [`Epoch`] (the default) and, with the feature `seize`, `Seize`.
 /// Both keep one collector of the crate's own for the whole process, so that a
 /// guard which some other code holds on a collector for long cannot stall a
 /// cache.

@@ -1,0 +1,123 @@
+//! A caller that is late by two rotations: settled, sealed.
+//!
+//! A generation takes one claim, so each new key rotates. While the late caller is
+//! pinned in the first table, the second rotation is permitted by a seal only.
+//!
+//! An emission by the late caller after that could not be told from one made before
+//! the first rotation, and forgotten since: the history alone does not show it. So
+//! the engine itself looks, in a model, whether an emission is in a table that is
+//! gone ("place").
+
+use loom_tests::{Bound, World, fp, holds, must_fail, racer};
+use quell::model::{Fault, Model};
+use quell::{Epoch, Reclaim};
+
+const X: u128 = 1;
+const Y: u128 = 21;
+const Z: u128 = 22;
+const W: u128 = 23;
+
+/// X has expired in the first table. Two rotations, and X again.
+fn expired_key<R: Reclaim>(fault: Option<Fault>) -> impl Fn() {
+    move || {
+        let mut world = World::<R>::shaped(1, 1, 0, fault).may_forget(&[fp(X)]);
+        world.alone(|me| me.check(fp(X), 0));
+        world.race(vec![
+            racer(|me| me.check(fp(X), 100)),
+            racer(|me| {
+                me.check(fp(Y), 100);
+                me.check(fp(Z), 100);
+                me.check(fp(X), 100);
+            }),
+        ]);
+        world.alone(|me| me.check(fp(X), 101));
+        world.finish();
+    }
+}
+
+/// X is new. The late caller has found room for it before the others took it.
+fn new_key<R: Reclaim>(fault: Option<Fault>) -> impl Fn() {
+    move || {
+        let mut world = World::<R>::shaped(1, 1, 0, fault).may_forget(&[fp(X)]);
+        world.race(vec![
+            racer(|me| me.check(fp(X), 100)),
+            racer(|me| {
+                me.check(fp(Y), 100);
+                me.check(fp(Z), 100);
+                me.check(fp(W), 100);
+                me.check(fp(X), 100);
+            }),
+        ]);
+        world.finish();
+    }
+}
+
+/// The rotations alone, begun before the late caller comes.
+fn two_rotations(fault: Option<Fault>) -> impl Fn() {
+    move || {
+        let mut world = World::<Model>::shaped(1, 1, 0, fault).may_forget(&[fp(X)]);
+        world.alone(|me| me.check(fp(X), 0));
+        world.race(vec![
+            racer(|me| {
+                me.check(fp(Y), 100);
+                me.check(fp(Z), 100);
+            }),
+            racer(|me| me.check(fp(X), 100)),
+        ]);
+        world.finish();
+    }
+}
+
+#[test]
+fn expired_key_two_rotations_on() {
+    holds("late: expired key", Bound::preemptions(2), expired_key::<Model>(None));
+}
+
+#[test]
+fn new_key_two_rotations_on() {
+    holds("late: new key", Bound::preemptions(2), new_key::<Model>(None));
+}
+
+#[test]
+fn two_rotations_under_way() {
+    holds("late: two rotations under way", Bound::preemptions(2), two_rotations(None));
+}
+
+#[test]
+fn no_settle() {
+    let fault = Some(Fault::NoSettle);
+    must_fail("late: expired key, NoSettle", 2, "place", expired_key::<Model>(fault));
+    must_fail("late: new key, NoSettle", 2, "place", new_key::<Model>(fault));
+}
+
+#[test]
+fn ask_early() {
+    must_fail("late: two rotations, AskEarly", 2, "place", two_rotations(Some(Fault::AskEarly)));
+}
+
+#[test]
+fn seal_without_marking() {
+    let fault = Some(Fault::SealWithoutMarking);
+    must_fail("late: expired key, SealWithoutMarking", 2, "place", expired_key::<Model>(fault));
+}
+
+#[test]
+fn seal_without_closing() {
+    let fault = Some(Fault::SealWithoutClosing);
+    must_fail("late: new key, SealWithoutClosing", 2, "place", new_key::<Model>(fault));
+}
+
+#[test]
+fn crossbeam_expired_key() {
+    holds("late: expired key, Epoch", Bound::preemptions(1), expired_key::<Epoch>(None));
+}
+
+#[test]
+fn crossbeam_new_key() {
+    holds("late: new key, Epoch", Bound::preemptions(1), new_key::<Epoch>(None));
+}
+
+#[test]
+fn crossbeam_no_settle() {
+    must_fail("late: expired key, NoSettle, Epoch", 2, "place", expired_key::<Epoch>(Some(Fault::NoSettle)));
+}

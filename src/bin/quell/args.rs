@@ -1,0 +1,159 @@
+//! The command line: what it may say, and how a mistake in it is told.
+
+use crate::window;
+use clap::{Parser, ValueEnum};
+use regex::bytes::Regex;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Writes the first of each repeated line and suppresses its repeats for a while.
+///
+/// Lines of all FILEs (of standard input where there is none, or where FILE is -)
+/// are one stream. A line is written at once when no equal line was written within
+/// the window; otherwise it is counted, and a summary says how often, when the
+/// window has passed, at the end of input and on an interrupt.
+#[derive(Debug, Parser)]
+#[command(version, name = "quell", after_long_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// What to read, in this order; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// How long a line stays suppressed after it was written: 500ms, 60s, 5m, 1h, or
+    /// a plain number of seconds
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = window::parse, allow_negative_numbers = true)]
+    pub(crate) window: Duration,
+
+    /// How many different lines are remembered at least
+    #[arg(long, value_name = "N", default_value_t = 65_536, allow_negative_numbers = true)]
+    pub(crate) max_entries: usize,
+
+    /// Leave the first N fields out of the comparison, as uniq does: a field is a run
+    /// of blanks followed by non-blanks
+    #[arg(short = 'f', long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) skip_fields: usize,
+
+    /// Leave the first N bytes (after the skipped fields) out of the comparison
+    #[arg(short = 's', long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) skip_chars: usize,
+
+    /// Leave out of the comparison what REGEX matches, such as times and process ids;
+    /// may be given more than once
+    #[arg(long = "mask", value_name = "REGEX", value_parser = regex, allow_hyphen_values = true)]
+    pub(crate) masks: Vec<Regex>,
+
+    /// Lines end in NUL instead of newline
+    #[arg(short, long)]
+    pub(crate) zero_terminated: bool,
+
+    /// Where summaries of what was suppressed go
+    #[arg(
+        long, value_name = "WHERE", value_enum, require_equals = true, num_args = 0..=1,
+        default_value = "stderr", default_missing_value = "stderr", overrides_with_all = ["summary", "no_summary"]
+    )]
+    pub(crate) summary: Place,
+
+    /// Write no summaries
+    #[arg(long, overrides_with_all = ["summary", "no_summary"])]
+    no_summary: bool,
+
+    /// At the end, write counts to standard error: lines emitted and suppressed,
+    /// emitted for lack of room to track them (failed open), lines forgotten, and
+    /// how often the memory of lines was renewed (rotations)
+    #[arg(long)]
+    pub(crate) stats: bool,
+}
+
+/// Where summaries go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Place {
+    /// To standard error
+    Stderr,
+    /// Between the lines on standard output
+    Inline,
+    /// Nowhere, as --no-summary
+    None,
+}
+
+const AFTER_HELP: &str = "\
+Time:
+  Pipes and terminals run on wall time. When every input is a regular file the
+  clock stands still, so the window is the whole input, and two runs on the same
+  unchanged files write the same. With both kinds of input, wall time holds for all.
+  At least --max-entries lines are remembered, those seen last; one that was
+  forgotten is written again when it comes again.
+
+Comparison:
+  The whole line counts, as bytes, but for a CR at its end. -f applies first, then
+  -s, then the masks, on what is left of the line. What a mask cut leaves a mark, so
+  that \"a 1\" and \"1 a\" do not become equal; matches that touch leave one.
+  Lines of more than 1 MiB are compared without masks. They wait in an unnamed
+  temporary file until their end is read; where there is no room for one, the line
+  is written and counted as failed open.
+
+Output:
+  Bytes are written as they came; a newline that is missing at the end of an input
+  is added. Output is flushed before quell waits for input.
+
+Exit status:
+  0 if all went well, also when the reader of the output has gone; 2 if an argument
+  is wrong or an input could not be read (the others are) or the output not written;
+  130 after an interrupt, 143 after SIGTERM: what was read is written and summarised
+  first. A second signal kills at once.
+
+Examples:
+  tail -f app.log | quell --window 5m
+  quell --summary=inline --stats a.log b.log
+  quell --mask '^\\d{4}-\\d\\d-\\d\\d[T ][\\d:.,]+Z?' --mask 'pid=\\d+' app.log";
+
+impl Args {
+    /// The arguments of this process, or the exit status after help or a mistake.
+    pub(crate) fn get() -> Result<Args, u8> {
+        let mut args = Args::try_parse().map_err(|error| {
+            if error.use_stderr() {
+                // The first line says it all; what follows are hints over several lines.
+                let text = error.to_string();
+                let line = text.lines().next().unwrap_or_default();
+                crate::complain(format_args!("{}", line.strip_prefix("error: ").unwrap_or(line)));
+                2
+            } else {
+                // A reader that has seen enough of the help is no failure.
+                let _ = error.print();
+                0
+            }
+        })?;
+        if args.no_summary {
+            args.summary = Place::None;
+        }
+        if args.files.is_empty() {
+            args.files.push("-".into());
+        }
+        Ok(args)
+    }
+}
+
+fn regex(pattern: &str) -> Result<Regex, String> {
+    Regex::new(pattern).map_err(|error| {
+        // Syntax errors draw the pattern over several lines; the last one is the reason.
+        let text = error.to_string();
+        let line = text.lines().last().unwrap_or_default();
+        line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bad_pattern_is_told_in_one_line() {
+        assert_eq!(regex("(").unwrap_err(), "unclosed group");
+        assert_eq!(regex(&"\\w{900}".repeat(90)).unwrap_err().lines().count(), 1);
+    }
+}

@@ -1,0 +1,188 @@
+//! Cuts a stream of bytes into whole lines, in memory of a fixed size.
+
+use crate::key::MAX_LINE;
+use memchr::{memchr, memrchr};
+use std::io::{self, Read};
+
+/// How much is read at once: large against a system call, small against the cache.
+const CHUNK: usize = 128 << 10;
+
+/// What was cut off.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// One or more lines, each with its terminator.
+    Lines(Bytes),
+    /// The next part of a line that is too long to be held.
+    Part(Bytes),
+    /// The last part of that line, with its terminator.
+    LastPart(Bytes),
+}
+
+/// A buffer that is filled from its start. It never shrinks, so that it can be filled
+/// again without being cleared.
+#[derive(Debug, Default)]
+pub(crate) struct Bytes {
+    buffer: Vec<u8>,
+    len: usize,
+}
+
+impl Bytes {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
+
+/// What was read and not yet handed out.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    terminator: u8,
+    held: Bytes,
+    /// Where to go on looking for a terminator.
+    searched: usize,
+    /// What comes next belongs to a line whose start was handed out.
+    inside: bool,
+}
+
+impl Lines {
+    pub(crate) fn new(terminator: u8) -> Self {
+        Self { terminator, held: Bytes::default(), searched: 0, inside: false }
+    }
+
+    /// Reads once. 0 is the end of input.
+    pub(crate) fn fill(&mut self, input: &mut impl Read) -> io::Result<usize> {
+        self.make_room();
+        let room = self.held.buffer.len().min(self.held.len + CHUNK);
+        let read = input.read(&mut self.held.buffer[self.held.len..room])?;
+        self.held.len += read;
+        Ok(read)
+    }
+
+    /// Ends the line that the end of input cut short.
+    pub(crate) fn finish(&mut self) {
+        if self.held.len > 0 || self.inside {
+            self.make_room();
+            self.held.buffer[self.held.len] = self.terminator;
+            self.held.len += 1;
+        }
+    }
+
+    /// Cuts off the next piece; `None` when more must be read. `spare` gives a buffer
+    /// to go on with.
+    pub(crate) fn next(&mut self, spare: impl FnOnce() -> Bytes) -> Option<Piece> {
+        let held = self.held.as_slice();
+        if self.inside {
+            if let Some(at) = memchr(self.terminator, held) {
+                self.inside = false;
+                return Some(Piece::LastPart(self.cut(at + 1, spare())));
+            }
+            return (!held.is_empty()).then(|| Piece::Part(self.cut(self.held.len, spare())));
+        }
+        if let Some(at) = memrchr(self.terminator, &held[self.searched..]) {
+            return Some(Piece::Lines(self.cut(self.searched + at + 1, spare())));
+        }
+        self.searched = held.len();
+        // One byte more than the longest line may be its CR.
+        self.inside = held.len() > MAX_LINE + 1;
+        self.inside.then(|| Piece::Part(self.cut(self.held.len, spare())))
+    }
+
+    /// Hands out the first `at` bytes.
+    fn cut(&mut self, at: usize, mut spare: Bytes) -> Bytes {
+        let rest = &self.held.buffer[at..self.held.len];
+        if spare.buffer.len() < rest.len() {
+            spare.buffer.resize(self.held.buffer.len(), 0);
+        }
+        spare.buffer[..rest.len()].copy_from_slice(rest);
+        spare.len = rest.len();
+        self.held.len = at;
+        self.searched = 0;
+        std::mem::replace(&mut self.held, spare)
+    }
+
+    fn make_room(&mut self) {
+        let Bytes { buffer, len } = &mut self.held;
+        if *len == buffer.len() {
+            // `next` holds back MAX_LINE + 1 bytes at most, so there is always room.
+            buffer.resize((2 * *len).clamp(CHUNK, MAX_LINE + CHUNK), 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands out `text` in reads of `step` bytes.
+    struct Slow<'a>(&'a [u8], usize);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let len = self.1.min(into.len());
+            self.0.read(&mut into[..len])
+        }
+    }
+
+    /// All pieces as lines; whether any came in parts.
+    fn cut(text: &[u8], step: usize) -> (Vec<Vec<u8>>, bool) {
+        let (mut lines, mut whole, mut long, mut parts) = (Lines::new(b'\n'), vec![], vec![], false);
+        let mut input = Slow(text, step);
+        let mut spare = Bytes::default();
+        let mut end = 0;
+        while end < 2 {
+            if lines.fill(&mut input).unwrap() == 0 {
+                end += 1;
+                lines.finish();
+            }
+            while let Some(piece) = lines.next(|| std::mem::take(&mut spare)) {
+                let bytes = match piece {
+                    Piece::Lines(bytes) => {
+                        assert!(bytes.as_slice().ends_with(b"\n") && long.is_empty());
+                        whole.extend(bytes.as_slice().split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec));
+                        bytes
+                    }
+                    Piece::Part(bytes) => {
+                        parts = true;
+                        long.extend_from_slice(bytes.as_slice());
+                        bytes
+                    }
+                    Piece::LastPart(bytes) => {
+                        long.extend_from_slice(bytes.as_slice());
+                        whole.push(std::mem::take(&mut long));
+                        bytes
+                    }
+                };
+                assert!(bytes.buffer.len() <= MAX_LINE + CHUNK, "a buffer grew without bound");
+                spare = bytes;
+            }
+        }
+        (whole, parts)
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_are_read() {
+        let text = b"a\n\nbc\n\xff\xfe\r\nlast";
+        for step in 1..=text.len() {
+            let (lines, parts) = cut(text, step);
+            assert_eq!(lines, [&b"a\n"[..], b"\n", b"bc\n", b"\xff\xfe\r\n", b"last\n"], "step {step}");
+            assert!(!parts);
+        }
+        assert_eq!(cut(b"", 1).0, [b""; 0]);
+        assert_eq!(cut(b"\n", 1).0, [b"\n"]);
+    }
+
+    #[test]
+    fn only_lines_above_the_limit_come_in_parts() {
+        for (len, step) in [(MAX_LINE, 1 << 16), (MAX_LINE + 1, 4096), (MAX_LINE + 2, 4096), (5 * MAX_LINE, 1 << 20)] {
+            let line = vec![b'x'; len];
+            for end in [&b""[..], b"\n", b"\nnext\n"] {
+                let text = [b"first\n", &line[..], end].concat();
+                let (lines, parts) = cut(&text, step);
+                assert_eq!(lines[1].len(), len + 1);
+                assert_eq!(lines.concat().len(), text.len() + usize::from(end.is_empty()));
+                // Just above the limit its end may come in the same read.
+                assert!(!parts || len > MAX_LINE, "{len} came in parts");
+                assert!(parts || len < 2 * MAX_LINE, "{len} was held");
+            }
+        }
+    }
+}

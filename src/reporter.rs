@@ -1,0 +1,248 @@
+//! Summaries in time: a thread that writes them when windows end.
+
+use crate::caught::{caught, discard};
+use crate::handle::Core;
+use crate::{Cache, Clock, ConfigError, Handle, Reclaim, Sink, Summary};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use std::{fmt, io};
+
+/// A thread that reports what was suppressed as soon as it is known that no
+/// emission of the same window will.
+///
+/// Without one, a message that stops coming is reported when it comes again,
+/// when it is forgotten and something drains the cache, or when its handle is
+/// flushed or dropped.
+///
+/// The thread holds only a [`Weak`]: it keeps neither handles nor cache alive, and
+/// ends at the first interval at which they are gone. Dropping the
+/// `Reporter` stops the thread at once, after a last report of everything
+/// pending, in its window or not, and waits for it.
+///
+/// ```
+/// use quell::{Cache, Handle, Reporter, WriteSink};
+/// use std::{sync::Arc, time::Duration};
+/// let cache = Arc::new(Cache::builder().build()?);
+/// let log = Handle::new(cache, WriteSink::new(std::io::stderr()));
+/// let reporter = Reporter::spawn(&log, Duration::from_secs(1))?;
+/// log.info(format_args!("started"));
+/// drop(reporter);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Guarantees
+/// * Handles, caches and reporters may be dropped in any order, on any thread, this
+///   one's included, and a reporter may be stopped any number of times.
+/// * A panic of the sink is swallowed. It costs the summary it happens in.
+/// * Several reporters of one handle or cache share the summaries: none is
+///   written twice.
+///
+/// # Progress
+/// Stopping waits for the sink's present call, so do not stop a reporter while
+/// holding a lock that its sink takes.
+#[must_use = "dropping a reporter stops it"]
+pub struct Reporter {
+    stop: Arc<Stop>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Reporter {
+    /// Reports to the sink of `handle` what was suppressed in its namespace, each
+    /// `interval`, for messages whose window has ended.
+    ///
+    /// # Errors
+    /// [`ReporterError::Config`] if `interval` is zero, [`ReporterError::Spawn`] if
+    /// the thread cannot be started.
+    pub fn spawn<S, C, R>(handle: &Handle<S, C, R>, interval: Duration) -> Result<Self, ReporterError>
+    where
+        S: Sink + 'static,
+        C: Clock,
+        R: Reclaim,
+    {
+        Self::start(OfHandle(Arc::downgrade(handle.core())), interval)
+    }
+
+    /// Reports to `report` what was suppressed in all of `cache`, each `interval`,
+    /// for messages whose window has ended.
+    ///
+    /// ```
+    /// use quell::{Cache, Reporter};
+    /// use std::{sync::Arc, time::Duration};
+    /// let cache = Arc::new(Cache::builder().build()?);
+    /// let reporter = Reporter::spawn_for_cache(
+    ///     &cache,
+    ///     |summary| eprintln!("{} suppressed", summary.suppressed),
+    ///     Duration::from_secs(10),
+    /// )?;
+    /// # drop(reporter);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_for_cache<C, R>(
+        cache: &Arc<Cache<C, R>>,
+        report: impl Fn(Summary) + Send + Sync + 'static,
+        interval: Duration,
+    ) -> Result<Self, ReporterError>
+    where
+        C: Clock,
+        R: Reclaim,
+    {
+        Self::start(OfCache { cache: Arc::downgrade(cache), report }, interval)
+    }
+
+    fn start(target: impl Target, interval: Duration) -> Result<Self, ReporterError> {
+        if interval.is_zero() {
+            return Err(ReporterError::Config(ConfigError::ZeroInterval));
+        }
+        let stop = Arc::new(Stop::default());
+        let thread = thread::Builder::new()
+            .name("quell-reporter".into())
+            .spawn({
+                let stop = Arc::clone(&stop);
+                move || run(&target, &stop, interval)
+            })
+            .map_err(ReporterError::Spawn)?;
+        Ok(Self { stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Stops the thread, after a last report of everything pending, and waits
+    /// for it; the same as dropping the reporter. Once stopped, stays stopped:
+    /// another call does nothing.
+    ///
+    /// Does not wait when called on the reporter's own thread (by a sink that owns
+    /// its reporter), nor for a call of `stop` on another thread.
+    pub fn stop(&self) {
+        self.stop.set();
+        // Not under the lock: the thread itself may call `stop` meanwhile.
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
+            if thread.thread().id() != thread::current().id() {
+                if let Err(payload) = thread.join() {
+                    discard(payload);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporter").field("stopped", &*lock(&self.stop.told)).finish_non_exhaustive()
+    }
+}
+
+fn run(target: &impl Target, stop: &Stop, interval: Duration) {
+    loop {
+        let last = stop.wait(interval);
+        // A panic that gets here is one of a sink's drop: the sink is gone.
+        if caught(|| target.report(last)) != Some(Continues(true)) || last {
+            return;
+        }
+    }
+}
+
+/// Whether there is anything left to report on.
+#[derive(PartialEq)]
+struct Continues(bool);
+
+trait Target: Send + 'static {
+    /// Reports what has expired, or everything if this is the last time.
+    fn report(&self, last: bool) -> Continues;
+}
+
+struct OfHandle<S: Sink, C: Clock, R: Reclaim>(Weak<Core<S, C, R>>);
+
+impl<S: Sink + 'static, C: Clock, R: Reclaim> Target for OfHandle<S, C, R> {
+    fn report(&self, last: bool) -> Continues {
+        let Some(core) = self.0.upgrade() else { return Continues(false) };
+        if last {
+            core.flush_caught();
+        } else {
+            core.report_expired();
+        }
+        // Where the handles went meanwhile, this drops the core, which flushes.
+        Continues(true)
+    }
+}
+
+struct OfCache<C, R, F> {
+    cache: Weak<Cache<C, R>>,
+    report: F,
+}
+
+impl<C: Clock, R: Reclaim, F: Fn(Summary) + Send + 'static> Target for OfCache<C, R, F> {
+    fn report(&self, last: bool) -> Continues {
+        let Some(cache) = self.cache.upgrade() else { return Continues(false) };
+        let report = |summary| {
+            caught(|| (self.report)(summary));
+        };
+        // The clock may panic too; there will be another round.
+        if last {
+            caught(|| cache.drain(report));
+        } else {
+            caught(|| cache.drain_expired_at(None, cache.now(), report));
+        }
+        Continues(true)
+    }
+}
+
+#[derive(Default)]
+struct Stop {
+    told: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stop {
+    fn set(&self) {
+        *lock(&self.told) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for `interval`, or until told to stop. Returns whether told.
+    fn wait(&self, interval: Duration) -> bool {
+        let told = lock(&self.told);
+        let waited = self.changed.wait_timeout_while(told, interval, |told| !*told);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a [`Reporter`] could not be started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReporterError {
+    /// The interval cannot be used.
+    Config(ConfigError),
+    /// The thread could not be started.
+    Spawn(io::Error),
+}
+
+impl fmt::Display for ReporterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Spawn(error) => write!(f, "cannot start the reporter's thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ReporterError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Config(_) => None,
+            Self::Spawn(error) => Some(error),
+        }
+    }
+}

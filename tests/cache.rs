@@ -1,0 +1,655 @@
+//! What a cache decides and reports, call by call, on each backend.
+
+mod common;
+
+use quell::{
+    Cache, Coarse, ConfigError, Decision, Epoch, Exemplar, Fingerprint, Level, Manual, Monotonic, Namespace, Reclaim,
+    Secret, Summary, Tick,
+};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+on_each_backend! {
+    a_continuous_repeat_is_logged_once_a_window_for_ever,
+    a_stamp_newer_than_now_is_fresh,
+    suppression_starts_once_between_two_emissions,
+    a_count_is_reported_once_whoever_reports_it,
+    a_drain_of_what_expired_leaves_the_rest,
+    a_wider_window_revives_and_a_zero_one_changes_nothing,
+    the_end_of_time_fails_open,
+    a_window_without_end_never_ends,
+    structured_fingerprints_are_told_apart,
+    namespaces_have_budgets_of_their_own,
+    new_namespaces_are_new,
+    the_clock_decides_when_no_tick_is_given,
+    exemplars_are_asked_for_once_and_kept,
+    exemplars_outlive_rotation_and_forgetting,
+    a_duplicate_never_makes_an_exemplar,
+    stats_are_exact_at_rest,
+    an_entry_is_present_or_forgotten,
+    the_bound_on_memory_rises_once,
+    what_is_forgotten_is_in_the_next_drain,
+    more_forgotten_than_there_are_records_is_summed_by_namespace,
+    a_report_may_use_the_cache,
+    dropping_a_cache_drops_what_is_pending,
+    a_cache_may_be_used_from_the_destructor_of_a_thread_local,
+    caches_do_not_share,
+}
+
+const WINDOW: u64 = 10;
+
+fn at(millis: u64) -> Tick {
+    Tick::from_millis(millis)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn fp(n: u128) -> Fingerprint {
+    Fingerprint::from_u128(n.wrapping_mul(0x2545_f491_4f6c_dd1d_9e37_79b9_7f4a_7c15)).with_namespace(Namespace(0))
+}
+
+fn cache<R: Reclaim>() -> Cache<Monotonic, R> {
+    Cache::builder().window(millis(WINDOW)).reclaim().build().unwrap()
+}
+
+fn tiny<R: Reclaim>() -> Cache<Monotonic, R> {
+    Cache::builder().window(millis(WINDOW)).reclaim().tiny(2, 4, 1).build().unwrap()
+}
+
+const EMIT: Decision = Decision::Emit { suppressed: 0 };
+const FIRST: Decision = Decision::Suppress { first: true };
+const AGAIN: Decision = Decision::Suppress { first: false };
+
+fn emit(suppressed: u64) -> Decision {
+    Decision::Emit { suppressed }
+}
+
+fn drained<R: Reclaim>(cache: &Cache<Monotonic, R>) -> Vec<Summary> {
+    let mut all = Vec::new();
+    cache.drain(|summary| all.push(summary));
+    all
+}
+
+fn total(summaries: &[Summary]) -> u64 {
+    summaries.iter().map(|summary| summary.suppressed).sum()
+}
+
+/// Checks new messages until the table has rotated `times` more times.
+fn rotate<R: Reclaim>(cache: &Cache<Monotonic, R>, now: Tick, times: u64) {
+    thread_local! {
+        static NEXT: Cell<u128> = const { Cell::new(1 << 64) };
+    }
+    let goal = cache.stats().rotations + times;
+    while cache.stats().rotations < goal {
+        let next = NEXT.replace(NEXT.get() + 1);
+        assert!(cache.check_at(fp(next), now).is_emit(), "a new message");
+    }
+}
+
+fn a_continuous_repeat_is_logged_once_a_window_for_ever<R: Reclaim>() {
+    let cache = cache::<R>();
+    for now in 0..1000 {
+        let expected = match (now, now % WINDOW) {
+            (0, _) => EMIT,
+            (_, 0) => emit(WINDOW - 1),
+            (_, since) => Decision::Suppress { first: since == 1 },
+        };
+        assert_eq!(cache.check_at(fp(1), at(now)), expected, "at {now}");
+    }
+}
+
+fn a_stamp_newer_than_now_is_fresh<R: Reclaim>() {
+    let cache = cache::<R>();
+    assert_eq!(cache.check_at(fp(1), at(100)), EMIT);
+    assert_eq!(cache.check_at(fp(1), at(50)), FIRST);
+    assert_eq!(cache.check_at(fp(1), at(0)), AGAIN);
+    // What came late has not moved the window.
+    assert_eq!(cache.check_at(fp(1), at(100 + WINDOW - 1)), AGAIN);
+    assert_eq!(cache.check_at(fp(1), at(100 + WINDOW)), emit(3));
+    assert_eq!(cache.check_at(fp(1), at(100)), FIRST);
+}
+
+fn suppression_starts_once_between_two_emissions<R: Reclaim>() {
+    let cache = tiny::<R>();
+    for now in [0, WINDOW, 5 * WINDOW] {
+        assert!(cache.check_at(fp(1), at(now)).is_emit());
+        assert_eq!(cache.check_at(fp(1), at(now)), FIRST);
+        assert_eq!(cache.check_at(fp(1), at(now)), AGAIN);
+        assert_eq!(total(&drained(&cache)), 2);
+        assert_eq!(cache.check_at(fp(1), at(now)), AGAIN, "a drain does not start it anew");
+        rotate(&cache, at(now), 1);
+        assert_eq!(cache.check_at(fp(1), at(now)), AGAIN, "nor does a rotation");
+        cache.drain_namespace(Namespace(0), |_| {});
+    }
+    // Noticed in the newer table though not in the older.
+    assert_eq!(cache.check_at(fp(2), at(900)), EMIT);
+    rotate(&cache, at(900), 1);
+    assert_eq!(cache.check_at(fp(2), at(900)), FIRST);
+    assert_eq!(cache.check_at(fp(2), at(900)), AGAIN);
+}
+
+fn a_count_is_reported_once_whoever_reports_it<R: Reclaim>() {
+    let cache = cache::<R>();
+    let suppress = |n: u64, now| {
+        for _ in 0..n {
+            assert!(!cache.check_at(fp(1), at(now)).is_emit());
+        }
+    };
+    assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
+    suppress(3, 0);
+    assert_eq!(cache.check_at(fp(1), at(10)), emit(3));
+    assert!(drained(&cache).is_empty(), "the emission had it");
+
+    suppress(4, 10);
+    let summaries = drained(&cache);
+    assert_eq!(summaries.len(), 1);
+    let summary = &summaries[0];
+    assert_eq!((summary.fingerprint, summary.namespace), (Some(fp(1)), Namespace(0)));
+    assert_eq!((summary.suppressed, summary.since), (4, at(10)));
+    assert!(summary.exemplar.is_none());
+    assert!(drained(&cache).is_empty(), "the drain had it");
+    assert_eq!(cache.check_at(fp(1), at(20)), EMIT, "the drain had it");
+
+    suppress(5, 20);
+    cache.drain_namespace(Namespace(7), |summary| panic!("{summary:?}"));
+    let mut sum = 0;
+    cache.drain_namespace(Namespace(0), |summary| sum += summary.suppressed);
+    assert_eq!(sum, 5);
+    cache.drain_expired_at(None, at(1000), |summary| panic!("{summary:?}"));
+
+    suppress(6, 20);
+    cache.drain_expired_at(None, at(30), |summary| sum += summary.suppressed);
+    assert_eq!(sum, 11);
+    assert_eq!(cache.check_at(fp(1), at(30)), EMIT);
+    let stats = cache.stats();
+    assert_eq!((stats.emitted, stats.suppressed), (4, 18));
+}
+
+fn a_drain_of_what_expired_leaves_the_rest<R: Reclaim>() {
+    let cache = cache::<R>();
+    let other = fp(2).with_namespace(Namespace(9));
+    for (fingerprint, now) in [(fp(1), 0), (other, 0), (fp(3), 5)] {
+        assert_eq!(cache.check_at(fingerprint, at(now)), EMIT);
+        assert_eq!(cache.check_at(fingerprint, at(now)), FIRST);
+    }
+    let expired = |namespace, now| {
+        let mut all = Vec::new();
+        cache.drain_expired_at(namespace, at(now), |summary| all.push(summary.fingerprint.unwrap()));
+        all
+    };
+    assert_eq!(expired(None, WINDOW - 1), []);
+    assert_eq!(expired(Some(Namespace(9)), WINDOW), [other]);
+    assert_eq!(expired(None, WINDOW), [fp(1)]);
+    assert_eq!(cache.check_at(fp(3), at(5 + WINDOW)), emit(1), "left for the emission");
+    assert_eq!(cache.check_at(fp(1), at(WINDOW)), EMIT);
+}
+
+fn a_wider_window_revives_and_a_zero_one_changes_nothing<R: Reclaim>() {
+    let cache = cache::<R>();
+    assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
+    cache.set_window(millis(100)).unwrap();
+    assert_eq!(cache.window(), millis(100));
+    assert_eq!(cache.check_at(fp(1), at(99)), FIRST);
+    cache.set_window(millis(50)).unwrap();
+    assert_eq!(cache.check_at(fp(1), at(50)), emit(1));
+    assert_eq!(cache.set_window(Duration::ZERO), Err(ConfigError::ZeroWindow));
+    assert_eq!(cache.window(), millis(50));
+    assert_eq!(cache.check_at(fp(1), at(99)), FIRST);
+    assert_eq!(cache.check_at(fp(1), at(100)), emit(1));
+    // Part of a millisecond is a whole one.
+    cache.set_window(Duration::from_nanos(1)).unwrap();
+    assert_eq!(cache.check_at(fp(1), at(100)), FIRST);
+    assert_eq!(cache.check_at(fp(1), at(101)), emit(1));
+
+    // In the previous table, too; but what was forgotten stays so.
+    let cache = tiny::<R>();
+    assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
+    assert_eq!(cache.check_at(fp(2), at(0)), EMIT);
+    rotate(&cache, at(0), 1);
+    cache.set_window(millis(100)).unwrap();
+    assert_eq!(cache.check_at(fp(1), at(99)), FIRST);
+    rotate(&cache, at(99), 1);
+    assert_eq!(cache.check_at(fp(2), at(99)), EMIT, "forgotten");
+}
+
+fn the_end_of_time_fails_open<R: Reclaim>() {
+    let cache = cache::<R>();
+    for n in 1..=3 {
+        assert_eq!(cache.check_at(fp(1), Tick::MAX), EMIT);
+        assert_eq!(cache.check_at(fp(1), at(u64::MAX)), EMIT);
+        assert_eq!(cache.stats().failed_open, 2 * n);
+    }
+    assert_eq!(cache.stats().entries, 0, "nothing can be remembered at the end of time");
+    // What is known is decided as ever: fresh, or expired and its count reported.
+    assert_eq!(cache.check_at(fp(2), at(Tick::MAX.as_millis() - 1)), EMIT);
+    assert_eq!(cache.check_at(fp(2), Tick::MAX), FIRST);
+    assert_eq!(cache.check_at(fp(3), at(0)), EMIT);
+    assert_eq!(cache.check_at(fp(3), at(0)), FIRST);
+    assert_eq!(cache.check_at(fp(3), Tick::MAX), emit(1));
+    assert_eq!(cache.check_at(fp(3), Tick::MAX), EMIT);
+    let stats = cache.stats();
+    assert_eq!((stats.emitted, stats.suppressed, stats.failed_open), (10, 2, 8));
+    assert_eq!(total(&drained(&cache)), 1);
+}
+
+fn a_window_without_end_never_ends<R: Reclaim>() {
+    let cache = Cache::builder().window(Duration::MAX).reclaim::<R>().build().unwrap();
+    assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
+    assert_eq!(cache.check_at(fp(1), Tick::MAX), FIRST);
+    assert_eq!(cache.check_at(fp(1), at(0)), AGAIN);
+}
+
+fn structured_fingerprints_are_told_apart<R: Reclaim>() {
+    let cache = Cache::builder().max_entries(20_000).reclaim::<R>().build().unwrap();
+    let mut all: Vec<u128> = (0..1000).collect();
+    for shift in [7, 16, 32, 46, 48, 64, 80, 96, 110, 112] {
+        all.extend((1..1000).map(|n| n << shift));
+    }
+    all.extend((0..1000).map(|n| u128::MAX - n));
+    all.extend([u128::from(u64::MAX), u128::MAX << 64]);
+    all.extend((1..1000u128).map(|n| n << 64 | n));
+    all.sort_unstable();
+    all.dedup();
+    for &bits in &all {
+        assert_eq!(cache.check_at(Fingerprint::from_u128(bits), at(5)), EMIT, "{bits:#x}");
+    }
+    for &bits in &all {
+        assert_eq!(cache.check_at(Fingerprint::from_u128(bits), at(5)), FIRST, "{bits:#x}");
+    }
+    // All 128 bits come back, and the namespace with them.
+    let mut reported = Vec::new();
+    cache.drain(|summary| {
+        let fingerprint = summary.fingerprint.unwrap();
+        assert_eq!((summary.suppressed, summary.namespace), (1, fingerprint.namespace()));
+        reported.push(fingerprint.as_u128());
+    });
+    reported.sort_unstable();
+    assert_eq!(reported, all);
+    assert_eq!((cache.stats().failed_open, cache.stats().rotations), (0, 0));
+}
+
+fn namespaces_have_budgets_of_their_own<R: Reclaim>() {
+    let cache = cache::<R>();
+    let (a, b) = (fp(1).with_namespace(Namespace(1)), fp(1).with_namespace(Namespace(2)));
+    for fingerprint in [a, b] {
+        assert_eq!(cache.check_at(fingerprint, at(0)), EMIT);
+        assert_eq!(cache.check_at(fingerprint, at(0)), FIRST);
+    }
+    assert_eq!(cache.check_at(b, at(0)), AGAIN);
+    let mut seen = Vec::new();
+    cache.drain_namespace(Namespace(2), |summary| seen.push((summary.fingerprint, summary.suppressed)));
+    assert_eq!(seen, [(Some(b), 2)]);
+    assert_eq!(cache.check_at(a, at(WINDOW)), emit(1));
+    assert_eq!(cache.check_at(b, at(WINDOW)), EMIT);
+}
+
+fn new_namespaces_are_new<R: Reclaim>() {
+    let cache = cache::<R>();
+    let mut seen: Vec<_> = (0..65_534).map(|_| cache.new_namespace()).collect();
+    assert!(!seen.contains(&Namespace(0)) && !seen.contains(&Namespace::MIXED));
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 65_534);
+    assert_eq!(cache.new_namespace(), Namespace(1), "they come round");
+}
+
+fn the_clock_decides_when_no_tick_is_given<R: Reclaim>() {
+    let clock = Manual::new(at(7));
+    let builder = Cache::builder().window(millis(WINDOW)).reclaim::<R>();
+    let cache = builder.clock(clock.clone()).build().unwrap();
+    assert_eq!(cache.now(), at(7));
+    assert_eq!(cache.check(fp(1)), EMIT);
+    assert_eq!(cache.check(fp(1)), FIRST);
+    clock.advance(millis(WINDOW - 1));
+    assert_eq!(cache.check(fp(1)), AGAIN);
+    clock.advance(millis(1));
+    assert_eq!(cache.check(fp(1)), emit(2));
+    clock.set(at(0));
+    assert_eq!(cache.check(fp(1)), FIRST, "a clock set back");
+    // Two caches with one secret agree on fingerprints, others do not.
+    let hash = |secret| {
+        let cache = Cache::builder().reclaim::<R>().secret(secret).build().unwrap();
+        let mut hasher = cache.hasher();
+        hasher.bytes(b"text");
+        hasher.finish()
+    };
+    assert_eq!(hash(Secret::from_bytes([7; 16])), hash(Secret::from_bytes([7; 16])));
+    assert_ne!(hash(Secret::random()), hash(Secret::random()));
+}
+
+fn exemplars_are_asked_for_once_and_kept<R: Reclaim>() {
+    let cache = cache::<R>();
+    let asked = Cell::new(0);
+    let check = |now| {
+        cache.check_with_at(fp(1), at(now), || {
+            asked.set(asked.get() + 1);
+            Exemplar::new(&format!("number {}", asked.get())).level(Level::Error).target("t")
+        })
+    };
+    assert_eq!(check(0), EMIT);
+    assert_eq!(asked.get(), 1);
+    assert_eq!(check(1), FIRST);
+    assert_eq!(check(10), emit(1));
+    assert_eq!(check(11), FIRST);
+    assert_eq!(asked.get(), 1, "not on a suppression, not with one there");
+    let summaries = drained(&cache);
+    let exemplar = summaries[0].exemplar.as_deref().unwrap();
+    assert_eq!((&*exemplar.text, exemplar.level, &*exemplar.target), ("number 1", Some(Level::Error), "t"));
+    assert_eq!(check(12), AGAIN);
+    assert!(drained(&cache)[0].exemplar.is_some(), "a drain does not take it away");
+
+    // An entry that began without gets one at its next emission.
+    assert_eq!(cache.check_at(fp(2), at(0)), EMIT);
+    assert_eq!(cache.check_with_at(fp(2), at(5), || unreachable!()), FIRST);
+    assert_eq!(cache.check_with_at(fp(2), at(10), || Exemplar::new("late")), emit(1));
+    assert_eq!(cache.check_at(fp(2), at(10)), FIRST);
+    assert_eq!(&*drained(&cache)[0].exemplar.as_ref().unwrap().text, "late");
+
+    // And through the clock.
+    assert_eq!(cache.check_with(fp(3), || Exemplar::new("now")), EMIT);
+}
+
+fn exemplars_outlive_rotation_and_forgetting<R: Reclaim>() {
+    let cache = tiny::<R>();
+    let text = |summaries: &[Summary]| {
+        let own = summaries.iter().find(|summary| summary.fingerprint == Some(fp(1))).unwrap();
+        own.exemplar.as_ref().map(|exemplar| exemplar.text.to_string())
+    };
+    assert_eq!(cache.check_with_at(fp(1), at(0), || Exemplar::new("kept")), EMIT);
+    assert_eq!(cache.check_at(fp(1), at(0)), FIRST);
+    for _ in 0..5 {
+        rotate(&cache, at(0), 1);
+        assert_eq!(cache.check_at(fp(1), at(0)), AGAIN, "carried while fresh");
+    }
+    assert_eq!(text(&drained(&cache)).as_deref(), Some("kept"));
+    for n in 1..6 {
+        let now = at(n * WINDOW);
+        rotate(&cache, now, 1);
+        assert!(cache.check_with_at(fp(1), now, || Exemplar::new("another")).is_emit(), "carried when expired");
+        assert_eq!(cache.check_at(fp(1), now), FIRST);
+    }
+    assert_eq!(text(&drained(&cache)).as_deref(), Some("kept"));
+    assert!(!cache.check_at(fp(1), at(5 * WINDOW)).is_emit());
+    // Expired, hence not handed over: forgotten.
+    rotate(&cache, at(9 * WINDOW), 5);
+    let summaries = drained(&cache);
+    assert_eq!(text(&summaries).as_deref(), Some("kept"));
+    assert_eq!(total(&summaries), 1);
+    assert_eq!(cache.check_with_at(fp(1), at(99 * WINDOW), || Exemplar::new("new")), EMIT);
+    assert_eq!(cache.check_at(fp(1), at(99 * WINDOW)), FIRST);
+    assert_eq!(text(&drained(&cache)).as_deref(), Some("new"));
+}
+
+fn a_duplicate_never_makes_an_exemplar<R: Reclaim>() {
+    let cache = cache::<R>();
+    assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
+    for now in 0..WINDOW {
+        let decision = cache.check_with_at(fp(1), at(now), || unreachable!("an exemplar of a duplicate"));
+        assert!(!decision.is_emit());
+    }
+    // A call that is not tracked has no entry to keep one with.
+    assert_eq!(cache.check_with_at(fp(2), Tick::MAX, || unreachable!("an exemplar of nothing")), EMIT);
+}
+
+fn stats_are_exact_at_rest<R: Reclaim>() {
+    let cache = cache::<R>();
+    assert!(cache.stats().capacity >= 2 * 1024);
+    let mut expected = cache.stats();
+    assert_eq!((expected.emitted, expected.suppressed, expected.entries), (0, 0, 0));
+    for n in 0..10_000u64 {
+        // Each key twice in a row, then new ones; every 500 calls a drain.
+        let decision = cache.check_at(fp(u128::from(n / 2)), at(n));
+        *if decision.is_emit() { &mut expected.emitted } else { &mut expected.suppressed } += 1;
+        if n % 500 == 0 {
+            let stats = cache.stats();
+            assert_eq!((stats.emitted, stats.suppressed), (expected.emitted, expected.suppressed));
+            assert!(stats.entries <= stats.capacity);
+            cache.drain(|_| {});
+            let after = cache.stats();
+            assert_eq!((after.emitted, after.suppressed), (stats.emitted, stats.suppressed), "a drain moves no number");
+            assert_eq!((after.entries, after.rotations), (stats.entries, stats.rotations));
+        }
+    }
+    let stats = cache.stats();
+    assert_eq!((stats.emitted, stats.suppressed, stats.failed_open), (5000, 5000, 0));
+    assert!(stats.rotations > 0 && stats.forgotten > 0);
+    // Reading them from another thread, or while it is at work, harms nothing.
+    thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(cache.stats(), stats));
+    });
+}
+
+fn an_entry_is_present_or_forgotten<R: Reclaim>() {
+    for cache in [cache::<R>(), tiny::<R>()] {
+        for n in 0..10_000u64 {
+            assert!(cache.check_at(fp(u128::from(n)), at(n)).is_emit());
+            if n % 100 == 0 {
+                let stats = cache.stats();
+                let tracked = stats.emitted - stats.failed_open;
+                assert_eq!(tracked, stats.entries as u64 + stats.forgotten, "after {n}: {stats:?}");
+            }
+        }
+        assert!(cache.stats().forgotten > 1000);
+    }
+}
+
+fn the_bound_on_memory_rises_once<R: Reclaim>() {
+    let cache = cache::<R>();
+    let bound = cache.memory_bound();
+    assert!((100 << 10..=512 << 10).contains(&bound), "{bound}");
+    assert!(cache.check_at(fp(1), at(0)).is_emit());
+    assert_eq!(cache.memory_bound(), bound);
+    assert!(cache.check_with_at(fp(2), at(0), || Exemplar::new("first")).is_emit());
+    let with = cache.memory_bound();
+    assert!(with >= bound + 8 * 1024, "{bound} {with}");
+    assert!(cache.check_with_at(fp(3), at(0), || Exemplar::new("second")).is_emit());
+    assert_eq!(cache.memory_bound(), with);
+}
+
+fn what_is_forgotten_is_in_the_next_drain<R: Reclaim>() {
+    let cache = tiny::<R>();
+    for (n, times) in [(1, 3), (2, 1)] {
+        assert_eq!(cache.check_at(fp(n), at(n as u64)), EMIT);
+        for _ in 0..times {
+            assert!(!cache.check_at(fp(n), at(n as u64)).is_emit());
+        }
+    }
+    // Out of their windows, so that nobody hands them over.
+    for rounds in 0..10 {
+        rotate(&cache, at(100 + rounds), 1);
+        assert_eq!(cache.stats().suppressed, 4);
+    }
+    let mut summaries = drained(&cache);
+    summaries.sort_by_key(|summary| summary.since);
+    let seen: Vec<_> = summaries.iter().map(|s| (s.fingerprint, s.suppressed, s.since)).collect();
+    assert_eq!(seen, [(Some(fp(1)), 3, at(1)), (Some(fp(2)), 1, at(2))]);
+    assert_eq!(cache.stats().suppressed, 4);
+    assert_eq!(cache.check_at(fp(1), at(200)), EMIT, "its count has been reported");
+}
+
+fn more_forgotten_than_there_are_records_is_summed_by_namespace<R: Reclaim>() {
+    let cache = tiny::<R>();
+    let mut expected = HashMap::new();
+    for n in 0..100u128 {
+        let namespace = Namespace((n % 3) as u16);
+        let fingerprint = fp(n).with_namespace(namespace);
+        let now = at(1000 + n as u64 * WINDOW);
+        assert_eq!(cache.check_at(fingerprint, now), EMIT);
+        assert_eq!(cache.check_at(fingerprint, now), FIRST);
+        *expected.entry(namespace).or_insert(0) += 1;
+    }
+    rotate(&cache, at(100_000), 6);
+    let mut sums = 0;
+    for (&namespace, &expected) in &expected {
+        let mut sum = 0;
+        cache.drain_namespace(namespace, |summary| {
+            assert_eq!(summary.namespace, namespace);
+            assert!(summary.since >= at(1000) && summary.since < at(2000), "{summary:?}");
+            sums += u64::from(summary.fingerprint.is_none());
+            sum += summary.suppressed;
+        });
+        assert_eq!(sum, expected);
+    }
+    assert_eq!(sums, 3, "4 records cannot hold 100 messages, and each namespace has one sum");
+    assert!(drained(&cache).is_empty());
+    assert_eq!(cache.stats().suppressed, 100);
+}
+
+fn a_report_may_use_the_cache<R: Reclaim>() {
+    let cache = tiny::<R>();
+    for n in 0..6 {
+        assert_eq!(cache.check_at(fp(n), at(0)), EMIT);
+        assert_eq!(cache.check_at(fp(n), at(0)), FIRST);
+    }
+    let (sum, calls) = (Cell::new(0), Cell::new(0));
+    cache.drain(|summary| {
+        sum.set(sum.get() + summary.suppressed);
+        // Suppressed, so that there is something to drain again and something to rotate.
+        let fingerprint = fp(1000 + calls.get());
+        assert!(cache.check_at(fingerprint, at(0)).is_emit());
+        assert!(!cache.check_at(fingerprint, at(0)).is_emit());
+        rotate(&cache, at(0), 1);
+        if calls.get() == 0 {
+            cache.drain(|summary| sum.set(sum.get() + summary.suppressed));
+        }
+        calls.set(calls.get() + 1);
+    });
+    sum.set(sum.get() + total(&drained(&cache)));
+    assert_eq!(sum.get(), cache.stats().suppressed);
+    assert_eq!(sum.get(), 6 + calls.get() as u64);
+}
+
+fn dropping_a_cache_drops_what_is_pending<R: Reclaim>() {
+    let cache = tiny::<R>();
+    let mut exemplars = Vec::new();
+    for n in 0..200 {
+        let now = at(n as u64 * 3);
+        assert!(cache.check_with_at(fp(n), now, || Exemplar::new("text")).is_emit());
+        assert!(!cache.check_at(fp(n), now).is_emit());
+        if n % 7 == 0 {
+            cache.drain(|summary| exemplars.extend(summary.exemplar.as_ref().map(Arc::downgrade)));
+        }
+    }
+    assert!(exemplars.len() > 10);
+    // Counts in tables and orphans; grace periods under way, which end after it.
+    assert!(cache.stats().rotations > 3);
+    drop(cache);
+    assert!(exemplars.iter().all(|exemplar| exemplar.upgrade().is_none()), "an exemplar has leaked");
+    let other = tiny::<R>();
+    rotate(&other, at(0), 10);
+}
+
+fn caches_do_not_share<R: Reclaim>() {
+    let (a, b) = (tiny::<R>(), tiny::<R>());
+    for n in 0..100 {
+        assert_eq!(a.check_at(fp(n), at(0)), EMIT);
+        assert_eq!(b.check_at(fp(n), at(0)), EMIT);
+        assert_eq!(a.check_at(fp(n), at(0)), FIRST);
+    }
+    assert_eq!((a.stats().suppressed, b.stats().suppressed), (100, 0));
+    assert!(drained(&b).is_empty());
+}
+
+/// Checks when its thread ends.
+struct Last<R: Reclaim> {
+    cache: Arc<Cache<Monotonic, R>>,
+    seen: Arc<Mutex<Vec<Decision>>>,
+}
+
+impl<R: Reclaim> Drop for Last<R> {
+    fn drop(&mut self) {
+        let mut seen = self.seen.lock().unwrap();
+        for _ in 0..2 {
+            seen.push(self.cache.check_at(fp(1), at(0)));
+        }
+        // New messages, rotations and a drain work from there, too.
+        rotate(&self.cache, at(100), 5);
+        self.cache.drain(|_| {});
+        assert!(self.cache.stats().rotations >= 5);
+    }
+}
+
+/// A thread-local that a generic function can fill.
+type Slot = RefCell<Option<Box<dyn std::any::Any>>>;
+thread_local! {
+    static EARLY: Slot = const { RefCell::new(None) };
+}
+
+fn a_cache_may_be_used_from_the_destructor_of_a_thread_local<R: Reclaim>() {
+    // Locals are destroyed newest first, on most systems. The order says whether the cache's
+    // own are gone when ours is destroyed, or not, or not yet there at all.
+    for order in ["ours first", "the cache's first", "the cache's never"] {
+        let cache = Arc::new(tiny::<R>());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let last = Last { cache: Arc::clone(&cache), seen: Arc::clone(&seen) };
+        let ended = thread::spawn(move || {
+            let touch = || assert!(last.cache.check_at(fp(2), at(0)).is_emit());
+            match order {
+                "ours first" => {
+                    EARLY.with(|_| {});
+                    touch();
+                }
+                "the cache's first" => {
+                    touch();
+                    EARLY.with(|_| {});
+                }
+                _ => {}
+            }
+            EARLY.with(|slot| *slot.borrow_mut() = Some(Box::new(last)));
+        });
+        ended.join().unwrap();
+        assert_eq!(*seen.lock().unwrap(), [EMIT, FIRST], "{order}");
+        let stats = cache.stats();
+        let before = u64::from(order != "the cache's never");
+        assert_eq!(stats.suppressed, 1);
+        assert!(stats.emitted > before);
+        // The thread's record was given back: others go on.
+        rotate(&cache, at(200), 5);
+    }
+}
+
+#[test]
+fn wrong_configurations_are_typed_errors() {
+    fn error<R: Reclaim>(
+        build: impl FnOnce(quell::Builder<Monotonic, R>) -> quell::Builder<Monotonic, R>,
+    ) -> ConfigError {
+        build(Cache::builder().reclaim::<R>()).build().map(drop).unwrap_err()
+    }
+    assert_eq!(error::<Epoch>(|b| b.window(Duration::ZERO)), ConfigError::ZeroWindow);
+    assert_eq!(error::<Epoch>(|b| b.max_entries(0)), ConfigError::ZeroEntries);
+    let asked = ConfigError::MAX_ENTRIES + 1;
+    assert_eq!(error::<Epoch>(|b| b.max_entries(asked)), ConfigError::TooManyEntries { asked });
+    let asked = usize::MAX;
+    assert_eq!(error::<Epoch>(|b| b.max_entries(asked)), ConfigError::TooManyEntries { asked });
+    assert!(error::<Epoch>(|b| b.max_entries(asked)).to_string().contains(&ConfigError::MAX_ENTRIES.to_string()));
+    // What does not matter is not asked for: one entry is enough, any clock will do.
+    assert!(Cache::builder().max_entries(1).clock(Coarse::new()).build().is_ok());
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let cache = Cache::builder().secret(Secret::from_bytes([0xab; 16])).build().unwrap();
+    assert!(!format!("{cache:?} {:?}", cache.hasher()).to_lowercase().contains("ab"));
+}
+
+#[test]
+fn caches_may_go_where_they_are_needed() {
+    fn everywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe + 'static>() {}
+    everywhere::<Cache>();
+    everywhere::<Cache<Monotonic, Epoch>>();
+    everywhere::<Cache<Coarse, Epoch>>();
+    everywhere::<Arc<Cache<Manual, Epoch>>>();
+    #[cfg(feature = "seize")]
+    everywhere::<Cache<Monotonic, quell::Seize>>();
+    everywhere::<Decision>();
+    everywhere::<Summary>();
+    everywhere::<quell::Stats>();
+    everywhere::<ConfigError>();
+    everywhere::<quell::Builder>();
+}

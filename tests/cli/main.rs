@@ -1,0 +1,12 @@
+//! The command `quell`, run as a process.
+#![cfg(all(feature = "cli", unix))]
+
+mod arguments;
+mod comparison;
+mod endings;
+mod harness;
+mod inputs;
+mod logs;
+mod long_lines;
+mod summaries;
+mod time;

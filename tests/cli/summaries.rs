@@ -1,0 +1,113 @@
+//! What is said of suppressed lines.
+
+use crate::harness::{Dir, Ran, both, piped, quell, redirected, summaries};
+use std::collections::HashMap;
+
+#[test]
+fn the_end_of_input_is_summarised_most_frequent_first() {
+    for run in [piped, redirected] {
+        let ran = run([""; 0], b"c\nb\na\nonce\nb\na\na\nc\n");
+        assert_eq!(ran.text(), "c\nb\na\nonce\n");
+        let told =
+            "quell: suppressed 2 repeats of: a\nquell: suppressed 1 repeat of: c\nquell: suppressed 1 repeat of: b\n";
+        assert_eq!(ran.err, told, "with equal counts the first seen comes first");
+    }
+}
+
+#[test]
+fn nothing_is_said_of_nothing() {
+    assert_eq!(both(&["--summary"], b"a\nb\n").err, "");
+    assert_eq!(both(&["--summary=inline"], b"a\nb\n").text(), "a\nb\n");
+}
+
+#[test]
+fn summaries_go_where_they_are_asked_to() {
+    let said = "quell: suppressed 1 repeat of: a\n";
+    for (args, out, err) in [
+        (&[][..], "a\n", said),
+        (&["--summary"], "a\n", said),
+        (&["--summary=stderr"], "a\n", said),
+        (&["--summary=inline"], &*format!("a\n{said}"), ""),
+        (&["--summary=none"], "a\n", ""),
+        (&["--no-summary"], "a\n", ""),
+        // The last one counts.
+        (&["--summary=inline", "--no-summary"], "a\n", ""),
+        (&["--no-summary", "--summary=inline"], &*format!("a\n{said}"), ""),
+        (&["--no-summary", "--summary"], "a\n", said),
+        (&["--no-summary", "--no-summary"], "a\n", ""),
+        (&["--summary=none", "--summary=stderr"], "a\n", said),
+    ] {
+        let ran = both(args, b"a\na\n");
+        assert_eq!((ran.code, ran.text(), &*ran.err), (Some(0), out, err), "{args:?}");
+    }
+}
+
+#[test]
+fn summary_takes_no_file_for_its_value() {
+    let dir = Dir::new();
+    let path = dir.file("inline", b"a\na\n");
+    let ran = Ran::of(&mut quell(["--summary".as_ref(), path.as_os_str()]));
+    assert_eq!((ran.text(), &*ran.err), ("a\n", "quell: suppressed 1 repeat of: a\n"));
+}
+
+#[test]
+fn inline_summaries_end_as_lines_do() {
+    let ran = both(&["-z", "--summary=inline"], b"a\nb\0a\nb\0");
+    assert_eq!(ran.text(), "a\nb\0quell: suppressed 1 repeat of: a\\nb\0");
+}
+
+#[test]
+fn a_summary_is_one_line_of_text() {
+    let said = |line: &[u8]| {
+        let ran = both(&[""; 0], &[line, b"\n", line, b"\n"].concat());
+        assert_eq!(ran.err.lines().count(), 1, "{:?}", ran.err);
+        ran.err.trim_end_matches('\n').strip_prefix("quell: suppressed 1 repeat of: ").unwrap().to_owned()
+    };
+    assert_eq!(said(b"plain"), "plain");
+    assert_eq!(said(b"crlf\r"), "crlf");
+    assert_eq!(said(b"tab\tseparated"), "tab\tseparated");
+    assert_eq!(said(b"\x1b[31mred\x1b[0m \x07"), "\\u{1b}[31mred\\u{1b}[0m \\u{7}");
+    assert_eq!(said(b"not \xff UTF-8"), "not \u{fffd} UTF-8");
+    assert_eq!(said(b""), "");
+    assert_eq!(said(&[b'x'; 256]), "x".repeat(256));
+    assert_eq!(said(&[b'x'; 1000]), "x".repeat(253) + "...");
+    assert_eq!(said("é".repeat(1000).as_bytes()), "é".repeat(126) + "...");
+}
+
+/// A line of the input that looks as a summary does is a line.
+#[test]
+fn summaries_are_never_deduplicated() {
+    let line = "quell: suppressed 1 repeat of: a";
+    let text = format!("a\na\n{line}\n{line}\n");
+    let ran = both(&["--summary=inline"], text.as_bytes());
+    let told = format!("quell: suppressed 1 repeat of: {line}");
+    assert_eq!(ran.text(), format!("a\n{line}\n{line}\n{told}\n"));
+}
+
+#[test]
+fn the_first_of_lines_that_a_mask_makes_equal_is_named() {
+    let ran = both(&["--mask", "[0-9]+"], b"try 1\ntry 2\ntry 3\n");
+    assert_eq!((ran.text(), &*ran.err), ("try 1\n", "quell: suppressed 2 repeats of: try 1\n"));
+}
+
+#[test]
+fn all_that_is_suppressed_is_summarised() {
+    let mut text = String::new();
+    let mut counts = HashMap::new();
+    for n in 0..30_000_usize {
+        let message = format!("message {}", n * 7919 % 1013);
+        text += &format!("{message}\n");
+        *counts.entry(message).or_insert(0) += 1;
+    }
+    for run in [piped, redirected] {
+        let ran = run(["--stats", "--window=1h"], text.as_bytes());
+        assert_eq!(ran.stat("emitted"), 1013);
+        ran.conserves(30_000);
+        let said = summaries(&ran.err);
+        assert_eq!(said.len(), 1013);
+        assert!(said.is_sorted_by(|a, b| a.0 >= b.0));
+        for (count, what) in said {
+            assert_eq!(count, counts[&what] - 1, "{what}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A suppressed event allocates nothing. In a test binary of its own, for the
+//! sake of its allocator.
+
+mod common;
+
+use common::cache_on;
+use quell::{Handle, KeyPolicy, Level, Reclaim, Value, WriteSink};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fmt;
+
+/// The system's allocator, counting for each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+}
+
+// SAFETY: every method hands its arguments to `System` unchanged; counting
+// touches a thread-local without a destructor, which allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as promised by our caller.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations(f: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    f();
+    ALLOCATIONS.get() - before
+}
+
+on_each_backend! { suppressed_events_allocate_nothing, suppressed_events_of_other_threads_allocate_nothing }
+
+type Log<R> = Handle<WriteSink<std::io::Sink>, quell::Manual, R>;
+
+fn log_all<R: Reclaim>(root: &Log<R>, five: &Log<R>) {
+    struct Shown(u32);
+    impl fmt::Debug for Shown {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Shown").field("n", &self.0).finish()
+        }
+    }
+    root.error(format_args!("connection refused"));
+    root.error(format_args!("cannot reach {} after {} attempts", "10.0.0.1", 7));
+    root.warn(format_args!("{:?} {:>40}", Shown(3), 1.5));
+    five.error(format_args!("connection refused"));
+    five.error(format_args!("cannot reach {} after {} attempts", "10.0.0.1", 7));
+    five.key(KeyPolicy::Message).info(format_args!("cannot reach {}", "10.0.0.1"));
+    let fields = [("peer", Value::Str("10.0.0.1")), ("why", Value::Debug(&Shown(1))), ("try", 3.into())];
+    root.log_with(Level::Info, format_args!("gave up"), &fields);
+    five.log_with(Level::Info, format_args!("gave up"), &fields);
+}
+
+const CALLS: u64 = 8;
+
+fn handles<R: Reclaim>() -> (Log<R>, Log<R>) {
+    let (cache, _) = cache_on::<R>();
+    let root = Handle::new(cache, WriteSink::new(std::io::sink()));
+    let five = root
+        .with_attr("job", "prometheus")
+        .with_group("remote_write")
+        .with_attr("url", "https://example.org/write")
+        .with_attr("shard", 3)
+        .with_group("queue")
+        .with_attr("capacity", 10_000)
+        .with_attr("full", true);
+    (root, five)
+}
+
+fn suppressed_events_allocate_nothing<R: Reclaim>() {
+    let (root, five) = handles::<R>();
+    let first = allocations(|| log_all(&root, &five));
+    assert!(first > 0, "the allocator counts: lines and exemplars were made");
+    log_all(&root, &five);
+    assert_eq!(allocations(|| (0..1000).for_each(|_| log_all(&root, &five))), 0);
+    let stats = root.cache().stats();
+    assert_eq!((stats.emitted, stats.suppressed), (CALLS, 1001 * CALLS));
+
+    let root = root.notices(true);
+    assert_eq!(allocations(|| (0..100).for_each(|_| log_all(&root, &five))), 0);
+}
+
+fn suppressed_events_of_other_threads_allocate_nothing<R: Reclaim>() {
+    let (root, five) = handles::<R>();
+    log_all(&root, &five);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let (root, five) = (&root, &five);
+            scope.spawn(move || {
+                // A thread's first call registers it.
+                log_all(root, five);
+                assert_eq!(allocations(|| (0..1000).for_each(|_| log_all(root, five))), 0);
+            });
+        }
+    });
+}

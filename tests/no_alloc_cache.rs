@@ -1,0 +1,173 @@
+//! Calls that allocate nothing. In a test binary of its own, for the sake of its allocator.
+
+mod common;
+
+use quell::{Cache, Decision, Exemplar, Fingerprint, Monotonic, Reclaim, Tick};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fmt::Write;
+use std::thread;
+use std::time::Duration;
+
+/// The system's allocator, counting for each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+}
+
+// SAFETY: every method hands its arguments to `System` unchanged; counting
+// touches a thread-local without a destructor, which allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as promised by our caller.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations(f: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    f();
+    ALLOCATIONS.get() - before
+}
+
+on_each_backend! {
+    duplicates_allocate_nothing,
+    emissions_allocate_nothing,
+    a_threads_first_call_alone_registers_it,
+    hashing_allocates_nothing,
+    rotations_allocate_little,
+}
+
+fn cache<R: Reclaim>() -> Cache<Monotonic, R> {
+    Cache::builder().window(Duration::from_millis(10)).reclaim().build().unwrap()
+}
+
+fn at(millis: u64) -> Tick {
+    Tick::from_millis(millis)
+}
+
+fn fp(n: u64) -> Fingerprint {
+    Fingerprint::from_u128(u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 40 | u128::from(n))
+}
+
+#[test]
+fn the_count_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+}
+
+fn duplicates_allocate_nothing<R: Reclaim>() {
+    let cache = cache::<R>();
+    for n in 0..100 {
+        let text = || Exemplar::new("text");
+        assert!(cache.check_with_at(fp(n), at(0), text).is_emit());
+    }
+    let in_all = allocations(|| {
+        for round in 0..100 {
+            for n in 0..100 {
+                let decision = match round % 2 {
+                    0 => cache.check_at(fp(n), at(5)),
+                    _ => cache.check_with_at(fp(n), at(5), || unreachable!()),
+                };
+                assert_eq!(decision, Decision::Suppress { first: round == 0 });
+            }
+        }
+        // Through the clock, whose present is within the window or not.
+        for _ in 0..100 {
+            let _ = cache.check(fp(1));
+        }
+    });
+    assert_eq!(in_all, 0);
+}
+
+fn emissions_allocate_nothing<R: Reclaim>() {
+    let cache = cache::<R>();
+    // Warm: the thread is known, and the window has ended.
+    assert!(cache.check_at(fp(0), at(0)).is_emit());
+    let in_all = allocations(|| {
+        for round in 1..100 {
+            for n in 0..10 {
+                assert!(cache.check_at(fp(n), at(round * 10)).is_emit(), "expired, or new");
+            }
+        }
+        for n in 1000..2500 {
+            assert!(cache.check_at(fp(n), at(2000)).is_emit(), "new");
+        }
+        assert!(cache.check_at(fp(1), Tick::MAX).is_emit(), "untracked");
+        let stats = cache.stats();
+        assert_eq!((stats.rotations, stats.failed_open), (0, 1));
+    });
+    assert_eq!(in_all, 0);
+}
+
+fn a_threads_first_call_alone_registers_it<R: Reclaim>() {
+    let cache = cache::<R>();
+    assert!(cache.check_at(fp(0), at(0)).is_emit());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(!cache.check_at(fp(0), at(0)).is_emit());
+            let more = allocations(|| {
+                for n in 0..100 {
+                    let _ = cache.check_at(fp(n), at(0));
+                }
+            });
+            assert_eq!(more, 0);
+        });
+    });
+}
+
+fn hashing_allocates_nothing<R: Reclaim>() {
+    let cache = cache::<R>();
+    let in_all = allocations(|| {
+        let mut hasher = cache.hasher();
+        write!(hasher, "cannot reach {} after {:>10.3} s: {:?}", "10.0.0.1", 1.5, Some(7)).unwrap();
+        hasher.field("peer", "10.0.0.1".into());
+        hasher.field("attempt", 7.into());
+        let _ = cache.check_at(hasher.finish(), at(0));
+    });
+    // The check may have been this thread's first.
+    let again = allocations(|| {
+        let mut hasher = cache.hasher();
+        hasher.bytes(&[7; 10_000]);
+        let _ = cache.check_at(hasher.finish(), at(0));
+    });
+    assert_eq!(again, 0);
+    assert!(in_all < 10);
+}
+
+/// What a backend needs to find the end of a grace period: nothing of it stays.
+fn rotations_allocate_little<R: Reclaim>() {
+    let cache = cache::<R>();
+    assert!(cache.check_at(fp(0), at(0)).is_emit());
+    let in_all = allocations(|| {
+        for n in 1..100_000 {
+            assert!(cache.check_at(fp(n), at(0)).is_emit());
+        }
+    });
+    let rotations = cache.stats().rotations;
+    println!("{in_all} allocations in {rotations} rotations");
+    assert!(rotations >= 40);
+    assert!(in_all <= 8 * rotations, "{in_all} allocations in {rotations} rotations");
+}

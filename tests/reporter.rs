@@ -1,0 +1,485 @@
+//! The reporter: summaries when windows end, and every way to stop.
+
+mod common;
+
+use common::{Sum, WINDOW, cache};
+use crossbeam_utils::atomic::AtomicCell;
+use quell::{
+    Cache, Clock, ConfigError, Event, Handle, Manual, Reporter, ReporterError, Sink, Summary, Tick, WriteSink,
+};
+use std::error::Error;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Barrier, Mutex, OnceLock, Weak};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+/// Longer than any of this takes; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+const OFTEN: Duration = Duration::from_millis(1);
+/// An interval that never passes.
+const NEVER: Duration = Duration::MAX;
+
+#[derive(Debug, PartialEq)]
+enum Told {
+    Wrote(String),
+    Summed(Sum, ThreadId),
+    Flushed(ThreadId),
+    Dropped,
+}
+
+/// Sends what it is told to the test.
+struct Sends(Sender<Told>);
+
+impl Sends {
+    fn new() -> (Self, Receiver<Told>) {
+        let (sender, receiver) = mpsc::channel();
+        (Self(sender), receiver)
+    }
+}
+
+impl Sink for Sends {
+    fn write(&self, event: &Event<'_>) {
+        let _ = self.0.send(Told::Wrote(event.message().to_string()));
+    }
+    fn summary(&self, summary: &Summary) {
+        let _ = self.0.send(Told::Summed(summary.into(), thread::current().id()));
+    }
+    fn flush(&self) {
+        let _ = self.0.send(Told::Flushed(thread::current().id()));
+    }
+}
+
+impl Drop for Sends {
+    fn drop(&mut self) {
+        let _ = self.0.send(Told::Dropped);
+    }
+}
+
+/// The text and count of the next summary; writes and flushes are passed over.
+fn next_sum(told: &Receiver<Told>) -> (String, u64) {
+    loop {
+        match told.recv_timeout(PATIENCE).expect("a summary") {
+            Told::Summed(sum, _) => return (sum.text, sum.suppressed),
+            Told::Wrote(_) | Told::Flushed(_) => {}
+            Told::Dropped => panic!("the sink is gone"),
+        }
+    }
+}
+
+/// A clock that says when it is read by a thread other than its maker.
+#[derive(Clone)]
+struct Watched {
+    hand: Manual,
+    home: ThreadId,
+    read: Sender<()>,
+}
+
+impl Watched {
+    /// The hand, the clock, and what tells of its readings.
+    fn new() -> (Manual, Self, Receiver<()>) {
+        let (read, rounds) = mpsc::channel();
+        let hand = Manual::default();
+        (hand.clone(), Self { hand, home: thread::current().id(), read }, rounds)
+    }
+}
+
+/// Returns when a reporter has been round at least once from start to end.
+fn wait_for_rounds(rounds: &Receiver<()>) {
+    // Those already begun read the clock earlier.
+    while rounds.try_recv().is_ok() {}
+    (0..3).for_each(|_| rounds.recv_timeout(PATIENCE).unwrap());
+}
+
+impl Clock for Watched {
+    fn now(&self) -> Tick {
+        if thread::current().id() != self.home {
+            let _ = self.read.send(());
+        }
+        self.hand.now()
+    }
+}
+
+#[test]
+fn summaries_come_when_the_window_has_ended_and_not_before() {
+    let (hand, watched, rounds) = Watched::new();
+    let cache = Arc::new(Cache::builder().window(WINDOW).clock(watched).build().unwrap());
+    let (sink, told) = Sends::new();
+    let log = Handle::new(Arc::clone(&cache), sink);
+    let reporter = Reporter::spawn(&log, OFTEN).unwrap();
+
+    (0..3).for_each(|_| log.info(format_args!("early")));
+    hand.advance(WINDOW / 2);
+    (0..5).for_each(|_| log.info(format_args!("late")));
+    hand.set(Tick::default().after(WINDOW - OFTEN));
+    wait_for_rounds(&rounds);
+    let so_far: Vec<_> = told.try_iter().collect();
+    assert_eq!(so_far, [Told::Wrote("early".into()), Told::Wrote("late".into())]);
+
+    hand.set(Tick::default().after(WINDOW));
+    assert_eq!(next_sum(&told), ("early".into(), 2));
+    wait_for_rounds(&rounds);
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [], "once, and not the other");
+
+    hand.advance(WINDOW / 2);
+    assert_eq!(next_sum(&told), ("late".into(), 4));
+    // Nothing is left for the next emission.
+    log.info(format_args!("late"));
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(Told::Wrote("late".into())));
+    assert_eq!(cache.stats().suppressed, 6);
+    drop(reporter);
+}
+
+#[test]
+fn its_drop_flushes_on_its_own_thread_and_waits() {
+    let (cache, _) = cache();
+    let (sink, told) = Sends::new();
+    let log = Handle::new(cache, sink);
+    let reporter = Reporter::spawn(&log, NEVER).unwrap();
+    (0..4).for_each(|_| log.info(format_args!("m")));
+    drop(reporter);
+    let told: Vec<_> = told.try_iter().collect();
+    let [Told::Wrote(_), Told::Summed(sum, summed_on), Told::Flushed(flushed_on)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((&*sum.text, sum.suppressed), ("m", 3));
+    assert_eq!(summed_on, flushed_on);
+    assert_ne!(*summed_on, thread::current().id());
+    drop(log);
+}
+
+#[test]
+fn only_its_own_namespace_is_reported() {
+    let (cache, clock) = cache();
+    let (one, told_one) = Sends::new();
+    let (two, told_two) = Sends::new();
+    let one = Handle::new(Arc::clone(&cache), one);
+    let two = Handle::new(Arc::clone(&cache), two);
+    for _ in 0..3 {
+        one.info(format_args!("m"));
+        two.info(format_args!("m"));
+    }
+    clock.advance(WINDOW);
+    let reporter = Reporter::spawn(&one, OFTEN).unwrap();
+    assert_eq!(next_sum(&told_one), ("m".into(), 2));
+    drop(reporter);
+    assert_eq!(told_two.try_iter().collect::<Vec<_>>(), [Told::Wrote("m".into())]);
+    drop(two);
+    assert_eq!(next_sum(&told_two), ("m".into(), 2));
+}
+
+#[test]
+fn a_bare_cache_is_reported_whole() {
+    let (clock, watched, rounds) = Watched::new();
+    let cache = Arc::new(Cache::builder().window(WINDOW).clock(watched).build().unwrap());
+    let (sender, sums) = mpsc::channel();
+    let send = move |summary: Summary| sender.send((summary.namespace, summary.suppressed)).unwrap();
+    let reporter = Reporter::spawn_for_cache(&cache, send, OFTEN).unwrap();
+    let logs = [0, 1].map(|_| Handle::new(Arc::clone(&cache), WriteSink::new(std::io::sink())));
+    logs.iter().for_each(|log| (0..3).for_each(|_| log.info(format_args!("m"))));
+    clock.advance(WINDOW);
+    let mut seen = [0, 1].map(|_| sums.recv_timeout(PATIENCE).unwrap());
+    seen.sort_unstable();
+    let mut expected = [0, 1].map(|i| (logs[i].namespace(), 2));
+    expected.sort_unstable();
+    assert_eq!(seen, expected);
+
+    // In its window: left to the last report.
+    (0..3).for_each(|_| logs[0].info(format_args!("n")));
+    wait_for_rounds(&rounds);
+    assert!(sums.try_recv().is_err());
+    drop(reporter);
+    assert_eq!(sums.iter().collect::<Vec<_>>(), [(logs[0].namespace(), 2)], "and the callback is gone");
+}
+
+#[test]
+fn stopping_again_and_dropping_in_any_order_is_harmless() {
+    for order in 0..6 {
+        let (cache, _) = cache();
+        let (sink, told) = Sends::new();
+        let log = Handle::new(Arc::clone(&cache), sink);
+        let reporter = Reporter::spawn(&log, NEVER).unwrap();
+        let child = log.with_attr("a", 1);
+        (0..3).for_each(|_| child.info(format_args!("m")));
+        match order {
+            0 => {
+                reporter.stop();
+                reporter.stop();
+                drop(reporter);
+                drop((log, child));
+            }
+            1 => {
+                drop((log, child));
+                reporter.stop();
+                reporter.stop();
+            }
+            2 => {
+                drop(log);
+                drop(reporter);
+                drop(child);
+            }
+            3 => {
+                drop(reporter);
+                drop(child);
+                drop(log);
+            }
+            4 => {
+                thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(|| reporter.stop()))));
+                drop((child, log));
+                drop(reporter);
+            }
+            _ => {
+                drop((child, log));
+                drop(cache);
+                drop(reporter);
+            }
+        }
+        let sums: Vec<_> = told.iter().filter(|told| matches!(told, Told::Summed(..))).collect();
+        assert!(matches!(&sums[..], [Told::Summed(sum, _)] if sum.suppressed == 2), "{order}: {sums:?}");
+    }
+}
+
+#[test]
+fn a_stopped_reporter_stays_stopped_and_says_so() {
+    let (cache, _) = cache();
+    let reporter = Reporter::spawn_for_cache(&cache, |_| {}, NEVER).unwrap();
+    assert!(format!("{reporter:?}").contains("stopped: false"));
+    reporter.stop();
+    assert!(format!("{reporter:?}").contains("stopped: true"));
+}
+
+#[test]
+fn the_thread_ends_by_itself_when_the_cache_is_gone() {
+    let (cache, _) = cache();
+    let (sender, sums) = mpsc::channel::<Summary>();
+    let reporter = Reporter::spawn_for_cache(&cache, move |summary| sender.send(summary).unwrap(), OFTEN).unwrap();
+    drop(cache);
+    // The callback goes with the thread.
+    assert!(matches!(sums.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected)));
+    reporter.stop();
+}
+
+#[test]
+fn it_keeps_neither_handles_nor_cache_alive() {
+    let (cache, _) = cache();
+    let (sink, told) = Sends::new();
+    let log = Handle::new(Arc::clone(&cache), sink);
+    let _reporter = Reporter::spawn(&log, NEVER).unwrap();
+    drop(log);
+    assert!(told.try_iter().any(|told| told == Told::Dropped));
+    assert_eq!(Arc::strong_count(&cache), 1);
+}
+
+#[test]
+fn panics_of_the_sink_are_swallowed() {
+    struct Panics(Sends);
+    impl Sink for Panics {
+        fn write(&self, event: &Event<'_>) {
+            self.0.write(event);
+        }
+        fn summary(&self, summary: &Summary) {
+            self.0.summary(summary);
+            panic!("in summary");
+        }
+        fn flush(&self) {
+            self.0.flush();
+            panic!("in flush");
+        }
+    }
+    let (cache, clock) = cache();
+    let (sink, told) = Sends::new();
+    let log = Handle::new(Arc::clone(&cache), Panics(sink));
+    let reporter = Reporter::spawn(&log, OFTEN).unwrap();
+    for round in 1..4 {
+        for message in ["a", "b"] {
+            (0..=round).for_each(|_| log.info(format_args!("{message} {round}")));
+        }
+        clock.advance(WINDOW);
+        let mut sums = [next_sum(&told), next_sum(&told)];
+        sums.sort_unstable();
+        assert_eq!(sums, [(format!("a {round}"), round), (format!("b {round}"), round)]);
+    }
+    (0..3).for_each(|_| log.info(format_args!("last")));
+    drop(reporter);
+    assert_eq!(next_sum(&told), ("last".into(), 2));
+
+    let (sender, calls) = mpsc::channel();
+    let callback = move |_| {
+        sender.send(()).unwrap();
+        panic!("in the callback");
+    };
+    let reporter = Reporter::spawn_for_cache(&cache, callback, OFTEN).unwrap();
+    for message in ["last", "very last"] {
+        (0..3).for_each(|_| log.info(format_args!("{message}")));
+    }
+    clock.advance(WINDOW);
+    (0..2).for_each(|_| calls.recv_timeout(PATIENCE).unwrap());
+    // In one round, this time.
+    for message in ["last", "very last"] {
+        (0..3).for_each(|_| log.info(format_args!("{message}")));
+    }
+    reporter.stop();
+    assert_eq!(calls.iter().count(), 2);
+    drop(log);
+}
+
+/// A sink that does as it is told within `summary`.
+struct Acts {
+    action: Box<dyn Fn() + Send + Sync>,
+    sends: Sends,
+}
+
+impl Sink for Acts {
+    fn write(&self, _: &Event<'_>) {}
+    fn summary(&self, summary: &Summary) {
+        (self.action)();
+        self.sends.summary(summary);
+    }
+}
+
+#[test]
+fn the_reporter_may_be_dropped_on_its_own_thread() {
+    let (cache, clock) = cache();
+    let (sends, told) = Sends::new();
+    let reporter = Arc::new(Mutex::new(None::<Reporter>));
+    let action = {
+        let reporter = Arc::clone(&reporter);
+        Box::new(move || drop(reporter.lock().unwrap().take()))
+    };
+    let log = Handle::new(cache, Acts { action, sends });
+    // Under the lock, so that the sink finds it.
+    let mut slot = reporter.lock().unwrap();
+    (0..3).for_each(|_| log.info(format_args!("m")));
+    clock.advance(WINDOW);
+    *slot = Some(Reporter::spawn(&log, OFTEN).unwrap());
+    drop(slot);
+    assert_eq!(next_sum(&told), ("m".into(), 2));
+    // Nothing but its own thread had it.
+    assert!(reporter.lock().unwrap().is_none());
+    drop(log);
+    assert!(told.iter().any(|told| told == Told::Dropped), "the thread let go of the sink");
+}
+
+#[test]
+fn the_last_handle_may_be_dropped_on_the_reporters_thread() {
+    let (cache, clock) = cache();
+    let (sends, told) = Sends::new();
+    type Slot = Mutex<Option<Handle<Acts, Manual>>>;
+    let slot = Arc::new(Slot::default());
+    let weak: Weak<Slot> = Arc::downgrade(&slot);
+    let action = Box::new(move || {
+        if let Some(slot) = weak.upgrade() {
+            let handle = slot.lock().unwrap().take();
+            if let Some(handle) = &handle {
+                // For the flush of the last handle.
+                handle.info(format_args!("parting"));
+                handle.info(format_args!("parting"));
+            }
+            drop(handle);
+        }
+    });
+    let log = Handle::new(Arc::clone(&cache), Acts { action, sends });
+    (0..3).for_each(|_| log.info(format_args!("m")));
+    clock.advance(WINDOW);
+    let mut guard = slot.lock().unwrap();
+    let reporter = Reporter::spawn(&log, OFTEN).unwrap();
+    *guard = Some(log);
+    drop(guard);
+    let home = thread::current().id();
+    for expected in [("m", 2), ("parting", 1)] {
+        match told.recv_timeout(PATIENCE).unwrap() {
+            Told::Summed(sum, on) => {
+                assert_eq!((&*sum.text, sum.suppressed), expected);
+                assert_ne!(on, home);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(Told::Dropped));
+    reporter.stop();
+    assert_eq!(Arc::strong_count(&cache), 1);
+}
+
+#[test]
+fn a_sink_may_own_the_reporter_of_its_handle() {
+    struct Owns {
+        reporter: OnceLock<Reporter>,
+        sends: Sends,
+    }
+    impl Sink for Owns {
+        fn write(&self, _: &Event<'_>) {}
+        fn summary(&self, summary: &Summary) {
+            self.sends.summary(summary);
+        }
+    }
+    for _ in 0..50 {
+        let (cache, clock) = cache();
+        let (sends, told) = Sends::new();
+        let log = Handle::new(cache, Owns { reporter: OnceLock::new(), sends });
+        log.sink().reporter.set(Reporter::spawn(&log, OFTEN).unwrap()).unwrap();
+        (0..3).for_each(|_| log.info(format_args!("m")));
+        clock.advance(WINDOW);
+        // Here, or there, whichever drops the core last.
+        drop(log);
+        let mut all = Vec::new();
+        loop {
+            match told.recv_timeout(PATIENCE).unwrap() {
+                Told::Dropped => break,
+                told => all.push(told),
+            }
+        }
+        assert!(matches!(&all[..], [Told::Summed(sum, _)] if sum.suppressed == 2), "{all:?}");
+    }
+}
+
+#[test]
+fn racing_with_handles_that_come_and_go_it_reports_each_call_once() {
+    let (cache, clock) = cache();
+    let summed = Arc::new(AtomicCell::new(0u64));
+    struct Adds(Arc<AtomicCell<u64>>);
+    impl Sink for Adds {
+        fn write(&self, event: &Event<'_>) {
+            self.0.fetch_add(event.suppressed());
+        }
+        fn summary(&self, summary: &Summary) {
+            self.0.fetch_add(summary.suppressed);
+        }
+    }
+    let barrier = Barrier::new(3);
+    thread::scope(|scope| {
+        for t in 0..2 {
+            let (cache, clock, summed, barrier) = (&cache, &clock, &summed, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                for round in 0..100 {
+                    let log = Handle::new(Arc::clone(cache), Adds(Arc::clone(summed)));
+                    let reporter = Reporter::spawn(&log, OFTEN).unwrap();
+                    (0..20).for_each(|i| log.info(format_args!("m {}", i % 3)));
+                    clock.advance(WINDOW / 7);
+                    if (round + t) % 2 == 0 { drop((log, reporter)) } else { drop((reporter, log)) }
+                }
+            });
+        }
+        barrier.wait();
+    });
+    let stats = cache.stats();
+    assert_eq!(stats.emitted + stats.suppressed, 2 * 100 * 20);
+    let mut left = 0;
+    cache.drain(|summary| left += summary.suppressed);
+    // A namespace is given out once, so nobody else had these.
+    assert_eq!((summed.load(), left), (stats.suppressed, 0));
+}
+
+#[test]
+fn an_interval_of_zero_is_an_error() {
+    let (cache, _) = cache();
+    let log = Handle::new(Arc::clone(&cache), WriteSink::new(std::io::sink()));
+    let error = Reporter::spawn(&log, Duration::ZERO).unwrap_err();
+    assert!(matches!(error, ReporterError::Config(ConfigError::ZeroInterval)));
+    assert_eq!(error.to_string(), ConfigError::ZeroInterval.to_string());
+    assert!(error.source().is_none());
+    assert!(Reporter::spawn_for_cache(&cache, |_| {}, Duration::ZERO).is_err());
+
+    let error = ReporterError::Spawn(std::io::ErrorKind::OutOfMemory.into());
+    assert!(error.source().is_some());
+    assert!(error.to_string().starts_with("cannot start"));
+}
