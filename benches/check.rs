@@ -25,7 +25,10 @@ fn bench(c: &mut Criterion) {
                 });
             }
         };
-        fn run<C: Contender + 'static>(workload: &Workload, cache: C) -> impl Fn(u64, u64, u64) -> std::time::Duration + '_ {
+        fn run<C: Contender + 'static>(
+            workload: &Workload,
+            cache: C,
+        ) -> impl Fn(u64, u64, u64) -> std::time::Duration + '_ {
             move |threads, from, calls| run_threads(workload, &cache, threads, from, calls)
         }
         contender("floor", &run(&workload, Floor::<false>::new(entries, window)));

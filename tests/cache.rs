@@ -9,7 +9,7 @@ use quell::{
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -41,6 +41,12 @@ on_each_backend! {
 }
 
 const WINDOW: u64 = 10;
+
+/// Rotation waits for pinned threads, so those of other tests would be in the way.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn at(millis: u64) -> Tick {
     Tick::from_millis(millis)
@@ -93,6 +99,7 @@ fn rotate<R: Reclaim>(cache: &Cache<Monotonic, R>, now: Tick, times: u64) {
 }
 
 fn a_continuous_repeat_is_logged_once_a_window_for_ever<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     for now in 0..1000 {
         let expected = match (now, now % WINDOW) {
@@ -105,6 +112,7 @@ fn a_continuous_repeat_is_logged_once_a_window_for_ever<R: Reclaim>() {
 }
 
 fn a_stamp_newer_than_now_is_fresh<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     assert_eq!(cache.check_at(fp(1), at(100)), EMIT);
     assert_eq!(cache.check_at(fp(1), at(50)), FIRST);
@@ -116,6 +124,7 @@ fn a_stamp_newer_than_now_is_fresh<R: Reclaim>() {
 }
 
 fn suppression_starts_once_between_two_emissions<R: Reclaim>() {
+    let _alone = alone();
     let cache = tiny::<R>();
     for now in [0, WINDOW, 5 * WINDOW] {
         assert!(cache.check_at(fp(1), at(now)).is_emit());
@@ -135,6 +144,7 @@ fn suppression_starts_once_between_two_emissions<R: Reclaim>() {
 }
 
 fn a_count_is_reported_once_whoever_reports_it<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     let suppress = |n: u64, now| {
         for _ in 0..n {
@@ -172,6 +182,7 @@ fn a_count_is_reported_once_whoever_reports_it<R: Reclaim>() {
 }
 
 fn a_drain_of_what_expired_leaves_the_rest<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     let other = fp(2).with_namespace(Namespace(9));
     for (fingerprint, now) in [(fp(1), 0), (other, 0), (fp(3), 5)] {
@@ -191,6 +202,7 @@ fn a_drain_of_what_expired_leaves_the_rest<R: Reclaim>() {
 }
 
 fn a_wider_window_revives_and_a_zero_one_changes_nothing<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
     cache.set_window(millis(100)).unwrap();
@@ -219,6 +231,7 @@ fn a_wider_window_revives_and_a_zero_one_changes_nothing<R: Reclaim>() {
 }
 
 fn the_end_of_time_fails_open<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     for n in 1..=3 {
         assert_eq!(cache.check_at(fp(1), Tick::MAX), EMIT);
@@ -239,6 +252,7 @@ fn the_end_of_time_fails_open<R: Reclaim>() {
 }
 
 fn a_window_without_end_never_ends<R: Reclaim>() {
+    let _alone = alone();
     let cache = Cache::builder().window(Duration::MAX).reclaim::<R>().build().unwrap();
     assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
     assert_eq!(cache.check_at(fp(1), Tick::MAX), FIRST);
@@ -246,6 +260,7 @@ fn a_window_without_end_never_ends<R: Reclaim>() {
 }
 
 fn structured_fingerprints_are_told_apart<R: Reclaim>() {
+    let _alone = alone();
     let cache = Cache::builder().max_entries(20_000).reclaim::<R>().build().unwrap();
     let mut all: Vec<u128> = (0..1000).collect();
     for shift in [7, 16, 32, 46, 48, 64, 80, 96, 110, 112] {
@@ -275,6 +290,7 @@ fn structured_fingerprints_are_told_apart<R: Reclaim>() {
 }
 
 fn namespaces_have_budgets_of_their_own<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     let (a, b) = (fp(1).with_namespace(Namespace(1)), fp(1).with_namespace(Namespace(2)));
     for fingerprint in [a, b] {
@@ -290,6 +306,7 @@ fn namespaces_have_budgets_of_their_own<R: Reclaim>() {
 }
 
 fn new_namespaces_are_new<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     let mut seen: Vec<_> = (0..65_534).map(|_| cache.new_namespace()).collect();
     assert!(!seen.contains(&Namespace(0)) && !seen.contains(&Namespace::MIXED));
@@ -300,6 +317,7 @@ fn new_namespaces_are_new<R: Reclaim>() {
 }
 
 fn the_clock_decides_when_no_tick_is_given<R: Reclaim>() {
+    let _alone = alone();
     let clock = Manual::new(at(7));
     let builder = Cache::builder().window(millis(WINDOW)).reclaim::<R>();
     let cache = builder.clock(clock.clone()).build().unwrap();
@@ -324,6 +342,7 @@ fn the_clock_decides_when_no_tick_is_given<R: Reclaim>() {
 }
 
 fn exemplars_are_asked_for_once_and_kept<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     let asked = Cell::new(0);
     let check = |now| {
@@ -356,6 +375,7 @@ fn exemplars_are_asked_for_once_and_kept<R: Reclaim>() {
 }
 
 fn exemplars_outlive_rotation_and_forgetting<R: Reclaim>() {
+    let _alone = alone();
     let cache = tiny::<R>();
     let text = |summaries: &[Summary]| {
         let own = summaries.iter().find(|summary| summary.fingerprint == Some(fp(1))).unwrap();
@@ -387,6 +407,7 @@ fn exemplars_outlive_rotation_and_forgetting<R: Reclaim>() {
 }
 
 fn a_duplicate_never_makes_an_exemplar<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
     for now in 0..WINDOW {
@@ -398,6 +419,7 @@ fn a_duplicate_never_makes_an_exemplar<R: Reclaim>() {
 }
 
 fn stats_are_exact_at_rest<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     assert!(cache.stats().capacity >= 2 * 1024);
     let mut expected = cache.stats();
@@ -426,6 +448,7 @@ fn stats_are_exact_at_rest<R: Reclaim>() {
 }
 
 fn an_entry_is_present_or_forgotten<R: Reclaim>() {
+    let _alone = alone();
     for cache in [cache::<R>(), tiny::<R>()] {
         for n in 0..10_000u64 {
             assert!(cache.check_at(fp(u128::from(n)), at(n)).is_emit());
@@ -440,6 +463,7 @@ fn an_entry_is_present_or_forgotten<R: Reclaim>() {
 }
 
 fn the_bound_on_memory_rises_once<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     let bound = cache.memory_bound();
     assert!((100 << 10..=512 << 10).contains(&bound), "{bound}");
@@ -453,6 +477,7 @@ fn the_bound_on_memory_rises_once<R: Reclaim>() {
 }
 
 fn what_is_forgotten_is_in_the_next_drain<R: Reclaim>() {
+    let _alone = alone();
     let cache = tiny::<R>();
     for (n, times) in [(1, 3), (2, 1)] {
         assert_eq!(cache.check_at(fp(n), at(n as u64)), EMIT);
@@ -474,6 +499,7 @@ fn what_is_forgotten_is_in_the_next_drain<R: Reclaim>() {
 }
 
 fn more_forgotten_than_there_are_records_is_summed_by_namespace<R: Reclaim>() {
+    let _alone = alone();
     let cache = tiny::<R>();
     let mut expected = HashMap::new();
     for n in 0..100u128 {
@@ -502,6 +528,7 @@ fn more_forgotten_than_there_are_records_is_summed_by_namespace<R: Reclaim>() {
 }
 
 fn a_report_may_use_the_cache<R: Reclaim>() {
+    let _alone = alone();
     let cache = tiny::<R>();
     for n in 0..6 {
         assert_eq!(cache.check_at(fp(n), at(0)), EMIT);
@@ -526,6 +553,7 @@ fn a_report_may_use_the_cache<R: Reclaim>() {
 }
 
 fn dropping_a_cache_drops_what_is_pending<R: Reclaim>() {
+    let _alone = alone();
     let cache = tiny::<R>();
     let mut exemplars = Vec::new();
     for n in 0..200 {
@@ -546,6 +574,7 @@ fn dropping_a_cache_drops_what_is_pending<R: Reclaim>() {
 }
 
 fn caches_do_not_share<R: Reclaim>() {
+    let _alone = alone();
     let (a, b) = (tiny::<R>(), tiny::<R>());
     for n in 0..100 {
         assert_eq!(a.check_at(fp(n), at(0)), EMIT);
@@ -582,6 +611,7 @@ thread_local! {
 }
 
 fn a_cache_may_be_used_from_the_destructor_of_a_thread_local<R: Reclaim>() {
+    let _alone = alone();
     // Locals are destroyed newest first, on most systems. The order says whether the cache's
     // own are gone when ours is destroyed, or not, or not yet there at all.
     for order in ["ours first", "the cache's first", "the cache's never"] {

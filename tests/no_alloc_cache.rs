@@ -6,6 +6,7 @@ use quell::{Cache, Decision, Exemplar, Fingerprint, Monotonic, Reclaim, Tick};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fmt::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -61,6 +62,12 @@ on_each_backend! {
     rotations_allocate_little,
 }
 
+/// Rotation waits for pinned threads, so those of other tests would be in the way.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn cache<R: Reclaim>() -> Cache<Monotonic, R> {
     Cache::builder().window(Duration::from_millis(10)).reclaim().build().unwrap()
 }
@@ -79,6 +86,7 @@ fn the_count_counts() {
 }
 
 fn duplicates_allocate_nothing<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     for n in 0..100 {
         let text = || Exemplar::new("text");
@@ -103,6 +111,7 @@ fn duplicates_allocate_nothing<R: Reclaim>() {
 }
 
 fn emissions_allocate_nothing<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     // Warm: the thread is known, and the window has ended.
     assert!(cache.check_at(fp(0), at(0)).is_emit());
@@ -123,6 +132,7 @@ fn emissions_allocate_nothing<R: Reclaim>() {
 }
 
 fn a_threads_first_call_alone_registers_it<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     assert!(cache.check_at(fp(0), at(0)).is_emit());
     thread::scope(|scope| {
@@ -139,11 +149,13 @@ fn a_threads_first_call_alone_registers_it<R: Reclaim>() {
 }
 
 fn hashing_allocates_nothing<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
+    let peer = "10.0.0.1";
     let in_all = allocations(|| {
         let mut hasher = cache.hasher();
-        write!(hasher, "cannot reach {} after {:>10.3} s: {:?}", "10.0.0.1", 1.5, Some(7)).unwrap();
-        hasher.field("peer", "10.0.0.1".into());
+        write!(hasher, "cannot reach {} after {:>10.3} s: {:?}", peer, 1.5, Some(7)).unwrap();
+        hasher.field("peer", peer.into());
         hasher.field("attempt", 7.into());
         let _ = cache.check_at(hasher.finish(), at(0));
     });
@@ -159,6 +171,7 @@ fn hashing_allocates_nothing<R: Reclaim>() {
 
 /// What a backend needs to find the end of a grace period: nothing of it stays.
 fn rotations_allocate_little<R: Reclaim>() {
+    let _alone = alone();
     let cache = cache::<R>();
     assert!(cache.check_at(fp(0), at(0)).is_emit());
     let in_all = allocations(|| {

@@ -6,7 +6,7 @@ mod common;
 use common::{Recorder, Tally, Told, WINDOW, cache_on};
 use quell::{Cache, Event, Handle, KeyPolicy, Level, Manual, Reclaim, Reporter, Sink, Summary, Tick};
 use std::collections::HashMap;
-use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -25,19 +25,9 @@ on_each_backend! {
     level_and_attributes_count_unless_told_otherwise,
 }
 
-/// Tests take turns. A thread that loses its processor in the middle of a call
-/// holds up the generations of every cache in the process until it gets it back,
-/// and calls that need room meanwhile fail open: those of another test would
-/// decide how many do in one that counts them.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The same message passes once in an interval and again after it; another one
 /// is another one.
 fn a_repeat_passes_once_per_interval<R: Reclaim>() {
-    let _turn = turn();
     let (cache, clock) = cache_on::<R>();
     let recorder = Recorder::new();
     let log = Handle::new(cache, Arc::clone(&recorder)).key(KeyPolicy::Message);
@@ -68,7 +58,6 @@ impl Sink for Written {
 
 /// Many threads log through loggers derived from one another.
 fn derived_loggers_may_log_concurrently<R: Reclaim>() {
-    let _turn = turn();
     const THREADS: u64 = 16;
     const ROUNDS: u64 = 250;
     let (cache, _) = cache_on::<R>();
@@ -101,7 +90,6 @@ fn derived_loggers_may_log_concurrently<R: Reclaim>() {
 /// The crash: two derived loggers wrote to the shared map under two locks, while
 /// it filled.
 fn derived_loggers_may_write_while_the_cache_fills<R: Reclaim>() {
-    let _turn = turn();
     const THREADS: u64 = 8;
     const ROUNDS: u64 = 1500;
     let (cache, clock) = cache_on::<R>();
@@ -135,7 +123,6 @@ fn derived_loggers_may_write_while_the_cache_fills<R: Reclaim>() {
 /// Check-then-act let 0.2, 1.0 and 2.1 % of fresh (message, window) pairs pass
 /// twice.
 fn threads_pass_a_fresh_message_once<R: Reclaim>(threads: usize) {
-    let _turn = turn();
     const MESSAGES: u64 = 40;
     const WINDOWS: u64 = 50;
     let (cache, clock) = cache_on::<R>();
@@ -185,7 +172,6 @@ fn eight_threads_pass_a_fresh_message_once<R: Reclaim>() {
 
 /// From the 1025th message on, each one passed every time.
 fn beyond_the_limit_new_messages_are_deduplicated<R: Reclaim>() {
-    let _turn = turn();
     const MESSAGES: u64 = 10_000;
     let (cache, _) = cache_on::<R>();
     let tally = Arc::new(Tally::default());
@@ -206,7 +192,6 @@ fn beyond_the_limit_new_messages_are_deduplicated<R: Reclaim>() {
 /// A message that is seen once in a hundred others stays deduplicated, however
 /// many they are.
 fn a_hot_message_outlives_a_flood<R: Reclaim>() {
-    let _turn = turn();
     let (cache, clock) = cache_on::<R>();
     clock.set(Tick::default());
     let written = Arc::new(Written::default());
@@ -226,7 +211,6 @@ fn a_hot_message_outlives_a_flood<R: Reclaim>() {
 /// Once the map was full, a tracked message whose window had passed was not
 /// tracked anew and passed every time.
 fn a_full_cache_refreshes_its_entries_after_expiry<R: Reclaim>() {
-    let _turn = turn();
     const TRACKED: u64 = 500;
     let (cache, clock) = cache_on::<R>();
     let tally = Arc::new(Tally::default());
@@ -251,7 +235,6 @@ fn a_full_cache_refreshes_its_entries_after_expiry<R: Reclaim>() {
 
 /// `Stop` closed a channel, and panicked the second time.
 fn stopping_twice_is_harmless<R: Reclaim>() {
-    let _turn = turn();
     let (cache, _) = cache_on::<R>();
     let recorder = Recorder::new();
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
@@ -273,7 +256,6 @@ fn stopping_twice_is_harmless<R: Reclaim>() {
 /// Entries were swept every ten seconds above a minute: a window of a minute was
 /// one of up to 70 seconds.
 fn a_window_is_as_long_as_it_says<R: Reclaim>() {
-    let _turn = turn();
     for window in [1, 59, 60, 61, 65, 70, 90, 3600].map(Duration::from_secs) {
         let clock = Manual::new(Tick::from_millis(123));
         let cache = Cache::builder().window(window).clock(clock.clone()).reclaim::<R>().build().unwrap();
@@ -297,7 +279,6 @@ fn a_window_is_as_long_as_it_says<R: Reclaim>() {
 /// Only the message counted: an error after a warning of the same text was lost,
 /// and so was one about another target.
 fn level_and_attributes_count_unless_told_otherwise<R: Reclaim>() {
-    let _turn = turn();
     let log_all = |log: &Handle<_, _, R>| {
         for _ in 0..2 {
             log.warn(format_args!("m"));

@@ -5,6 +5,7 @@ use quell::{Cache, Fingerprint, Reclaim, Tick};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -64,16 +65,36 @@ impl<const COUNTED: bool> Contender for Floor<COUNTED> {
     }
 }
 
+/// The keys are hashes already: none of the maps need pay for another one.
+#[derive(Default, Clone)]
+pub(crate) struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are u128")
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type State = BuildHasherDefault<AsItIs>;
+
 /// What most programs do first. Stops tracking when full, like most.
 pub(crate) struct MutexMap {
-    map: Mutex<HashMap<u128, u64>>,
+    map: Mutex<HashMap<u128, u64, State>>,
     max_entries: usize,
     window: u64,
 }
 
 impl MutexMap {
     pub(crate) fn new(max_entries: usize, window: u64) -> Self {
-        Self { map: Mutex::new(HashMap::with_capacity(max_entries)), max_entries, window }
+        Self { map: Mutex::new(HashMap::with_capacity_and_hasher(max_entries, State::default())), max_entries, window }
     }
 }
 
@@ -95,14 +116,14 @@ impl Contender for MutexMap {
 
 /// A well-kept concurrent map, used as one would. Stops tracking when full.
 pub(crate) struct DashMap {
-    map: dashmap::DashMap<u128, u64>,
+    map: dashmap::DashMap<u128, u64, State>,
     max_entries: usize,
     window: u64,
 }
 
 impl DashMap {
     pub(crate) fn new(max_entries: usize, window: u64) -> Self {
-        Self { map: dashmap::DashMap::with_capacity(max_entries), max_entries, window }
+        Self { map: dashmap::DashMap::with_capacity_and_hasher(max_entries, State::default()), max_entries, window }
     }
 }
 
@@ -128,14 +149,14 @@ impl Contender for DashMap {
 
 /// Another well-kept concurrent map, lock-free for readers. Stops tracking when full.
 pub(crate) struct Papaya {
-    map: papaya::HashMap<u128, AtomicU64>,
+    map: papaya::HashMap<u128, AtomicU64, State>,
     max_entries: usize,
     window: u64,
 }
 
 impl Papaya {
     pub(crate) fn new(max_entries: usize, window: u64) -> Self {
-        Self { map: papaya::HashMap::with_capacity(max_entries), max_entries, window }
+        Self { map: papaya::HashMap::with_capacity_and_hasher(max_entries, State::default()), max_entries, window }
     }
 }
 

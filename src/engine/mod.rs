@@ -215,11 +215,13 @@ impl<R: Reclaim, X> Engine<R, X> {
             let states = table.range(0, self.shape.slots).map(|slot| table.state(slot));
             states.filter(|state| state.is_decided() && (frozen || !state.is_frozen())).count()
         };
+        // The other two, unless they are clean: out of reach and not cleared yet.
+        let forgotten = decided(root + 1, false) + decided(root + 2, false);
         Stats {
             emitted: self.totals.sum(|total| &total.emitted),
             suppressed: self.totals.sum(|total| &total.reported) + pending,
             failed_open: self.totals.sum(|total| &total.failed_open),
-            forgotten: self.totals.sum(|total| &total.forgotten),
+            forgotten: self.totals.sum(|total| &total.forgotten) + forgotten as u64,
             rotations: root - FIRST_GENERATION,
             entries: decided(root, true) + decided(root - 1, false),
             capacity: 2 * self.shape.slots,

@@ -3,7 +3,7 @@
 #![allow(unreachable_pub)]
 
 use quell::{Cache, Event, Level, Manual, Namespace, Reclaim, Sink, Stats, Summary, Tick};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -20,16 +20,32 @@ pub fn cache_on<R: Reclaim>() -> (Arc<Cache<Manual, R>>, Manual) {
     (Arc::new(cache), clock)
 }
 
+/// Tests take turns. A thread that loses its processor in the middle of a call holds up
+/// the generations of every cache in the process until it gets it back, and calls that
+/// need room meanwhile fail open: those of another test would decide how many do.
+pub fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Makes a test of each generic function, for each backend.
 #[macro_export]
 macro_rules! on_each_backend {
     ($($(#[$meta:meta])* $name:ident),* $(,)?) => {
         mod epoch {
-            $($(#[$meta])* #[test] fn $name() { super::$name::<quell::Epoch>(); })*
+            $($(#[$meta])* #[test]
+            fn $name() {
+                let _turn = $crate::common::turn();
+                super::$name::<quell::Epoch>();
+            })*
         }
         #[cfg(feature = "seize")]
         mod seize {
-            $($(#[$meta])* #[test] fn $name() { super::$name::<quell::Seize>(); })*
+            $($(#[$meta])* #[test]
+            fn $name() {
+                let _turn = $crate::common::turn();
+                super::$name::<quell::Seize>();
+            })*
         }
     };
 }

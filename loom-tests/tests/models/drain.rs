@@ -132,6 +132,6 @@ fn against_emission_and_rotation() {
 }
 
 #[test]
-fn against_emission_and_rotation_take_blindly() {
-    must_fail("drain: three threads, TakeBlindly", 2, "counts", three(Some(Fault::TakeBlindly)));
+fn against_emission_and_rotation_lost_count() {
+    must_fail("drain: three threads, LostCount", 2, "counts", three(Some(Fault::LostCount)));
 }

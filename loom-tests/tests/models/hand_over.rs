@@ -75,8 +75,8 @@ fn three_threads() {
 }
 
 #[test]
-fn three_threads_no_freeze() {
-    must_fail("hand-over: three threads, NoFreeze", 2, "", three(Some(Fault::NoFreeze), false));
+fn three_threads_lost_count() {
+    must_fail("hand-over: three threads, LostCount", 2, "counts", three(Some(Fault::LostCount), false));
 }
 
 /// X survives two rotations without a call of its own, with a late caller inside.

@@ -1,0 +1,380 @@
+//! Faults that peers were shown to have, each in a test of its name. Those of handles,
+//! sinks and `Display` are in their own files; fork is in `fork.rs`.
+
+mod common;
+
+use quell::{Cache, ConfigError, Decision, Exemplar, Fingerprint, Monotonic, Namespace, Reclaim, Tick, Value};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+on_each_backend! {
+    prometheus_crashes_while_its_map_fills,
+    prometheus_emits_fresh_messages_twice,
+    prometheus_deduplicates_nothing_new_once_full,
+    prometheus_does_not_refresh_once_full,
+    prometheus_windows_are_60_to_70_seconds,
+    throttle_exceeds_its_cap,
+    throttle_exceeds_a_cap_of_one,
+    throttle_passes_what_is_seen_once_in_100,
+    throttle_loses_counts_of_what_it_evicts,
+    throttle_loses_counts_at_shutdown,
+    throttle_accepts_limits_of_nothing,
+    throttle_clones_share_a_budget,
+    throttle_confuses_typed_values,
+    throttle_deadlocks_when_its_registry_is_used_inside,
+    vector_hides_messages_behind_a_helper,
+    vector_reports_only_if_it_fires_again,
+    dedup_never_deduplicates_interleaved_messages,
+    log_hz_is_poisoned_by_a_panic,
+    moka_admits_two_of_those_that_race,
+    zap_loses_increments_at_a_reset,
+}
+
+/// Rotation waits for pinned threads, so those of other tests would be in the way.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn at(millis: u64) -> Tick {
+    Tick::from_millis(millis)
+}
+
+fn fp(n: u64) -> Fingerprint {
+    let low = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Fingerprint::from_u128(u128::from(low.rotate_left(32)) << 64 | u128::from(low ^ low >> 31))
+        .with_namespace(Namespace(0))
+}
+
+fn cache<R: Reclaim>(max_entries: usize, window: u64) -> Cache<Monotonic, R> {
+    let builder = Cache::builder().max_entries(max_entries).window(Duration::from_millis(window));
+    builder.reclaim().build().unwrap()
+}
+
+fn drained<R: Reclaim>(cache: &Cache<Monotonic, R>) -> u64 {
+    let mut sum = 0;
+    cache.drain(|summary| sum += summary.suppressed);
+    sum
+}
+
+/// Runs `f` on some threads that start together, and returns what they return.
+fn together<T: Send>(threads: u64, f: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(threads as usize);
+    thread::scope(|scope| {
+        let (barrier, f) = (&barrier, &f);
+        let threads: Vec<_> = (0..threads)
+            .map(|thread| {
+                scope.spawn(move || {
+                    barrier.wait();
+                    f(thread)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// How many of `threads` racing calls with each of `messages` were told to emit.
+fn race<R: Reclaim>(cache: &Cache<Monotonic, R>, threads: u64, messages: u64, now: Tick) -> Vec<u64> {
+    let emitted: Vec<_> = (0..messages).map(|_| AtomicU64::new(0)).collect();
+    together(threads, |_| {
+        for (n, emitted) in (0..).zip(&emitted) {
+            emitted.fetch_add(cache.check_at(fp(n), now).is_emit().into(), Ordering::Relaxed);
+        }
+    });
+    emitted.into_iter().map(AtomicU64::into_inner).collect()
+}
+
+fn prometheus_crashes_while_its_map_fills<R: Reclaim>() {
+    let _alone = alone();
+    for _ in 0..20 {
+        let cache = cache::<R>(1024, 1000);
+        together(2, |thread| {
+            for n in 0..5000 {
+                assert!(cache.check_at(fp(thread << 32 | n), at(0)).is_emit());
+            }
+        });
+        assert_eq!(cache.stats().emitted, 10_000);
+    }
+}
+
+fn prometheus_emits_fresh_messages_twice<R: Reclaim>() {
+    let _alone = alone();
+    for threads in [2, 4, 8] {
+        let cache = cache::<R>(1024, 10);
+        for window in 0..40 {
+            let emitted = race(&cache, threads, 250, at(window * 10));
+            assert!(emitted.iter().all(|&times| times == 1), "window {window}, {threads} threads: {emitted:?}");
+        }
+        assert_eq!(cache.stats().emitted, 40 * 250);
+    }
+}
+
+fn prometheus_deduplicates_nothing_new_once_full<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 1000);
+    for n in 0..20_000 {
+        assert_eq!(cache.check_at(fp(n), at(0)), Decision::Emit { suppressed: 0 });
+        assert_eq!(cache.check_at(fp(n), at(0)), Decision::Suppress { first: true }, "message {n}");
+    }
+}
+
+fn prometheus_does_not_refresh_once_full<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 10);
+    for n in 0..1024 {
+        assert!(cache.check_at(fp(n), at(0)).is_emit());
+    }
+    for window in 1..20 {
+        for n in 0..1024 {
+            assert!(cache.check_at(fp(n), at(window * 10)).is_emit());
+            assert!(!cache.check_at(fp(n), at(window * 10 + 9)).is_emit(), "not refreshed in window {window}");
+        }
+    }
+}
+
+fn prometheus_windows_are_60_to_70_seconds<R: Reclaim>() {
+    let _alone = alone();
+    for seconds in [1, 59, 60, 61, 90, 86_400, 100 * 365 * 86_400] {
+        let cache = Cache::builder().window(Duration::from_secs(seconds)).reclaim::<R>().build().unwrap();
+        assert!(cache.check_at(fp(1), at(5)).is_emit());
+        assert!(!cache.check_at(fp(1), at(5 + seconds * 1000 - 1)).is_emit());
+        assert_eq!(cache.check_at(fp(1), at(5 + seconds * 1000)), Decision::Emit { suppressed: 1 });
+    }
+}
+
+fn throttle_exceeds_its_cap<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1000, 1_000_000);
+    let (bound, over) = (cache.memory_bound(), AtomicBool::new(false));
+    let most = thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut most = 0;
+            while !over.load(Ordering::Relaxed) {
+                most = most.max(cache.stats().entries);
+            }
+            most
+        });
+        together(4, |thread| {
+            for n in 0..25_000 {
+                assert!(cache.check_at(fp(thread << 32 | n), at(0)).is_emit());
+            }
+        });
+        over.store(true, Ordering::Relaxed);
+        watch.join().unwrap()
+    });
+    let stats = cache.stats();
+    assert!(most.max(stats.entries) <= stats.capacity, "{most}, {stats:?}");
+    assert!(stats.capacity < 10_000);
+    assert_eq!(cache.memory_bound(), bound);
+}
+
+fn throttle_exceeds_a_cap_of_one<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1, 1000);
+    for n in 0..20_000 {
+        assert!(cache.check_at(fp(n), at(0)).is_emit());
+        assert!(!cache.check_at(fp(n), at(0)).is_emit(), "the one entry promised");
+    }
+    let stats = cache.stats();
+    assert!(stats.entries <= stats.capacity && stats.capacity < 10_000, "{stats:?}");
+    assert!(cache.memory_bound() <= 512 << 10);
+}
+
+fn throttle_passes_what_is_seen_once_in_100<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 1_000_000);
+    let mut passed = 0;
+    for n in 0..80_000 {
+        assert!(cache.check_at(fp(n), at(n)).is_emit());
+        if n % 100 == 0 {
+            passed += u64::from(cache.check_at(fp(u64::MAX - 1), at(n)).is_emit());
+        }
+    }
+    assert_eq!(passed, 1, "of 800");
+}
+
+fn throttle_loses_counts_of_what_it_evicts<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(100, 10);
+    let mut told = 0;
+    for n in 0..9000 {
+        for call in 0..6 {
+            match cache.check_at(fp(n), at(n * 20)) {
+                Decision::Emit { suppressed } => told += suppressed,
+                Decision::Suppress { first } => assert_eq!(first, call == 1),
+            }
+        }
+    }
+    assert!(cache.stats().forgotten > 0);
+    assert_eq!((told, drained(&cache)), (0, 45_000));
+}
+
+fn throttle_loses_counts_at_shutdown<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 1000);
+    let emitted = (0..1000).filter(|_| cache.check_at(fp(1), at(0)).is_emit()).count();
+    assert_eq!(emitted, 1);
+    let mut summaries = Vec::new();
+    cache.drain(|summary| summaries.push((summary.fingerprint, summary.suppressed, summary.since)));
+    assert_eq!(summaries, [(Some(fp(1)), 999, at(0))]);
+    assert_eq!(drained(&cache), 0, "shutting down twice reports nothing twice");
+}
+
+fn throttle_accepts_limits_of_nothing<R: Reclaim>() {
+    let _alone = alone();
+    // Durations and counts have no NaN and no infinity; what is left is zero and too much.
+    let builder = || Cache::builder().reclaim::<R>();
+    assert_eq!(builder().window(Duration::ZERO).build().unwrap_err(), ConfigError::ZeroWindow);
+    assert_eq!(builder().max_entries(0).build().unwrap_err(), ConfigError::ZeroEntries);
+    assert!(matches!(builder().max_entries(usize::MAX).build(), Err(ConfigError::TooManyEntries { .. })));
+    // Whatever is accepted lets the first event through.
+    for window in [Duration::from_nanos(1), Duration::from_secs(1), Duration::MAX] {
+        let cache = builder().window(window).build().unwrap();
+        assert!(cache.check_at(fp(1), at(0)).is_emit());
+        assert!(!cache.check_at(fp(1), at(0)).is_emit());
+    }
+}
+
+fn throttle_clones_share_a_budget<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 1000);
+    let sinks = [cache.new_namespace(), cache.new_namespace()];
+    let lines = sinks.map(|sink| {
+        let calls = (0..5).map(|_| cache.check_at(fp(1).with_namespace(sink), at(0)).is_emit());
+        calls.filter(|&emitted| emitted).count()
+    });
+    assert_eq!(lines, [1, 1]);
+}
+
+fn throttle_confuses_typed_values<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 1000);
+    for value in [Value::U64(1), Value::I64(1), Value::F64(1.0), Value::Str("1"), Value::Bool(true), Value::Char('1')] {
+        let mut hasher = cache.hasher();
+        hasher.bytes(b"message");
+        hasher.field("n", value);
+        assert!(cache.check_at(hasher.finish(), at(0)).is_emit(), "{value:?}");
+        assert!(!cache.check_at(hasher.finish(), at(0)).is_emit(), "{value:?}");
+    }
+}
+
+fn throttle_deadlocks_when_its_registry_is_used_inside<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 1000);
+    for n in 0..500 {
+        let _ = cache.check_at(fp(n), at(0));
+        let _ = cache.check_at(fp(n), at(0));
+    }
+    let (sum, inside) = (AtomicU64::new(0), AtomicU64::new(0));
+    together(3, |thread| {
+        cache.drain(|summary| {
+            sum.fetch_add(summary.suppressed, Ordering::Relaxed);
+            // "Logs", and drains again, from inside and while others do the same.
+            let _ = cache.check_at(fp(1000 + inside.fetch_add(1, Ordering::Relaxed)), at(0));
+            if thread == 0 {
+                cache.drain_namespace(Namespace(0), |inner| {
+                    sum.fetch_add(inner.suppressed, Ordering::Relaxed);
+                });
+            }
+        });
+    });
+    assert_eq!(sum.into_inner() + drained(&cache), 500);
+}
+
+fn vector_hides_messages_behind_a_helper<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 1000);
+    let helper = |text: &str| {
+        let mut hasher = cache.hasher();
+        hasher.bytes(text.as_bytes());
+        cache.check_at(hasher.finish(), at(0)).is_emit()
+    };
+    assert_eq!(["one", "two", "three", "two"].map(helper), [true, true, true, false]);
+}
+
+fn vector_reports_only_if_it_fires_again<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 10);
+    for now in [0, 1, 2] {
+        let _ = cache.check_with_at(fp(1), at(now), || Exemplar::new("what it was"));
+    }
+    let mut summaries = Vec::new();
+    cache.drain_expired_at(None, at(10), |summary| summaries.push(summary));
+    assert_eq!(summaries.len(), 1);
+    assert_eq!(summaries[0].suppressed, 2);
+    assert_eq!(&*summaries[0].exemplar.as_ref().unwrap().text, "what it was");
+}
+
+fn dedup_never_deduplicates_interleaved_messages<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 1000);
+    let emitted = (0..100).filter(|n| cache.check_at(fp(n % 2), at(*n)).is_emit()).count();
+    assert_eq!(emitted, 2);
+    assert_eq!(drained(&cache), 98, "the trailing repeats among them");
+}
+
+fn log_hz_is_poisoned_by_a_panic<R: Reclaim>() {
+    let _alone = alone();
+    let cache = Arc::new(cache::<R>(1024, 1000));
+    for n in 0..10 {
+        let decision = cache.check_with_at(fp(n), at(0), || panic!("an exemplar"));
+        assert_eq!(decision, Decision::Emit { suppressed: 0 });
+        assert!(!cache.check_at(fp(n), at(0)).is_emit());
+    }
+    let reported = Cell::new(0);
+    let report = || {
+        cache.drain(|summary| {
+            reported.set(reported.get() + summary.suppressed);
+            panic!("a report");
+        });
+    };
+    for times in 1..=10 {
+        assert!(catch_unwind(AssertUnwindSafe(report)).is_err());
+        assert_eq!(reported.get(), times, "each panic costs no other's count");
+    }
+    // On this thread, on others, and after one that died of it.
+    let other = Arc::clone(&cache);
+    assert!(thread::spawn(move || other.drain(|_| unreachable!())).join().is_ok());
+    assert!(!cache.check_at(fp(1), at(0)).is_emit());
+    assert!(cache.check_at(fp(99), at(0)).is_emit());
+    assert_eq!(cache.stats().suppressed, 11);
+}
+
+fn moka_admits_two_of_those_that_race<R: Reclaim>() {
+    let _alone = alone();
+    for round in 0..50 {
+        let cache = cache::<R>(1024, 1000);
+        let emitted = race(&cache, 2, 500, at(round));
+        assert!(emitted.iter().all(|&times| times == 1), "{emitted:?}");
+    }
+}
+
+fn zap_loses_increments_at_a_reset<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>(1024, 10);
+    const CALLS: u64 = 20_000;
+    // Everybody's clock moves on, so windows end all the time; one drains besides.
+    let told = together(4, |thread| {
+        let (mut emitted, mut reported) = (0, 0);
+        for n in 0..CALLS {
+            if let Decision::Emit { suppressed } = cache.check_at(fp(n % 3), at(n / 10)) {
+                emitted += 1;
+                reported += suppressed;
+            }
+            if thread == 0 && n % 100 == 0 {
+                reported += drained(&cache);
+            }
+        }
+        (emitted, reported)
+    });
+    let emitted: u64 = told.iter().map(|told| told.0).sum();
+    let reported: u64 = told.iter().map(|told| told.1).sum();
+    assert_eq!(reported + drained(&cache), 4 * CALLS - emitted);
+    let stats = cache.stats();
+    assert_eq!((stats.emitted, stats.suppressed), (emitted, 4 * CALLS - emitted));
+}
