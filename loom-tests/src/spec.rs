@@ -23,10 +23,13 @@ impl Event {
 /// Phases, one after the other, of threads, side by side, of events in order.
 #[derive(Debug)]
 pub(crate) struct History {
+    /// The windows that a call of the next phase may read.
     pub(crate) windows: Vec<u64>,
     pub(crate) may_forget: HashSet<Fingerprint>,
     pub(crate) may_fail_open: u64,
     phases: Vec<Vec<Vec<Event>>>,
+    /// Of each phase.
+    windows_of: Vec<Vec<u64>>,
 }
 
 /// What the specification keeps of one fingerprint.
@@ -48,12 +51,19 @@ struct Node {
 
 impl History {
     pub(crate) fn new(window: u64) -> Self {
-        Self { windows: vec![window], may_forget: HashSet::new(), may_fail_open: 0, phases: Vec::new() }
+        Self {
+            windows: vec![window],
+            may_forget: HashSet::new(),
+            may_fail_open: 0,
+            phases: Vec::new(),
+            windows_of: Vec::new(),
+        }
     }
 
     pub(crate) fn phase(&mut self, threads: Vec<Vec<Event>>) {
         if threads.iter().any(|events| !events.is_empty()) {
             self.phases.push(threads);
+            self.windows_of.push(self.windows.clone());
         }
     }
 
@@ -177,9 +187,9 @@ impl History {
                 let Some(&(now, decision)) = thread.get(node.next[i]) else { continue };
                 let mut next = node.next.clone();
                 next[i] += 1;
-                let fresh =
-                    self.windows.iter().map(|window| node.entry.is_some_and(|e| now.saturating_sub(e.last) < *window));
-                for fresh in fresh {
+                let known = |window| node.entry.is_some_and(|entry| now.saturating_sub(entry.last) < window);
+                let windows = &self.windows_of[node.phase];
+                for fresh in windows.iter().map(|&window| known(window)) {
                     match decision {
                         Decision::Emit { .. } if !fresh => {
                             let entry = Some(Entry { last: now, noticed: false });
@@ -196,8 +206,7 @@ impl History {
                     }
                 }
                 // Without room too, an emission within every window is not repeated.
-                let known = |window| node.entry.is_some_and(|entry| now.saturating_sub(entry.last) < window);
-                let justified = !self.windows.iter().all(|&window| known(window));
+                let justified = !windows.iter().all(|&window| known(window));
                 if decision.is_emit() && justified && node.untracked != 0 {
                     open.push(Node { next, untracked: node.untracked - 1, ..node });
                 }

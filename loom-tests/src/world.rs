@@ -129,11 +129,9 @@ impl<R: Reclaim> World<R> {
         self
     }
 
-    /// A call may have read any of these windows.
-    #[must_use]
-    pub fn windows(mut self, windows: &[u64]) -> Self {
+    /// From now on a call may read any of these windows.
+    pub fn windows(&mut self, windows: &[u64]) {
         self.history.windows = windows.to_vec();
-        self
     }
 
     /// The cache's counts. Exact between races.

@@ -40,8 +40,6 @@ pub enum Fault {
     FailOpenBlindly,
     /// A generation begins in a table that has not been cleared.
     ReuseDirty,
-    /// The grace period of a generation begins before the generation does.
-    AskEarly,
     /// A first decision stores its tick without looking.
     DecideBlindly,
     /// A drain reads a counter and sets it to zero, in two steps.

@@ -58,9 +58,6 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
                 return engine.root() != root;
             }
         }
-        if broken!(engine.faults, AskEarly) {
-            engine.reclaim.after_grace(self.guard, &engine.grace, root + 1);
-        }
         // Release (O-1): pairs with the load in `root`; the new table is clean, the one before the
         // last final. Whoever comes second has lost to a newer root.
         if engine.root.generation.compare_exchange(root, root + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {

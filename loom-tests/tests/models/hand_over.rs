@@ -27,9 +27,8 @@ fn pair(fault: Option<Fault>, at: u64) -> impl Fn() {
 
 #[test]
 fn against_checks() {
-    let bound = Bound::preemptions(4).executions(30_000);
-    holds("hand-over: against a suppressed call", bound, pair(None, 6));
-    holds("hand-over: against an emission", bound, pair(None, 100));
+    holds("hand-over: against a suppressed call", Bound::preemptions(3), pair(None, 6));
+    holds("hand-over: against an emission", Bound::preemptions(3), pair(None, 100));
 }
 
 #[test]
@@ -69,9 +68,12 @@ fn three(fault: Option<Fault>, drain: bool) -> impl Fn() {
 
 #[test]
 fn three_threads() {
-    let bound = Bound::preemptions(2).executions(30_000);
-    holds("hand-over: against emission and suppressed call", bound, three(None, false));
-    holds("hand-over: against emission and drain", bound, three(None, true));
+    holds(
+        "hand-over: against emission and suppressed call",
+        Bound::preemptions(1).executions(20_000),
+        three(None, false),
+    );
+    holds("hand-over: against emission and drain", Bound::preemptions(1).executions(20_000), three(None, true));
 }
 
 #[test]
@@ -101,5 +103,5 @@ fn survives(fault: Option<Fault>) -> impl Fn() {
 
 #[test]
 fn across_two_rotations() {
-    holds("hand-over: across two rotations", Bound::preemptions(3).executions(30_000), survives(None));
+    holds("hand-over: across two rotations", Bound::preemptions(1).executions(20_000), survives(None));
 }

@@ -33,7 +33,7 @@ fn new_key(fault: Option<Fault>) -> impl Fn() {
 
 #[test]
 fn new_key_across_a_rotation() {
-    holds("rotation: new key", Bound::preemptions(3).executions(30_000), new_key(None));
+    holds("rotation: new key", Bound::preemptions(3), new_key(None));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn old_key(fault: Option<Fault>, a: u64, b: u64) -> impl Fn() {
 
 #[test]
 fn expired_key_across_a_rotation() {
-    holds("rotation: expired key", Bound::preemptions(4).executions(30_000), old_key(None, 100, 100));
+    holds("rotation: expired key", Bound::preemptions(3), old_key(None, 100, 100));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn no_freeze() {
 
 #[test]
 fn fresh_key_across_a_rotation() {
-    holds("rotation: carry, two callers", Bound::preemptions(4).executions(30_000), old_key(None, 5, 5));
+    holds("rotation: carry, two callers", Bound::preemptions(3), old_key(None, 5, 5));
 }
 
 #[test]
@@ -86,18 +86,13 @@ fn lost_count() {
 
 #[test]
 fn carry_against_expiry() {
-    holds("rotation: carry against expiry", Bound::preemptions(4).executions(30_000), old_key(None, 5, 100));
-    holds("rotation: expiry against late suppression", Bound::preemptions(4).executions(30_000), old_key(None, 100, 5));
+    holds("rotation: carry against expiry", Bound::preemptions(3), old_key(None, 5, 100));
+    holds("rotation: expiry against late suppression", Bound::preemptions(3), old_key(None, 100, 5));
 }
 
 #[test]
 fn carry_against_expiry_without_freeze() {
-    must_fail(
-        "rotation: carry against expiry, NoFreeze",
-        3,
-        "order",
-        old_key(Some(Fault::NoFreeze), 5, 100),
-    );
+    must_fail("rotation: carry against expiry, NoFreeze", 3, "order", old_key(Some(Fault::NoFreeze), 5, 100));
 }
 
 /// The first suppressed call races with a carry that must keep whether it happened.
@@ -122,7 +117,7 @@ fn first_suppressed(fault: Option<Fault>) -> impl Fn() {
 
 #[test]
 fn first_suppressed_against_carry() {
-    holds("rotation: first suppressed call against carry", Bound::preemptions(4).executions(30_000), first_suppressed(None));
+    holds("rotation: first suppressed call against carry", Bound::preemptions(3), first_suppressed(None));
 }
 
 #[test]
@@ -156,16 +151,11 @@ fn third_party(fault: Option<Fault>, known: bool) -> impl Fn() {
 
 #[test]
 fn third_party_rotates() {
-    holds("rotation: new key, third party rotates", Bound::preemptions(2).executions(30_000), third_party(None, false));
-    holds("rotation: expired key, third party rotates", Bound::preemptions(2).executions(30_000), third_party(None, true));
+    holds("rotation: new key, third party rotates", Bound::preemptions(1), third_party(None, false));
+    holds("rotation: expired key, third party rotates", Bound::preemptions(1), third_party(None, true));
 }
 
 #[test]
 fn third_party_no_freeze() {
-    must_fail(
-        "rotation: third party, NoFreeze",
-        2,
-        "order",
-        third_party(Some(Fault::NoFreeze), true),
-    );
+    must_fail("rotation: third party, NoFreeze", 2, "order", third_party(Some(Fault::NoFreeze), true));
 }

@@ -62,19 +62,13 @@ fn twins_across_a_rotation(fault: Option<Fault>, both: bool, at: u64) -> impl Fn
 
 #[test]
 fn twins_rotate() {
-    let bound = Bound::preemptions(3).executions(30_000);
-    holds("tag: a twin new across a rotation", bound, twins_across_a_rotation(None, false, 5));
-    holds("tag: expired twins across a rotation", bound, twins_across_a_rotation(None, true, 100));
+    holds("tag: a twin new across a rotation", Bound::preemptions(3), twins_across_a_rotation(None, false, 5));
+    holds("tag: expired twins across a rotation", Bound::preemptions(3), twins_across_a_rotation(None, true, 100));
 }
 
 #[test]
 fn twins_rotate_no_tag() {
-    must_fail(
-        "tag: across a rotation, NoTag",
-        2,
-        "order",
-        twins_across_a_rotation(Some(Fault::NoTag), false, 5),
-    );
+    must_fail("tag: across a rotation, NoTag", 2, "order", twins_across_a_rotation(Some(Fault::NoTag), false, 5));
 }
 
 /// A late claim of one twin, undecided, and the other twin in the next table.
@@ -100,7 +94,7 @@ fn late_twin(fault: Option<Fault>) -> impl Fn() {
 
 #[test]
 fn late_twins() {
-    holds("tag: a twin claimed late", Bound::preemptions(3).executions(30_000), late_twin(None));
+    holds("tag: a twin claimed late", Bound::preemptions(2), late_twin(None));
 }
 
 #[test]
