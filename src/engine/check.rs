@@ -182,7 +182,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
             } else if state.is_final() {
                 return Step::Outdated;
             } else {
-                self.emit_again(table, slot, state)
+                self.emit_again(root, slot, state)
             };
             match step {
                 Step::Changed(seen) => state = seen,
@@ -213,9 +213,8 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
             }
             // Undecided it stays.
             Past::Gone { .. } if self.now == Tick::MAX => Step::Done(self.emit_untracked()),
-            Past::Gone { slot: old } => match self.emit_first(table, slot, state, State::emitted(id, self.now)) {
+            Past::Gone { slot: old } => match self.emit_first(root, slot, state, State::emitted(id, self.now)) {
                 Ok(()) => {
-                    engine.watch_emission(slot);
                     if let Some(old) = old {
                         self.share_exemplar(old, slot);
                     }
@@ -226,29 +225,35 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
         }
     }
 
-    fn emit_first(&self, table: Table<'_>, slot: usize, from: State, to: State) -> Result<(), State> {
+    fn emit_first(&self, root: u64, slot: usize, from: State, to: State) -> Result<(), State> {
+        let table = self.engine.arena.table(root);
+        let watched = self.engine.watch();
         if broken!(self.engine.faults, DecideBlindly) {
             table.slot(slot).state.store(to.0, Ordering::Release);
-            return Ok(());
+        } else {
+            table.exchange(slot, from, to)?;
         }
-        table.exchange(slot, from, to)
+        self.engine.watch_emission(root, watched);
+        Ok(())
     }
 
     /// Linearization point of a later emission: the exchange of an expired state.
-    fn emit_again(&mut self, table: Table<'_>, slot: usize, state: State) -> Step<Decision> {
+    fn emit_again(&mut self, root: u64, slot: usize, state: State) -> Step<Decision> {
+        let table = self.engine.arena.table(root);
         if self.now == Tick::MAX {
             if state.is_counted() {
                 self.carried += self.engine.arena.counts().take(slot);
             }
             return Step::Done(self.emit_untracked());
         }
+        let watched = self.engine.watch();
         if broken!(self.engine.faults, EmitBlindly) {
             linger!();
             table.slot(slot).state.store(state.emitted_again(self.now).0, Ordering::Release);
         } else if let Err(seen) = table.exchange(slot, state, state.emitted_again(self.now)) {
             return Step::Changed(seen);
         }
-        self.engine.watch_emission(slot);
+        self.engine.watch_emission(root, watched);
         let taken = if state.is_counted() { self.engine.arena.counts().take(slot) } else { 0 };
         Step::Done(self.emit(taken))
     }

@@ -118,9 +118,9 @@ fn three(fault: Option<Fault>) -> impl Fn() {
     move || {
         let mut world = world(3, fault);
         world.race(vec![
-            racer(|me| drop(me.drain())),
-            racer(|me| me.check(fp(X), 100)),
             racer(|me| me.check(fp(KEYS[0]), 100)),
+            racer(|me| me.check(fp(X), 100)),
+            racer(|me| drop(me.drain())),
         ]);
         world.finish();
     }

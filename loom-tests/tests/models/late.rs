@@ -63,6 +63,19 @@ fn new_key_two_rotations_on() {
 }
 
 #[test]
+fn no_settle() {
+    let fault = Some(Fault::NoSettle);
+    must_fail("late: expired key, NoSettle", 2, "place", expired_key::<Model>(fault));
+    must_fail("late: new key, NoSettle", 2, "place", new_key::<Model>(fault));
+}
+
+#[test]
+fn seal_without_marking() {
+    let fault = Some(Fault::SealWithoutMarking);
+    must_fail("late: expired key, SealWithoutMarking", 2, "place", expired_key::<Model>(fault));
+}
+
+#[test]
 fn crossbeam_expired_key() {
     holds("late: expired key, Epoch", Bound::preemptions(1).executions(8_000), expired_key::<Epoch>(None));
 }
