@@ -12,7 +12,7 @@ use loom_tests::{Bound, World, fp, holds, must_fail, racer};
 use quell::model::{Fault, Model};
 use quell::{Epoch, Reclaim};
 
-const X: u128 = 1;
+const X: u128 = 3;
 const Y: u128 = 21;
 const Z: u128 = 22;
 const W: u128 = 23;
@@ -52,6 +52,26 @@ fn new_key<R: Reclaim>(fault: Option<Fault>) -> impl Fn() {
     }
 }
 
+/// X's probe sequence starts in the other group than those of the keys here, so nobody asks
+/// about, and closes, the slot that X is to get: only the seal does, in the first of two steps.
+const ELSEWHERE: [u128; 4] = [1, 2, 6, 7];
+
+/// X is new. The late caller has found an empty slot for it, and not claimed it.
+fn unclaimed(fault: Option<Fault>) -> impl Fn() {
+    move || {
+        let mut world = World::<Model>::shaped(2, 1, 0, fault);
+        world.race(vec![
+            racer(|me| me.check(fp(X), 100)),
+            racer(|me| {
+                for key in ELSEWHERE {
+                    me.check(fp(key), 100);
+                }
+            }),
+        ]);
+        world.finish();
+    }
+}
+
 #[test]
 fn expired_key_two_rotations_on() {
     holds("late: expired key", Bound::preemptions(2).executions(20_000), expired_key::<Model>(None));
@@ -73,6 +93,17 @@ fn no_settle() {
 fn seal_without_marking() {
     let fault = Some(Fault::SealWithoutMarking);
     must_fail("late: expired key, SealWithoutMarking", 2, "place", expired_key::<Model>(fault));
+    must_fail("late: new key, SealWithoutMarking", 2, "place", new_key::<Model>(fault));
+}
+
+#[test]
+fn unclaimed_two_rotations_on() {
+    holds("late: unclaimed slot", Bound::preemptions(2).executions(20_000), unclaimed(None));
+}
+
+#[test]
+fn seal_without_closing() {
+    must_fail("late: unclaimed slot, SealWithoutClosing", 2, "place", unclaimed(Some(Fault::SealWithoutClosing)));
 }
 
 #[test]
