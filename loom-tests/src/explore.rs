@@ -119,7 +119,7 @@ pub fn must_fail(name: &str, preemptions: usize, expected: &str, scenario: impl 
         let (n, took) = (before + outcome.executions, outcome.took.as_secs_f32());
         before = n;
         if std::env::var_os("QUELL_LOOM_VERBOSE").is_some() {
-            println!("        {name}: {n} executions, {took:.1} s, preemptions <= {most}");
+            println!("        {name}: {n} executions, {took:.1} s, preemptions <= {most} {:?}", outcome.failure);
         }
         if let Some(failure) = outcome.failure {
             assert!(failure.contains(expected), "{name} fails in execution {n}, but not with `{expected}`: {failure}");

@@ -32,7 +32,7 @@ pub enum Fault {
     EmitBlindly,
     /// A carry leaves the exemplar behind without taking a share of it.
     ShareExemplarUncounted,
-    /// The counter is taken before the mark that says it exists is looked at anew.
+    /// The first suppressed call sets its marks without looking.
     NoticeBlindly,
     /// The counts of a table that is cleared are dropped.
     LostOrphans,

@@ -38,7 +38,7 @@ fn lost_count() {
 
 #[test]
 fn no_freeze() {
-    must_fail("hand-over: NoFreeze", 3, "", pair(Some(Fault::NoFreeze), 100));
+    must_fail("hand-over: NoFreeze", 3, "order", pair(Some(Fault::NoFreeze), 100));
 }
 
 /// With a third thread that suppresses or drains.

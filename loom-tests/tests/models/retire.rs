@@ -53,7 +53,7 @@ fn bury_early() {
 #[test]
 fn reuse_dirty() {
     let fault = Some(Fault::ReuseDirty);
-    must_fail("retire: ReuseDirty", 2, "", reader::<Model>(fault, 5, 5));
+    must_fail("retire: ReuseDirty", 2, "maximum number of branches", reader::<Model>(fault, 5, 5));
 }
 
 #[test]

@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex};
 /// what the engine's own orderings must provide. The two words give the order that
 /// the contract promises, and no more: a request before the pins that need not be
 /// waited for, and the pins that are over before the end of the grace period.
+///
+/// Each change of the list follows right upon an access of one of the words, so loom
+/// explores both orders of any two that do not commute.
 #[derive(Debug)]
 pub struct Model {
     pins: Mutex<Pins>,
@@ -92,6 +95,8 @@ impl Backend for Model {
     fn after_grace(&self, _: &Guard<'_>, grace: &Arc<Grace>, generation: u64) {
         // Release: pairs with `pin`; who is not on the list reads the caller's root.
         self.requests.fetch_add(1, Ordering::Release);
+        // Orders nothing: tells loom that a pin that ends here is on the list, or is not.
+        self.unpins.fetch_add(0, Ordering::Relaxed);
         let mut pins = self.pins.lock().unwrap();
         let on = pins.active.clone();
         pins.waits.push(Wait { on, grace: Arc::clone(grace), generation });
