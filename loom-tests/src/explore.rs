@@ -34,13 +34,17 @@ impl Bound {
         Self { executions: Some(most), ..self }
     }
 
-    /// `QUELL_LOOM_PREEMPTIONS` and `QUELL_LOOM_EXECUTIONS` replace what the model
-    /// says, for a longer look.
+    /// `QUELL_LOOM_PREEMPTIONS` and `QUELL_LOOM_EXECUTIONS`, a number or `all`, replace what
+    /// the model says, for a longer look.
     fn from_env(self) -> Self {
-        let number = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
+        let limit = |name, own| match std::env::var(name).as_deref() {
+            Err(_) => own,
+            Ok("all") => None,
+            Ok(value) => Some(value.parse().expect("a number or `all`")),
+        };
         Self {
-            preemptions: number("QUELL_LOOM_PREEMPTIONS").or(self.preemptions),
-            executions: number("QUELL_LOOM_EXECUTIONS").or(self.executions),
+            preemptions: limit("QUELL_LOOM_PREEMPTIONS", self.preemptions),
+            executions: limit("QUELL_LOOM_EXECUTIONS", self.executions),
         }
     }
 }

@@ -118,7 +118,7 @@ pub(crate) struct Engine<R, X> {
     faults: Faults,
     /// See [`watch`](Self::watch).
     #[cfg(loom)]
-    watched: AtomicU64,
+    watched: [AtomicU64; thread_index::MODEL_THREADS],
 }
 
 /// What each call reads first, and hardly any writes.
@@ -150,7 +150,7 @@ impl<R: Reclaim, X> Engine<R, X> {
             shape,
             faults,
             #[cfg(loom)]
-            watched: AtomicU64::new(FIRST_GENERATION),
+            watched: std::array::from_fn(|_| AtomicU64::new(FIRST_GENERATION)),
         })
     }
 
@@ -161,15 +161,16 @@ impl<R: Reclaim, X> Engine<R, X> {
         self.root.generation.load(R::LOAD)
     }
 
-    /// In models: the newest root that a rotation has told of, right before an emission.
+    /// In models: the newest root that rotations have told the thread of, right before it
+    /// emits.
     ///
     /// A word of loom's: a bare one would leave an emission and a rotation independent for
-    /// loom, which then explores one order of the two only. (An addition reads the newest.
-    /// Not `root` itself, lest more is ordered than in earnest.)
+    /// loom, which then explores one order of the two only. Not `root` itself, lest more is
+    /// ordered than in earnest. (An addition reads the newest.)
     #[inline]
     fn watch(&self) -> u64 {
         #[cfg(loom)]
-        return self.watched.fetch_add(0, Ordering::Relaxed);
+        return self.watched[thread_index::thread_index() as usize].fetch_add(0, Ordering::Relaxed);
         #[cfg(not(loom))]
         0
     }
@@ -186,7 +187,9 @@ impl<R: Reclaim, X> Engine<R, X> {
     #[inline]
     fn watch_rotation(&self, _root: u64) {
         #[cfg(loom)]
-        self.watched.fetch_max(_root, Ordering::Relaxed);
+        for watched in &self.watched {
+            watched.fetch_max(_root, Ordering::Relaxed);
+        }
     }
 
     #[inline]

@@ -96,6 +96,11 @@ mod imp {
     }
 }
 
+/// The most threads that a model has. What must not make its threads depend on each other
+/// has a word for each: for loom, two additions to one word do not commute.
+#[cfg(loom)]
+pub(crate) const MODEL_THREADS: usize = 3;
+
 #[cfg(loom)]
 mod imp {
     loom::thread_local! {
@@ -108,6 +113,7 @@ mod imp {
 
     /// Says which stripe the calling thread counts in.
     pub fn set(index: u32) {
+        assert!((index as usize) < super::MODEL_THREADS, "a model of too many threads");
         INDEX.with(|cell| cell.set(index));
     }
 }

@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 #[cfg(not(loom))]
 const STRIPES: usize = 8;
 #[cfg(loom)]
-const STRIPES: usize = 1;
+const STRIPES: usize = super::thread_index::MODEL_THREADS;
 
 #[derive(Default)]
 pub(super) struct Total {

@@ -4,14 +4,15 @@
 use super::backend::Backend;
 use super::{Grace, Reclaim};
 use crate::engine::sync::{AtomicU64, Ordering};
+use crate::engine::thread_index::{MODEL_THREADS, thread_index};
 use loom::sync::atomic::fence;
 use std::sync::{Arc, Mutex};
 
 /// See the module.
 ///
 /// No lock that loom knows: it would order each call before the next, and so hide
-/// what the engine's own orderings must provide. The two words give the order that
-/// the contract promises, and no more: a request before the pins that need not be
+/// what the engine's own orderings must provide. The words give the order that the
+/// contract promises, and no more: a request before the pins that need not be
 /// waited for, and the pins that are over before the end of the grace period.
 ///
 /// Each change of the list follows right upon an access of one of the words, so loom
@@ -19,7 +20,8 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug)]
 pub struct Model {
     pins: Mutex<Pins>,
-    requests: AtomicU64,
+    /// One for each thread: pins commute.
+    requests: [AtomicU64; MODEL_THREADS],
     unpins: AtomicU64,
 }
 
@@ -79,12 +81,12 @@ impl Backend for Model {
     const LOAD: Ordering = Ordering::Acquire;
 
     fn new() -> Self {
-        Self { pins: Mutex::default(), requests: AtomicU64::new(0), unpins: AtomicU64::new(0) }
+        Self { pins: Mutex::default(), requests: std::array::from_fn(|_| AtomicU64::new(0)), unpins: AtomicU64::new(0) }
     }
 
     fn pin(&self) -> Guard<'_> {
         // Acquire: pairs with `after_grace`. An addition, which reads the newest.
-        self.requests.fetch_add(1, Ordering::Acquire);
+        self.requests[thread_index() as usize].fetch_add(1, Ordering::Acquire);
         let mut pins = self.pins.lock().unwrap();
         let number = pins.next;
         pins.next += 1;
@@ -94,7 +96,9 @@ impl Backend for Model {
 
     fn after_grace(&self, _: &Guard<'_>, grace: &Arc<Grace>, generation: u64) {
         // Release: pairs with `pin`; who is not on the list reads the caller's root.
-        self.requests.fetch_add(1, Ordering::Release);
+        for requests in &self.requests {
+            requests.fetch_add(1, Ordering::Release);
+        }
         // Orders nothing: tells loom that a pin that ends here is on the list, or is not.
         self.unpins.fetch_add(0, Ordering::Relaxed);
         let mut pins = self.pins.lock().unwrap();
