@@ -70,10 +70,10 @@ fn three(fault: Option<Fault>, drain: bool) -> impl Fn() {
 fn three_threads() {
     holds(
         "hand-over: against emission and suppressed call",
-        Bound::preemptions(1).executions(20_000),
+        Bound::preemptions(1).executions(30_000),
         three(None, false),
     );
-    holds("hand-over: against emission and drain", Bound::preemptions(1).executions(20_000), three(None, true));
+    holds("hand-over: against emission and drain", Bound::preemptions(1).executions(30_000), three(None, true));
 }
 
 #[test]
@@ -103,5 +103,5 @@ fn survives(fault: Option<Fault>) -> impl Fn() {
 
 #[test]
 fn across_two_rotations() {
-    holds("hand-over: across two rotations", Bound::preemptions(1).executions(20_000), survives(None));
+    holds("hand-over: across two rotations", Bound::preemptions(1).executions(30_000), survives(None));
 }

@@ -44,7 +44,6 @@ fn new_key<R: Reclaim>(fault: Option<Fault>) -> impl Fn() {
             racer(|me| {
                 me.check(fp(Y), 100);
                 me.check(fp(Z), 100);
-                me.check(fp(W), 100);
                 me.check(fp(X), 100);
             }),
         ]);
@@ -72,14 +71,32 @@ fn unclaimed(fault: Option<Fault>) -> impl Fn() {
     }
 }
 
+/// X has expired in the first table, which is sealed in two steps, by a thread each.
+fn sealed_by_two(fault: Option<Fault>) -> impl Fn() {
+    move || {
+        let mut world = World::<Model>::shaped(2, 1, 0, fault).may_forget(&[fp(X)]);
+        world.alone(|me| me.check(fp(X), 0));
+        world.race(vec![
+            racer(|me| me.check(fp(X), 100)),
+            racer(|me| {
+                me.check(fp(Y), 100);
+                me.check(fp(Z), 100);
+            }),
+            racer(|me| me.check(fp(W), 100)),
+        ]);
+        world.finish();
+    }
+}
+
 #[test]
 fn expired_key_two_rotations_on() {
-    holds("late: expired key", Bound::preemptions(2).executions(20_000), expired_key::<Model>(None));
+    holds("late: expired key", Bound::preemptions(1), expired_key::<Model>(None));
+    holds("late: expired key, further", Bound::preemptions(2).executions(20_000), expired_key::<Model>(None));
 }
 
 #[test]
 fn new_key_two_rotations_on() {
-    holds("late: new key", Bound::preemptions(2).executions(20_000), new_key::<Model>(None));
+    holds("late: new key", Bound::preemptions(1), new_key::<Model>(None));
 }
 
 #[test]
@@ -94,11 +111,18 @@ fn seal_without_marking() {
     let fault = Some(Fault::SealWithoutMarking);
     must_fail("late: expired key, SealWithoutMarking", 2, "place", expired_key::<Model>(fault));
     must_fail("late: new key, SealWithoutMarking", 2, "place", new_key::<Model>(fault));
+    must_fail("late: sealed by two, SealWithoutMarking", 2, "place", sealed_by_two(fault));
 }
 
 #[test]
 fn unclaimed_two_rotations_on() {
-    holds("late: unclaimed slot", Bound::preemptions(2).executions(20_000), unclaimed(None));
+    holds("late: unclaimed slot", Bound::preemptions(1), unclaimed(None));
+    holds("late: unclaimed slot, further", Bound::preemptions(2).executions(20_000), unclaimed(None));
+}
+
+#[test]
+fn sealed_by_two_threads() {
+    holds("late: sealed by two", Bound::preemptions(1).executions(20_000), sealed_by_two(None));
 }
 
 #[test]

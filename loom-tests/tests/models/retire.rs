@@ -5,11 +5,11 @@ use quell::model::{Fault, Model};
 use quell::{Epoch, Reclaim};
 
 const X: u128 = 1;
-const KEYS: [u128; 5] = [21, 22, 23, 24, 25];
+const KEYS: [u128; 4] = [21, 22, 23, 24];
 
 /// A thread goes through as many generations as it may, until it uses the place of
 /// the first again if the other one lets it. That one suppresses or emits X there.
-fn reader<R: Reclaim>(fault: Option<Fault>, at: u64, rotations: usize) -> impl Fn() {
+fn reader<R: Reclaim>(fault: Option<Fault>, at: u64) -> impl Fn() {
     move || {
         let mut world = World::<R>::shaped(1, 1, 0, fault);
         world.alone(|me| {
@@ -19,8 +19,8 @@ fn reader<R: Reclaim>(fault: Option<Fault>, at: u64, rotations: usize) -> impl F
         world.race(vec![
             racer(move |me| me.check(fp(X), at)),
             racer(move |me| {
-                for key in &KEYS[..rotations] {
-                    me.check(fp(*key), at);
+                for key in KEYS {
+                    me.check(fp(key), at);
                 }
             }),
         ]);
@@ -30,35 +30,37 @@ fn reader<R: Reclaim>(fault: Option<Fault>, at: u64, rotations: usize) -> impl F
 
 #[test]
 fn suppressing_in_a_retired_table() {
-    holds("retire: suppression inside", Bound::preemptions(1), reader::<Model>(None, 5, 5));
+    holds("retire: suppression inside", Bound::preemptions(1), reader::<Model>(None, 5));
+    holds("retire: suppression inside, further", Bound::preemptions(2).executions(20_000), reader::<Model>(None, 5));
 }
 
 #[test]
 fn emitting_in_a_retired_table() {
-    holds("retire: emission inside", Bound::preemptions(2).executions(20_000), reader::<Model>(None, 100, 5));
+    holds("retire: emission inside", Bound::preemptions(1), reader::<Model>(None, 100));
 }
 
 #[test]
 fn lost_orphans() {
     let fault = Some(Fault::LostOrphans);
-    must_fail("retire: LostOrphans", 2, "counts", reader::<Model>(fault, 5, 5));
+    must_fail("retire: LostOrphans", 2, "counts", reader::<Model>(fault, 5));
 }
 
 #[test]
 fn bury_early() {
     let fault = Some(Fault::BuryEarly);
-    must_fail("retire: BuryEarly", 2, "counts", reader::<Model>(fault, 5, 5));
+    must_fail("retire: BuryEarly", 2, "counts", reader::<Model>(fault, 5));
 }
 
+/// What was closed in the place's last life stays closed: calls go round for ever.
 #[test]
 fn reuse_dirty() {
     let fault = Some(Fault::ReuseDirty);
-    must_fail("retire: ReuseDirty", 2, "maximum number of branches", reader::<Model>(fault, 5, 5));
+    must_fail("retire: ReuseDirty", 2, "maximum number of branches", reader::<Model>(fault, 5));
 }
 
 #[test]
 fn crossbeam() {
-    holds("retire: suppression inside, Epoch", Bound::preemptions(1).executions(8_000), reader::<Epoch>(None, 5, 5));
+    holds("retire: suppression inside, Epoch", Bound::preemptions(1).executions(8_000), reader::<Epoch>(None, 5));
 }
 
 /// Two threads rotate a table of two groups, which takes two steps to seal and to
@@ -88,5 +90,5 @@ fn two_steps(fault: Option<Fault>) -> impl Fn() {
 
 #[test]
 fn sealing_and_clearing_in_steps() {
-    holds("retire: two steps, two threads, a reader", Bound::preemptions(1).executions(20_000), two_steps(None));
+    holds("retire: two steps, two threads, a reader", Bound::preemptions(1).executions(30_000), two_steps(None));
 }
