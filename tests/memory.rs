@@ -117,6 +117,8 @@ const HOT: u64 = 8;
 /// New messages of a thread between two looks at some hot one, which makes a look at each
 /// of them in at most 8 threads x 8 x 8 = 512 messages, where 1024 must be remembered.
 const PAUSE: u64 = 8;
+/// More than there are tables: all memory is used again.
+const GENERATIONS: u64 = 8;
 
 fn cache<R: Reclaim>() -> Cache<Monotonic, R> {
     Cache::builder().max_entries(1024).window(Duration::from_secs(3600)).reclaim().build().unwrap()
@@ -200,15 +202,19 @@ fn floods_by_many_threads_stay_within_the_bound<R: Reclaim>() {
                     (0..threads).map(|thread| scope.spawn(move || flood(cache, thread, messages))).collect();
                 floods.into_iter().fold(warm, |told, flood| told.plus(flood.join().unwrap()))
             });
+            // How often threads that lose their processors let a generation end is up to the
+            // machine. Alone, one is held back by nobody.
+            let rest = 2 * GENERATIONS * 2048;
+            let before = cache.stats();
+            let told = told.plus(flood(&cache, threads, rest));
             let stats = cache.stats();
             println!(
                 "{threads} threads x {messages}: {:.3} % failed open, {} rotations",
-                stats.failed_open as f64 * 100.0 / stats.emitted as f64,
-                stats.rotations
+                before.failed_open as f64 * 100.0 / before.emitted as f64,
+                before.rotations
             );
-            assert_eq!(stats.emitted, HOT + threads * messages);
-            assert!(stats.failed_open < stats.emitted, "nothing new was tracked");
-            assert!(stats.rotations > 4, "the memory was not used again: {stats:?}");
+            assert_eq!(stats.emitted, HOT + threads * messages + rest);
+            assert!(stats.rotations - before.rotations >= GENERATIONS, "the memory was not used again: {stats:?}");
             assert_eq!(cache.memory_bound(), bound);
             told.must_agree(&cache);
         });
@@ -236,7 +242,10 @@ fn exemplars_stay_within_the_bound<R: Reclaim>() {
                 });
             }
         });
-        assert!(cache.stats().rotations > 4);
+        for n in 0..2 * GENERATIONS * 2048 {
+            assert!(cache.check_with_at(fingerprint(4, n), NOW, || Exemplar::new(&text)).is_emit());
+        }
+        assert!(cache.stats().rotations >= GENERATIONS);
         bound = cache.memory_bound();
     });
     // Beside it: the text of as many exemplars as there are entries in the four tables, and

@@ -25,7 +25,8 @@ on_each_backend! {
     finds_nothing_in_a_whole_engine_that_lingers,
 }
 
-/// Races with a fault until it shows.
+/// Races with a fault until it shows. Found within some thousand pairs, on busy machines
+/// too: the budget is hundreds of times that.
 fn must_find<R: Reclaim>(fault: Fault, shows: fn(&Report) -> bool) {
     for threads in [2, 4, 8] {
         let began = Instant::now();
@@ -61,7 +62,8 @@ fn finds_a_lost_count<R: Reclaim>() {
 }
 
 fn finds_nothing_in_a_whole_engine_that_lingers<R: Reclaim>() {
-    let pairs = std::env::var("QUELL_STRESS_PAIRS").map_or(600_000, |pairs| pairs.parse().unwrap());
+    // Lingering takes milliseconds where the processors are busy.
+    let pairs = std::env::var("QUELL_STRESS_PAIRS").map_or(150_000, |pairs| pairs.parse().unwrap());
     for threads in [2, 4, 8] {
         let began = Instant::now();
         let plan = Plan { threads, pairs: pairs / 3, until: |report| report.violations() != 0 };

@@ -77,18 +77,23 @@ macro_rules! broken {
 }
 pub(crate) use broken;
 
-/// A step whose races are narrow: a build with faults lingers before it now and then.
+/// A step whose races are narrow: a build with faults lingers before it now and then, and
+/// one time in `$asleep` for as long as others need for whole calls.
 macro_rules! linger {
     () => {
+        linger!(256)
+    };
+    ($asleep:literal) => {
         #[cfg(all(quell_faults, not(loom)))]
-        $crate::engine::fault::stay();
+        $crate::engine::fault::stay($asleep);
     };
 }
 pub(crate) use linger;
 
 #[cfg(all(quell_faults, not(loom)))]
-pub(crate) fn stay() {
+pub(crate) fn stay(asleep: u64) {
     use std::cell::Cell;
+    use std::time::Duration;
     thread_local! {
         static RANDOM: Cell<u64> = const { Cell::new(0) };
     }
@@ -96,6 +101,11 @@ pub(crate) fn stay() {
     let seed = RANDOM.with(|random| random as *const _ as u64);
     let x = RANDOM.get().wrapping_add(seed | 1).wrapping_mul(0xd134_2543_de82_ef95);
     RANDOM.set(x ^ x >> 29);
+    if (x >> 40 & 0xffff) % asleep == 0 {
+        // With a processor for each thread a yield does nothing, and how long calls take
+        // depends on how far the processors are apart.
+        return std::thread::sleep(Duration::from_nanos(1));
+    }
     match x >> 59 {
         0 => std::thread::yield_now(),
         1 => (0..x >> 32 & 63).for_each(|_| std::hint::spin_loop()),

@@ -215,7 +215,8 @@ impl<'a> Table<'a> {
     /// Claims an empty slot for `id`. On failure somebody else has claimed or
     /// closed it.
     pub(super) fn claim(self, slot: usize, id: &Id, faults: Faults) -> bool {
-        linger!();
+        // Often: between the load of the root and this, whole generations may pass.
+        linger!(32);
         if broken!(faults, ClaimBlindly) {
             self.slot(slot).key.store(id.key, Ordering::Release);
             return true;
