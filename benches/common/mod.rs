@@ -11,12 +11,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Something that decides whether to emit.
+///
+/// Each `check` is `inline(always)`: left to the compiler, the floors became part of the loop and
+/// all others were called.
 pub(crate) trait Contender: Sync {
     fn check(&self, key: u128, now: u64) -> bool;
 }
 
 impl<R: Reclaim> Contender for Cache<quell::Monotonic, R> {
-    #[inline]
+    #[inline(always)]
     fn check(&self, key: u128, now: u64) -> bool {
         self.check_at(Fingerprint::from_u128(key), Tick::from_millis(now)).is_emit()
     }
@@ -43,7 +46,7 @@ impl<const COUNTED: bool> Floor<COUNTED> {
 }
 
 impl<const COUNTED: bool> Contender for Floor<COUNTED> {
-    #[inline]
+    #[inline(always)]
     fn check(&self, key: u128, now: u64) -> bool {
         let index = (key >> 64) as usize & (self.slots.len() - 1);
         let key = key as u64 | 1;
@@ -99,7 +102,7 @@ impl MutexMap {
 }
 
 impl Contender for MutexMap {
-    #[inline]
+    #[inline(always)]
     fn check(&self, key: u128, now: u64) -> bool {
         let mut map = self.map.lock().unwrap();
         if let Some(last) = map.get_mut(&key) {
@@ -128,7 +131,7 @@ impl DashMap {
 }
 
 impl Contender for DashMap {
-    #[inline]
+    #[inline(always)]
     fn check(&self, key: u128, now: u64) -> bool {
         if let Some(last) = self.map.get(&key) {
             if now.saturating_sub(*last) < self.window {
@@ -161,7 +164,7 @@ impl Papaya {
 }
 
 impl Contender for Papaya {
-    #[inline]
+    #[inline(always)]
     fn check(&self, key: u128, now: u64) -> bool {
         let map = self.map.pin();
         if let Some(last) = map.get(&key) {

@@ -2,7 +2,7 @@
 
 use super::count::MOST;
 use super::fault::{broken, linger};
-use super::slot::{self, Glance, Id, State};
+use super::slot::{self, Id, State};
 use super::sync::Ordering;
 use super::table::{Place, Table};
 use super::thread_index::thread_index;
@@ -29,6 +29,16 @@ enum Past {
     Gone { slot: Option<usize> },
 }
 
+/// A [`Decision`] in two registers: whether to emit, and what goes with it.
+struct Verdict(bool, u64);
+
+impl From<Verdict> for Decision {
+    #[inline]
+    fn from(Verdict(emit, with): Verdict) -> Self {
+        if emit { Decision::Emit { suppressed: with } } else { Decision::Suppress { first: with != 0 } }
+    }
+}
+
 /// One call's view of the engine.
 pub(super) struct Call<'e, 'g, R: Reclaim, X> {
     pub(super) engine: &'e Engine<R, X>,
@@ -45,22 +55,28 @@ pub(super) struct Call<'e, 'g, R: Reclaim, X> {
 impl<R: Reclaim, X> Engine<R, X> {
     /// Decides. Wait-free while it suppresses what is noticed and at home; otherwise
     /// lock-free.
-    #[inline]
+    ///
+    /// Always part of the public method, whose own inlining is the compiler's choice. Each word
+    /// is read where it is needed, and what others than the hot path need is left to them: what
+    /// is live across the pin ends on the stack, and the counter's locked add waits for such
+    /// stores.
+    #[inline(always)]
     pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick) -> Decision {
-        let window = self.window();
-        let glance = Glance::new(fingerprint, now, window);
-        let home = self.arena.group_at(slot::home(fingerprint));
-        let stripe = self.arena.counts().stripe(thread_index());
-        let guard = self.reclaim.pin();
-        let (slots, first) = self.arena.group(self.root(), home);
+        let Some(guard) = self.reclaim.pin_known() else {
+            return self.check_unknown(fingerprint, now).into();
+        };
+        let (slots, first) = self.arena.home(self.root(), slot::home(fingerprint));
+        let key = slot::mixed(fingerprint);
         for (i, slot) in slots.iter().enumerate() {
             // Relaxed, twice: a fresh tick justifies a suppression whatever else is known, and
             // nothing is read through it. A mark does not matter either: the emission was
             // within the window.
-            if slot.key.load(Ordering::Relaxed) == glance.key {
+            if slot.key.load(Ordering::Relaxed) == key {
                 let state = State(slot.state.load(Ordering::Relaxed));
-                if glance.suffices(state) {
-                    if let Some(spilled) = self.arena.counts().add(stripe, first + i, 1) {
+                if state.suffices(fingerprint, now, self.window()) {
+                    // SAFETY: `home` gives all slots of a group of the arena.
+                    let spilled = unsafe { self.arena.counts().add_mine(first + i, 1) };
+                    if let Some(spilled) = spilled {
                         self.spill(fingerprint, state, spilled);
                     }
                     return Decision::Suppress { first: false };
@@ -68,14 +84,22 @@ impl<R: Reclaim, X> Engine<R, X> {
                 break;
             }
         }
-        self.check_slowly(fingerprint, now, window, guard)
+        self.check_slowly(fingerprint, now, guard).into()
+    }
+
+    /// A thread's first call, or one of its last.
+    #[cold]
+    #[inline(never)]
+    fn check_unknown(&self, fingerprint: Fingerprint, now: Tick) -> Verdict {
+        self.check_slowly(fingerprint, now, self.reclaim.pin())
     }
 
     /// Not inlined, and without the identity, so that the hot path keeps to few registers.
     #[cold]
     #[inline(never)]
-    fn check_slowly<'e>(&'e self, fingerprint: Fingerprint, now: Tick, window: u64, guard: R::Guard<'e>) -> Decision {
+    fn check_slowly<'e>(&'e self, fingerprint: Fingerprint, now: Tick, guard: R::Guard<'e>) -> Verdict {
         let id = Id::of(fingerprint);
+        let window = self.window();
         let mut call = Call { engine: self, guard: &guard, now, window, carried: 0, held_back: Cell::new(false) };
         let decision = call.decide(fingerprint, &id);
         let held_back = call.held_back.get();
@@ -87,7 +111,10 @@ impl<R: Reclaim, X> Engine<R, X> {
             #[cfg(not(loom))]
             std::thread::yield_now();
         }
-        decision
+        match decision {
+            Decision::Emit { suppressed } => Verdict(true, suppressed),
+            Decision::Suppress { first } => Verdict(false, first.into()),
+        }
     }
 
     /// Puts what a counter spilled among the orphans.

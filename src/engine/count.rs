@@ -2,6 +2,7 @@
 //! that another core writes, as far as there are stripes.
 
 use super::sync::{AtomicU32, Ordering};
+use super::thread_index::likely_thread_index;
 use super::zeroed::Zeroed;
 
 /// A counter that reaches this hands it over to the orphans. Half of the range:
@@ -12,20 +13,25 @@ const SPILL: u32 = 1 << 31;
 /// counter and the emptying of it, and must not wrap it.
 pub(super) const MOST: u32 = 1 << 16;
 
+/// A power of two.
+const MAX_STRIPES: usize = 4;
+
 /// For each of `slots` slots one counter in each of `stripes` stripes.
 pub(super) struct Counts {
     /// Stripe-major: what two stripes hold of one slot is on different lines.
     cells: Zeroed<AtomicU32>,
     slots: usize,
-    /// A power of two, less one.
-    mask: u32,
+    /// Where each stripe begins. Over again, where there are fewer: a thread finds its own with a
+    /// constant mask.
+    starts: [usize; MAX_STRIPES],
 }
 
 impl Counts {
     pub(super) fn new(slots: usize, stripes: usize) -> Option<Self> {
         debug_assert!(stripes.is_power_of_two());
-        let mask = u32::try_from(stripes - 1).ok()?;
-        Some(Self { cells: Zeroed::new(slots.checked_mul(stripes)?)?, slots, mask })
+        debug_assert!(stripes <= MAX_STRIPES);
+        let cells = Zeroed::new(slots.checked_mul(stripes)?)?;
+        Some(Self { cells, slots, starts: std::array::from_fn(|i| i % stripes * slots) })
     }
 
     pub(super) fn bytes(slots: usize, stripes: usize) -> Option<usize> {
@@ -35,7 +41,7 @@ impl Counts {
     /// Where the counters begin that the thread of index `thread` adds to.
     #[inline]
     pub(super) fn stripe(&self, thread: u32) -> usize {
-        (thread & self.mask) as usize * self.slots
+        self.starts[thread as usize % MAX_STRIPES]
     }
 
     /// Adds `n` in a [`stripe`](Self::stripe). Whoever gets `Some(n)` must put
@@ -49,7 +55,24 @@ impl Counts {
     #[must_use]
     pub(super) fn add(&self, stripe: usize, slot: usize, n: u32) -> Option<u32> {
         debug_assert!(n <= MOST);
-        let cell = &self.cells[stripe + slot];
+        Self::add_to(&self.cells[stripe + slot], n)
+    }
+
+    /// As [`add`](Self::add), in the calling thread's stripe.
+    ///
+    /// # Safety
+    /// There is such a slot.
+    #[inline]
+    #[must_use]
+    pub(super) unsafe fn add_mine(&self, slot: usize, n: u32) -> Option<u32> {
+        debug_assert!(slot < self.slots);
+        let cell = self.stripe(likely_thread_index()) + slot;
+        // SAFETY: each of the stripes, which `starts` has, has a counter for each slot.
+        Self::add_to(unsafe { self.cells.get_unchecked(cell) }, n)
+    }
+
+    #[inline]
+    fn add_to(cell: &AtomicU32, n: u32) -> Option<u32> {
         let sum = cell.fetch_add(n, Ordering::Relaxed).wrapping_add(n);
         if sum < SPILL { None } else { Self::spill(cell) }
     }

@@ -41,7 +41,7 @@ pub(crate) struct Id {
     /// In its place in the state word.
     pub(crate) tag: u64,
     pub(crate) rest: u64,
-    pub(crate) home: u32,
+    pub(crate) home: u64,
 }
 
 const REST_BITS: u32 = 46;
@@ -54,53 +54,25 @@ fn spread(high: u64) -> u64 {
     high.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
 }
 
-/// The key word, but for the two that are marks.
+/// The key word, but for the two that are marks. (An empty or closed slot's state is never
+/// noticed, so the hot path need not know.)
 #[inline]
-fn mixed(fingerprint: Fingerprint) -> u64 {
+pub(crate) fn mixed(fingerprint: Fingerprint) -> u64 {
     let bits = fingerprint.as_u128();
     bits as u64 ^ spread((bits >> 64) as u64)
 }
 
 #[inline]
 fn tag(fingerprint: Fingerprint) -> u64 {
-    ((fingerprint.as_u128() >> 64 >> REST_BITS) as u64) << State::TAG_SHIFT
+    (fingerprint.as_u128() >> 64 >> REST_BITS) as u64
 }
 
-/// Where the probe sequence of a fingerprint starts, as a fraction of 2^32 of the
+/// Where the probe sequence of a fingerprint starts, as a fraction of 2^64 of the
 /// table. Another mixture than the key's: equal keys seldom have equal homes.
 #[inline]
-pub(crate) fn home(fingerprint: Fingerprint) -> u32 {
+pub(crate) fn home(fingerprint: Fingerprint) -> u64 {
     let bits = fingerprint.as_u128();
-    let (low, high) = (bits as u64, (bits >> 64) as u64);
-    ((low ^ high.rotate_left(32)).wrapping_mul(0xd1b5_4a32_d192_ed03) >> 32) as u32
-}
-
-/// What the hot path looks for, made ready before it pins.
-#[derive(Clone, Copy)]
-pub(crate) struct Glance {
-    /// May equal a mark; the state of an empty or closed slot is never noticed.
-    pub(crate) key: u64,
-    tag_and_notice: u64,
-    /// The newest stamp that is not fresh.
-    stale: u64,
-}
-
-impl Glance {
-    #[inline]
-    pub(crate) fn new(fingerprint: Fingerprint, now: Tick, window: u64) -> Self {
-        Self {
-            key: mixed(fingerprint),
-            tag_and_notice: tag(fingerprint) | State::NOTICED,
-            stale: (now.as_millis() + 1).saturating_sub(window),
-        }
-    }
-
-    /// Whether an entry with this state was emitted within the window, and its
-    /// suppression noticed, and so is counted.
-    #[inline]
-    pub(crate) fn suffices(&self, state: State) -> bool {
-        state.0 & (State::TAG | State::NOTICED) == self.tag_and_notice && state.0 & State::STAMP > self.stale
-    }
+    (bits as u64).wrapping_add((bits >> 64) as u64).wrapping_mul(0xd1b5_4a32_d192_ed03)
 }
 
 impl Id {
@@ -123,7 +95,7 @@ impl Id {
 
     /// The inverse of [`Id::of`], from what a slot of a decided entry holds.
     pub(crate) fn stored(key: u64, state: State, rest: u64) -> Fingerprint {
-        let high = (state.0 >> State::TAG_SHIFT) << REST_BITS | rest & REST_MASK;
+        let high = (state.0 & State::TAG) << REST_BITS | rest & REST_MASK;
         let mixed = if rest & WAS_EMPTY != 0 {
             EMPTY
         } else if rest & WAS_CLOSED != 0 {
@@ -144,7 +116,8 @@ pub fn twin(fingerprint: Fingerprint) -> Fingerprint {
     Fingerprint::from_u128(u128::from(other) << 64 | u128::from(low ^ spread(high) ^ spread(other)))
 }
 
-/// The state word: `tick + 1` in 42 bits, four marks, 18 bits of tag.
+/// The state word: from the top, `tick + 1` in 42 bits, four marks, 18 bits of tag.
+/// In this order a comparison of whole words is one of ticks.
 ///
 /// A stamp of zero means claimed but undecided; it is never fresh, and its tag
 /// is not known.
@@ -153,28 +126,37 @@ pub(crate) struct State(pub(crate) u64);
 
 impl State {
     pub(crate) const UNDECIDED: State = State(0);
-    const STAMP: u64 = (1 << 42) - 1;
+    const TAG: u64 = (1 << 18) - 1;
     /// Its tick is final: a newer table speaks for this entry.
-    const FROZEN: u64 = 1 << 42;
+    const FROZEN: u64 = 1 << 18;
     /// No tick may be written here any more, but a fresh one still counts.
-    const SEALED: u64 = 1 << 43;
+    const SEALED: u64 = 1 << 19;
     /// Its counters may be other than zero. Sticky within a generation.
-    const COUNTED: u64 = 1 << 44;
+    const COUNTED: u64 = 1 << 20;
     /// Suppression has begun since the last emission. Implies `COUNTED`.
-    const NOTICED: u64 = 1 << 45;
-    const TAG_SHIFT: u32 = 46;
-    const TAG: u64 = !0 << Self::TAG_SHIFT;
+    const NOTICED: u64 = 1 << 21;
+    const STAMP_SHIFT: u32 = 22;
+
+    #[inline]
+    fn stamp_at(now: Tick) -> u64 {
+        (now.as_millis() + 1) << Self::STAMP_SHIFT
+    }
+
+    #[inline]
+    fn stamp(self) -> u64 {
+        self.0 >> Self::STAMP_SHIFT
+    }
 
     /// A new emission.
     #[inline]
     pub(crate) fn emitted(id: &Id, now: Tick) -> Self {
-        State(id.tag | (now.as_millis() + 1))
+        State(id.tag | Self::stamp_at(now))
     }
 
     /// An emission after this one: the tick moves on, a new suppression has not begun.
     #[inline]
     pub(crate) fn emitted_again(self, now: Tick) -> Self {
-        State(self.0 & (Self::TAG | Self::COUNTED) | (now.as_millis() + 1))
+        State(self.0 & (Self::TAG | Self::COUNTED) | Self::stamp_at(now))
     }
 
     /// As the next table takes it over.
@@ -205,7 +187,7 @@ impl State {
 
     #[inline]
     pub(crate) fn is_decided(self) -> bool {
-        self.0 & Self::STAMP != 0
+        self.stamp() != 0
     }
 
     #[inline]
@@ -235,17 +217,26 @@ impl State {
         self.0 & Self::TAG == id.tag
     }
 
+    /// Whether this is of an entry of `fingerprint`, as far as the tag tells, was emitted
+    /// within the window, and its suppression noticed, and so is counted.
+    #[inline]
+    pub(crate) fn suffices(self, fingerprint: Fingerprint, now: Tick, window: u64) -> bool {
+        // The stamp's place is the top, so whole words compare as stamps do.
+        let oldest = (now.as_millis() + 2).saturating_sub(window) << Self::STAMP_SHIFT;
+        self.0 >= oldest && (self.0 ^ tag(fingerprint)) & (Self::TAG | Self::NOTICED) == Self::NOTICED
+    }
+
     /// The last emission; meaningless in an undecided state.
     #[inline]
     pub(crate) fn tick(self) -> Tick {
-        Tick::from_millis((self.0 & Self::STAMP).saturating_sub(1))
+        Tick::from_millis(self.stamp().saturating_sub(1))
     }
 
     /// Whether a decided entry is within its window. A stamp newer than `now`
     /// is: threads read their clocks at different moments.
     #[inline]
     pub(crate) fn is_fresh(self, now: Tick, window: u64) -> bool {
-        let stamp = self.0 & Self::STAMP;
+        let stamp = self.stamp();
         stamp != 0 && (now.as_millis() + 1).saturating_sub(stamp) < window
     }
 }
@@ -265,7 +256,7 @@ mod tests {
         fn a_stored_fingerprint_comes_back(bits: u128, millis in 0..=Tick::MAX.as_millis(), marks in 0u64..16) {
             let id = id(bits);
             let state = State::emitted(&id, Tick::from_millis(millis));
-            let marked = State(state.0 | marks << 42);
+            let marked = State(state.0 | marks << 18);
             prop_assert_eq!(Id::stored(id.key, marked, id.rest).as_u128(), bits);
             prop_assert_eq!(marked.tick().as_millis(), millis);
             prop_assert!(marked.is_decided() && marked.has_tag_of(&id));
@@ -278,9 +269,9 @@ mod tests {
             let now = Tick::from_millis(now);
             prop_assert_eq!(state.is_fresh(now, window), fresh);
             if window != 0 {
-                let glance = Glance::new(Fingerprint::from_u128(1), now, window);
-                prop_assert_eq!(glance.suffices(state.noticed()), fresh);
-                prop_assert!(!glance.suffices(state));
+                let one = Fingerprint::from_u128(1);
+                prop_assert_eq!(state.noticed().suffices(one, now, window), fresh);
+                prop_assert!(!state.suffices(one, now, window));
             }
         }
     }
@@ -329,10 +320,10 @@ mod tests {
 
         let noticed = new.noticed();
         assert!(noticed.is_noticed() && noticed.is_counted());
-        let glance = Glance::new(Fingerprint::from_u128(77), now, 1);
-        assert!(glance.suffices(noticed) && glance.suffices(noticed.frozen()));
-        assert!(!glance.suffices(new) && !glance.suffices(new.counted()) && !glance.suffices(State::UNDECIDED));
-        assert!(!Glance::new(Fingerprint::from_u128(77 | 1 << 127), now, 1).suffices(noticed), "another tag");
+        let suffices = |state: State| state.suffices(Fingerprint::from_u128(77), now, 1);
+        assert!(suffices(noticed) && suffices(noticed.frozen()));
+        assert!(!suffices(new) && !suffices(new.counted()) && !suffices(State::UNDECIDED));
+        assert!(!noticed.suffices(Fingerprint::from_u128(77 | 1 << 127), now, 1), "another tag");
 
         let again = noticed.emitted_again(Tick::from_millis(20));
         assert!(again.is_counted() && !again.is_noticed() && again.has_tag_of(&id));

@@ -20,7 +20,9 @@ pub(super) struct Arena {
     rests: Zeroed<AtomicU64>,
     counts: Counts,
     controls: [Control; TABLES],
-    groups_per_table: u32,
+    groups_per_table: usize,
+    /// Of the table in each place.
+    first_groups: [usize; TABLES],
     probe_groups: u32,
 }
 
@@ -99,32 +101,36 @@ impl Arena {
             rests: Zeroed::new(slots)?,
             counts: Counts::new(slots, shape.stripes)?,
             controls: std::array::from_fn(|place| Control::new(place as u64)),
-            groups_per_table: u32::try_from(shape.slots / GROUP).ok()?,
+            groups_per_table: shape.slots / GROUP,
+            first_groups: std::array::from_fn(|place| place * (shape.slots / GROUP)),
             probe_groups: shape.probe_groups,
         })
     }
 
-    /// The group of a table at a position, which is a fraction of 2^32 of it. By
+    /// The group of a table at a position, which is a fraction of 2^64 of it. By
     /// multiplication (Lemire, "Fast random integer generation in an interval",
     /// 2019), so a table may have any number of groups.
     #[inline]
-    pub(super) fn group_at(&self, position: u32) -> u32 {
-        ((u64::from(position) * u64::from(self.groups_per_table)) >> 32) as u32
+    fn group_at(&self, position: u64) -> usize {
+        ((u128::from(position) * self.groups_per_table as u128) >> 64) as usize
     }
 
-    /// The slots of a group of the table in `generation`'s place, and the number of the
-    /// first of them.
+    /// Where the hot path looks: the slots of the group at `position` of the table in
+    /// `generation`'s place, and the number of the first.
     #[inline]
-    pub(super) fn group(&self, generation: u64, group: u32) -> (&[Slot; GROUP], usize) {
-        let index = ((generation % TABLES as u64) as u32 * self.groups_per_table + group) as usize;
-        (&self.groups[index].0, index * GROUP)
+    pub(super) fn home(&self, generation: u64, position: u64) -> (&[Slot; GROUP], usize) {
+        let group = self.first_groups[(generation % TABLES as u64) as usize] + self.group_at(position);
+        // SAFETY: `group_at` is less than `groups_per_table`, and `first_groups` are the multiples
+        // of that below `TABLES`, as many times as there are groups.
+        let slots = unsafe { self.groups.get_unchecked(group) };
+        (&slots.0, group * GROUP)
     }
 
     /// The table of a generation, or of whatever else lives in its place.
     #[inline]
     pub(super) fn table(&self, generation: u64) -> Table<'_> {
-        let place = (generation % TABLES as u64) as u32;
-        Table { arena: self, first_group: place * self.groups_per_table }
+        let place = (generation % TABLES as u64) as usize;
+        Table { arena: self, place }
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -136,7 +142,7 @@ impl Arena {
 #[derive(Clone, Copy)]
 pub(super) struct Table<'a> {
     arena: &'a Arena,
-    first_group: u32,
+    place: usize,
 }
 
 /// Where a probe sequence ends.
@@ -153,6 +159,11 @@ pub(super) enum Place {
 }
 
 impl<'a> Table<'a> {
+    #[inline]
+    fn first_group(self) -> usize {
+        self.arena.first_groups[self.place]
+    }
+
     /// The groups of a probe sequence, in an order fixed for ever. Positions are
     /// those of a linear congruential generator with full period (multiplier from
     /// Steele and Vigna, "Computationally easy, spectrally good multipliers", 2022):
@@ -161,8 +172,8 @@ impl<'a> Table<'a> {
     fn probe(self, id: &Id) -> impl Iterator<Item = usize> + use<'a> {
         let mut position = id.home;
         (0..self.arena.probe_groups).map(move |_| {
-            let group = (self.first_group + self.arena.group_at(position)) as usize;
-            position = position.wrapping_mul(0x915f_77f5).wrapping_add(0x9e37_79b9);
+            let group = self.first_group() + self.arena.group_at(position);
+            position = position.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(0x9e37_79b9_7f4a_7c15);
             group
         })
     }
@@ -178,13 +189,13 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn control(self) -> &'a Control {
-        &self.arena.controls[(self.first_group / self.arena.groups_per_table) as usize]
+        &self.arena.controls[self.place]
     }
 
     /// The numbers of this table's slots from its `first` on, `len` of them at most.
     pub(super) fn range(self, first: usize, len: usize) -> std::ops::Range<usize> {
-        let slots = self.arena.groups_per_table as usize * GROUP;
-        let base = self.first_group as usize * GROUP;
+        let slots = self.arena.groups_per_table * GROUP;
+        let base = self.first_group() * GROUP;
         base + first.min(slots)..base + (first + len).min(slots)
     }
 

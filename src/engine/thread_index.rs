@@ -8,6 +8,13 @@ pub(crate) fn thread_index() -> u32 {
     imp::get()
 }
 
+/// The calling thread's number, or any if it has none yet: for the hot path, which no
+/// thread's first call takes.
+#[inline]
+pub(crate) fn likely_thread_index() -> u32 {
+    imp::peek()
+}
+
 #[cfg(not(loom))]
 mod imp {
     use core::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +37,11 @@ mod imp {
             UNSET => register(),
             index => index,
         }
+    }
+
+    #[inline]
+    pub(super) fn peek() -> u32 {
+        INDEX.get()
     }
 
     #[cold]
@@ -109,6 +121,10 @@ mod imp {
 
     pub(super) fn get() -> u32 {
         INDEX.with(std::cell::Cell::get)
+    }
+
+    pub(super) fn peek() -> u32 {
+        get()
     }
 
     /// Says which stripe the calling thread counts in.

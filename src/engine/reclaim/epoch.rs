@@ -25,6 +25,8 @@ impl fmt::Debug for Epoch {
 #[cfg(not(loom))]
 mod local {
     use crossbeam_epoch::{Collector, Guard, LocalHandle};
+    use std::cell::UnsafeCell;
+    use std::mem::ManuallyDrop;
     use std::sync::OnceLock;
 
     pub(super) fn collector() -> &'static Collector {
@@ -33,13 +35,43 @@ mod local {
     }
 
     thread_local! {
-        static HANDLE: LocalHandle = collector().register();
+        // Without a destructor, and so without the check of it that every access would make.
+        static HANDLE: UnsafeCell<Option<ManuallyDrop<LocalHandle>>> = const { UnsafeCell::new(None) };
+        static RETURN: Return = const { Return };
+    }
+
+    /// Gives the handle back when the thread ends.
+    struct Return;
+
+    impl Drop for Return {
+        fn drop(&mut self) {
+            // SAFETY: nothing of `pin_known` or `register` is on this thread's stack: they run no
+            // code but the collector's and closures of `after_grace`.
+            let handle = HANDLE.with(|handle| unsafe { (*handle.get()).take() });
+            drop(handle.map(ManuallyDrop::into_inner));
+        }
     }
 
     #[inline]
-    pub(super) fn pin() -> Guard {
+    pub(super) fn pin_known() -> Option<Guard> {
+        HANDLE.with(|handle| {
+            // SAFETY: this thread's alone; `register` and `Return`, who write, do not run while it
+            // pins: a pin runs no code but the collector's and closures of `after_grace`.
+            let handle = unsafe { &*handle.get() };
+            handle.as_ref().map(|handle| handle.pin())
+        })
+    }
+
+    #[cold]
+    pub(super) fn register() -> Guard {
+        let handle = collector().register();
+        let guard = handle.pin();
         // While a thread's locals are being destroyed, a handle for this one call.
-        HANDLE.try_with(LocalHandle::pin).unwrap_or_else(|_| collector().register().pin())
+        if RETURN.try_with(|_| ()).is_ok() {
+            // SAFETY: as in `pin_known`, whose reference is gone. What is overwritten is `None`.
+            HANDLE.with(|cell| unsafe { *cell.get() = Some(ManuallyDrop::new(handle)) });
+        }
+        guard
     }
 }
 
@@ -56,10 +88,15 @@ impl Backend for Epoch {
         }
     }
 
+    #[cfg(not(loom))]
     #[inline]
+    fn pin_known(&self) -> Option<Guard> {
+        local::pin_known()
+    }
+
     fn pin(&self) -> Guard {
         #[cfg(not(loom))]
-        return local::pin();
+        return local::pin_known().unwrap_or_else(local::register);
         #[cfg(loom)]
         return self.collector.register().pin();
     }

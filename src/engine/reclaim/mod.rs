@@ -49,6 +49,13 @@ pub(crate) mod backend {
         /// Pins the calling thread. Wait-free after a thread's first call; pins nest.
         fn pin(&self) -> Self::Guard<'_>;
 
+        /// [`pin`](Self::pin), unless the thread has yet to be registered, or its locals are gone:
+        /// what the hot path has inlined.
+        #[inline]
+        fn pin_known(&self) -> Option<Self::Guard<'_>> {
+            Some(self.pin())
+        }
+
         /// See the contract. May be asked again for the same generation, by any thread.
         #[doc(hidden)]
         fn after_grace(&self, guard: &Self::Guard<'_>, grace: &Arc<Grace>, generation: u64);

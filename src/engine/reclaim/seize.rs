@@ -126,6 +126,10 @@ impl Backend for Seize {
     }
 
     #[inline]
+    fn pin_known(&self) -> Option<Guard> {
+        (PHASE.get() == Phase::Registered).then(|| Guard::Local(collector().enter()))
+    }
+
     fn pin(&self) -> Guard {
         match PHASE.get() {
             Phase::Registered => Guard::Local(collector().enter()),
