@@ -43,11 +43,10 @@ pub(super) struct Call<'e, 'g, R: Reclaim, X> {
 }
 
 impl<R: Reclaim, X> Engine<R, X> {
-    /// Decides. Wait-free while it suppresses what is noticed and at home; otherwise
+    /// Decides by a `window` that is not zero. Wait-free while it suppresses what is noticed and at home; otherwise
     /// lock-free.
     #[inline]
-    pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick) -> Decision {
-        let window = self.window();
+    pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick, window: u64) -> Decision {
         let glance = Glance::new(fingerprint, now, window);
         let home = self.arena.group_at(slot::home(fingerprint));
         let stripe = self.arena.counts().stripe(thread_index());

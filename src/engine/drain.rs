@@ -11,7 +11,7 @@ const BATCH: usize = 64;
 impl<R: Reclaim, X> Engine<R, X> {
     /// Takes all that `select` has and hands it to `report`, which runs while nothing is
     /// held: it may use the engine, and may panic.
-    pub(crate) fn drain(&self, select: Select, report: &mut dyn FnMut(Pending<X>)) {
+    pub(crate) fn drain(&self, select: Select<'_, X>, report: &mut dyn FnMut(Pending<X>)) {
         let mut batch = Batch { engine: self, pending: Vec::with_capacity(BATCH) };
         for place in 0..TABLES as u64 {
             self.drain_place(place, &select, &mut batch, report);
@@ -29,7 +29,7 @@ impl<R: Reclaim, X> Engine<R, X> {
     fn drain_place(
         &self,
         place: u64,
-        select: &Select,
+        select: &Select<'_, X>,
         batch: &mut Batch<'_, R, X>,
         report: &mut dyn FnMut(Pending<X>),
     ) {
@@ -81,11 +81,10 @@ impl<R: Reclaim, X> Engine<R, X> {
         slots: std::ops::Range<usize>,
         place: u64,
         over: bool,
-        select: &Select,
+        select: &Select<'_, X>,
         batch: &mut Batch<'_, R, X>,
     ) {
         let table = self.arena.table(place);
-        let window = self.window();
         for slot in slots {
             let state = table.state(slot);
             if !state.is_decided() || !state.is_counted() {
@@ -93,12 +92,17 @@ impl<R: Reclaim, X> Engine<R, X> {
             }
             let fingerprint = table.fingerprint(slot, state);
             let namespace = fingerprint.namespace();
-            if !select.has(namespace)
-                || select.expired_at.is_some_and(|now| !over && !state.is_frozen() && state.is_fresh(now, window))
-            {
+            if !select.has(namespace) {
                 continue;
             }
             let counts = self.arena.counts();
+            // What an emission may yet report is taken when it is due.
+            if let Some(due) = select.due.filter(|_| !over && !state.is_frozen()) {
+                let exemplar = self.exemplars.get(slot, self.faults);
+                if counts.pending(slot) == 0 || !due(state.tick(), 0, exemplar.as_deref()) {
+                    continue;
+                }
+            }
             let blindly = broken!(self.faults, TakeBlindly);
             let count = if blindly { counts.take_blindly(slot) } else { counts.take(slot) };
             if count != 0 {

@@ -75,16 +75,19 @@ pub(crate) struct Pending<X> {
     pub(crate) exemplar: Option<Arc<X>>,
 }
 
+/// Whether a count is due: from the last emission of its entry, what is known of its rule,
+/// and its exemplar.
+pub(crate) type Due<'a, X> = &'a dyn Fn(Tick, u32, Option<&X>) -> bool;
+
 /// What a drain takes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Select {
+pub(crate) struct Select<'a, X> {
     namespace: Option<Namespace>,
-    expired_at: Option<Tick>,
+    due: Option<Due<'a, X>>,
 }
 
-impl Select {
+impl<'a, X> Select<'a, X> {
     pub(crate) fn all() -> Self {
-        Self { namespace: None, expired_at: None }
+        Self { namespace: None, due: None }
     }
 
     /// Of one namespace only, and of those that cannot be told apart.
@@ -92,9 +95,9 @@ impl Select {
         Self { namespace: Some(namespace), ..self }
     }
 
-    /// Only what is out of its window at `now`, or forgotten.
-    pub(crate) fn expired_at(self, now: Tick) -> Self {
-        Self { expired_at: Some(now), ..self }
+    /// Only what is due, or forgotten. `due` must not use the engine.
+    pub(crate) fn due(self, due: Due<'a, X>) -> Self {
+        Self { due: Some(due), ..self }
     }
 
     fn has(&self, namespace: Namespace) -> bool {
@@ -202,6 +205,19 @@ impl<R: Reclaim, X> Engine<R, X> {
         bump(&mine.emitted, 1);
     }
 
+    pub(crate) fn count_exempt(&self) {
+        let mine = self.totals.mine();
+        bump(&mine.exempt, 1);
+        bump(&mine.emitted, 1);
+    }
+
+    /// Makes a count pending again that was handed out.
+    pub(crate) fn put_back(&self, pending: Pending<X>) {
+        // Less than zero it may be in one stripe, not in their sum.
+        self.totals.mine().reported.fetch_sub(pending.count, Ordering::Relaxed);
+        self.orphans.add(pending);
+    }
+
     pub(crate) fn count_unattributed(&self, namespace: Namespace, count: u64, since: Tick) {
         self.orphans.add(Pending { fingerprint: None, namespace, count, since, exemplar: None });
     }
@@ -221,6 +237,7 @@ impl<R: Reclaim, X> Engine<R, X> {
             emitted: self.totals.sum(|total| &total.emitted),
             suppressed: self.totals.sum(|total| &total.reported) + pending,
             failed_open: self.totals.sum(|total| &total.failed_open),
+            exempt: self.totals.sum(|total| &total.exempt),
             forgotten: self.totals.sum(|total| &total.forgotten) + forgotten as u64,
             rotations: root - FIRST_GENERATION,
             entries: decided(root, true) + decided(root - 1, false),

@@ -130,7 +130,7 @@ impl Sum {
         added.is_ok()
     }
 
-    fn take<X>(&self, select: &Select) -> Option<Pending<X>> {
+    fn take<X>(&self, select: &Select<'_, X>) -> Option<Pending<X>> {
         let word = self.word.load(Ordering::Relaxed);
         let owner = |word: u64| Namespace((word >> COUNT_BITS).wrapping_sub(1) as u16);
         if word == 0 || !select.has(owner(word)) {
@@ -213,7 +213,7 @@ impl<X> Orphans<X> {
 
     /// Takes what `select` has from place `at` on, until one is found; `None` at the
     /// end. `at` is moved on.
-    pub(super) fn take_next(&self, select: &Select, at: &mut usize) -> Option<Pending<X>> {
+    pub(super) fn take_next(&self, select: &Select<'_, X>, at: &mut usize) -> Option<Pending<X>> {
         while *at < self.records {
             let record = self.record(*at);
             *at += 1;
@@ -288,7 +288,7 @@ mod tests {
         }
     }
 
-    fn take_all(orphans: &Orphans<String>, select: Select) -> Vec<Pending<String>> {
+    fn take_all(orphans: &Orphans<String>, select: Select<'_, String>) -> Vec<Pending<String>> {
         let mut at = 0;
         std::iter::from_fn(|| orphans.take_next(&select, &mut at)).collect()
     }
