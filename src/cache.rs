@@ -157,12 +157,29 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     /// Decides at `now` by a rule. For [`Rule::once`] the same as
     /// [`check_at`](Self::check_at), with the rule's window if it has one.
     ///
-    /// Calls with various rules, and with none, may be mixed: what is suppressed was
-    /// emitted within the window of the rule that suppresses it, and every count is
-    /// reported once.
+    /// # Guarantees
+    /// * Calls with one fingerprint and one rule are linearizable: of those that race, just as
+    ///   many are told to emit as the rule says, on the same conditions as for one per
+    ///   window.
+    /// * `first` is true once in a window, at its first suppressed call.
+    /// * Calls with various rules, and with none, may be mixed: what is suppressed was
+    ///   emitted within the window of the rule that suppresses it, and every count is
+    ///   reported once. (Where they race, `first` may be said twice and one message too
+    ///   many emitted.)
+    ///
+    /// # Progress
+    /// Lock-free; wait-free where a suppressed call changes nothing: after the first `n` of a
+    /// window, and while backing off. Every call of a
+    /// [`first_then_every`](Rule::first_then_every) writes a word that all threads share.
+    ///
+    /// # Errors
+    /// The first call with a rule other than once allocates one word for each slot,
+    /// 48 bytes an entry; see [`memory_bound`](Self::memory_bound). If there is no memory it
+    /// fails open, and so does a call that meanwhile waits for it in vain: it gives
+    /// its time slice away a thousand times.
     #[inline]
     pub fn check_rule(&self, fingerprint: Fingerprint, now: Tick, rule: &Rule) -> Decision {
-        self.engine.check(fingerprint, now, rule.base(self.engine.window()))
+        self.engine.check_rule(fingerprint, now, rule, rule.base(self.engine.window()))
     }
 
     /// As [`check_rule`](Self::check_rule), with an exemplar as in
@@ -340,7 +357,8 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     /// The most heap this cache holds at any moment, in bytes, under any number
     /// of threads and any flood. Rises once, when the first exemplar is kept, by the
     /// most that exemplars can take, not counting their text (each of their four
-    /// texts is at most [`Exemplar::MAX_TEXT`] bytes long).
+    /// texts is at most [`Exemplar::MAX_TEXT`] bytes long); and once, by 48 bytes an entry,
+    /// when the first [`Rule`] is used that needs more than the time of an emission.
     ///
     /// The books of the reclaimer, which belong to the process, come on top: a few
     /// kilobytes for each thread that has ever called.

@@ -2,6 +2,7 @@
 
 use super::fault::broken;
 use super::life::Visit;
+use super::rules::entry_at;
 use super::totals::bump;
 use super::{Engine, Pending, Reclaim, Select, TABLES};
 
@@ -85,6 +86,7 @@ impl<R: Reclaim, X> Engine<R, X> {
         batch: &mut Batch<'_, R, X>,
     ) {
         let table = self.arena.table(place);
+        let rules = self.rules.words();
         for slot in slots {
             let state = table.state(slot);
             if !state.is_decided() || !state.is_counted() {
@@ -96,10 +98,11 @@ impl<R: Reclaim, X> Engine<R, X> {
                 continue;
             }
             let counts = self.arena.counts();
+            let entry = entry_at(rules, slot, state);
             // What an emission may yet report is taken when it is due.
             if let Some(due) = select.due.filter(|_| !over && !state.is_frozen()) {
                 let exemplar = self.exemplars.get(slot, self.faults);
-                if counts.pending(slot) == 0 || !due(state.tick(), 0, exemplar.as_deref()) {
+                if counts.pending(slot) == 0 || !due(entry.since, entry.aux, exemplar.as_deref()) {
                     continue;
                 }
             }
@@ -107,7 +110,7 @@ impl<R: Reclaim, X> Engine<R, X> {
             let count = if blindly { counts.take_blindly(slot) } else { counts.take(slot) };
             if count != 0 {
                 let exemplar = self.exemplars.get(slot, self.faults);
-                let since = state.tick();
+                let since = entry.since;
                 batch.pending.push(Pending { fingerprint: Some(fingerprint), namespace, count, since, exemplar });
             }
         }

@@ -7,6 +7,7 @@
 //! | `check.rs` | the protocol of a call: find, claim, decide |
 //! | `rotate.rs` | when a generation gives way to the next: settled, sealed |
 //! | `upkeep.rs` | clearing and handing over, in small steps |
+//! | `decide_rule.rs` | the same under a rule |
 //! | `drain.rs` | taking what is pending |
 //! | `slot.rs` | the words of a slot: packing and transitions |
 //! | `table.rs` | one generation: probe sequence, claim, close |
@@ -14,6 +15,7 @@
 //! | `count.rs` | counters of suppressed calls |
 //! | `orphans.rs` | counts whose entry is gone |
 //! | `exemplars.rs` | the array of exemplars |
+//! | `rules.rs` | rule words, and their array |
 //! | `totals.rs` | counts of the cache's life |
 //! | `shape.rs` | sizes |
 //! | `reclaim/` | grace periods, and the backends that find them |
@@ -24,6 +26,7 @@
 
 mod check;
 mod count;
+mod decide_rule;
 mod drain;
 mod exemplars;
 mod fault;
@@ -31,6 +34,7 @@ mod life;
 mod orphans;
 mod reclaim;
 mod rotate;
+mod rules;
 mod shape;
 mod slot;
 mod sync;
@@ -60,6 +64,7 @@ use crossbeam_utils::CachePadded;
 use exemplars::Exemplars;
 use orphans::Orphans;
 use reclaim::Grace;
+use rules::Rules;
 use shape::TABLES;
 use std::sync::Arc;
 use sync::{AtomicU64, Ordering};
@@ -113,6 +118,7 @@ pub(crate) struct Engine<R, X> {
     arena: Arena,
     shape: Shape,
     exemplars: Exemplars<X>,
+    rules: Rules,
     reclaim: R,
     grace: Arc<Grace>,
     orphans: Orphans<X>,
@@ -144,6 +150,7 @@ impl<R: Reclaim, X> Engine<R, X> {
             }),
             arena: Arena::new(&shape).ok_or_else(out_of_memory)?,
             exemplars: Exemplars::new(shape.slots * TABLES),
+            rules: Rules::new(shape.slots * TABLES),
             reclaim: R::new(),
             // The first generation is born settled.
             grace: Arc::new(Grace::new(FIRST_GENERATION)),
@@ -253,6 +260,6 @@ impl<R: Reclaim, X> Engine<R, X> {
             0 => 0,
             array => array + (self.shape.slots * TABLES + self.shape.orphans) * (size_of::<X>() + shared),
         };
-        tables.saturating_add(exemplars).saturating_add(grace)
+        tables.saturating_add(exemplars).saturating_add(self.rules.bytes()).saturating_add(grace)
     }
 }

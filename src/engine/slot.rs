@@ -2,6 +2,7 @@
 //! functions, but for the loads and exchanges that callers make.
 
 use super::sync::AtomicU64;
+use crate::rule::Entry;
 use crate::{Fingerprint, Tick};
 
 /// A key word that nobody has claimed.
@@ -101,6 +102,12 @@ impl Glance {
     pub(crate) fn suffices(&self, state: State) -> bool {
         state.0 & (State::TAG | State::NOTICED) == self.tag_and_notice && state.0 & State::STAMP > self.stale
     }
+
+    /// Whether it is this fingerprint's state, as far as the tag tells, and may be counted at.
+    #[inline]
+    pub(crate) fn is_counted(&self, state: State) -> bool {
+        (state.0 ^ self.tag_and_notice) & State::TAG == 0 && state.is_counted()
+    }
 }
 
 impl Id {
@@ -186,6 +193,17 @@ impl State {
     #[inline]
     pub(crate) fn noticed(self) -> Self {
         State(self.0 | Self::NOTICED | Self::COUNTED)
+    }
+
+    /// With what a rule word says of a later emission, or of this one; `None` if that is
+    /// nothing new.
+    pub(crate) fn lifted(self, entry: Entry) -> Option<Self> {
+        let noticed = if entry.noticed { Self::NOTICED | Self::COUNTED } else { 0 };
+        if entry.since > self.tick() {
+            Some(State(self.0 & !(Self::STAMP | Self::NOTICED) | noticed | (entry.since.as_millis() + 1)))
+        } else {
+            (entry.since == self.tick() && noticed & !self.0 != 0).then_some(State(self.0 | noticed))
+        }
     }
 
     #[inline]
@@ -337,6 +355,14 @@ mod tests {
         let again = noticed.emitted_again(Tick::from_millis(20));
         assert!(again.is_counted() && !again.is_noticed() && again.has_tag_of(&id));
         assert_eq!(again.tick().as_millis(), 20);
+
+        let entry = |since, noticed| Entry { since: Tick::from_millis(since), aux: 3, noticed };
+        assert_eq!(noticed.lifted(entry(9, true)), None);
+        assert_eq!(noticed.lifted(entry(10, true)), None);
+        assert_eq!(new.lifted(entry(10, false)), None);
+        assert_eq!(new.lifted(entry(10, true)), Some(noticed));
+        assert_eq!(noticed.lifted(entry(20, false)), Some(again));
+        assert_eq!(new.frozen().lifted(entry(20, true)), Some(again.noticed().frozen()), "marks stay");
 
         let old = noticed.sealed().frozen();
         assert!(old.is_frozen() && old.is_final() && noticed.sealed().is_final() && !noticed.sealed().is_frozen());

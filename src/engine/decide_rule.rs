@@ -1,0 +1,171 @@
+//! What a call under a rule does differently: it decides by the exchange of the rule word.
+
+use super::check::{Call, Step};
+use super::rules::Word;
+use super::slot::{Glance, Id, State};
+use super::sync::{AtomicU64, Ordering};
+use super::table::{Place, Table};
+use super::thread_index::thread_index;
+use super::{Engine, Reclaim, slot};
+use crate::rule::{Entry, Rule};
+use crate::{Decision, Fingerprint, Tick};
+
+/// The rule of a call, and the words that it decides by.
+#[derive(Clone, Copy)]
+pub(super) struct Ruling<'e> {
+    rule: Rule,
+    /// From before any state was read (O-14).
+    words: &'e [AtomicU64],
+}
+
+impl<R: Reclaim, X> Engine<R, X> {
+    /// As [`check`](Self::check), by a rule and its base window. Wait-free where it
+    /// suppresses at home and has nothing to write.
+    #[inline]
+    pub(crate) fn check_rule(&self, fingerprint: Fingerprint, now: Tick, rule: &Rule, window: u64) -> Decision {
+        if rule.is_once() {
+            return self.check(fingerprint, now, window);
+        }
+        let Some(words) = self.rules.words().or_else(|| self.rules.words_or_new()) else {
+            self.count_failed_open();
+            return Decision::Emit { suppressed: 0 };
+        };
+        let glance = Glance::new(fingerprint, now, window);
+        let home = self.arena.group_at(slot::home(fingerprint));
+        let stripe = self.arena.counts().stripe(thread_index());
+        let guard = self.reclaim.pin();
+        let (slots, first) = self.arena.group(self.root(), home);
+        for (i, slot) in slots.iter().enumerate() {
+            // Relaxed, thrice, and whatever the marks, as in `check`: all that the word says was
+            // so while this table was current, which it was when the root was read.
+            if slot.key.load(Ordering::Relaxed) == glance.key {
+                let state = State(slot.state.load(Ordering::Relaxed));
+                let entry = Word(words[first + i].load(Ordering::Relaxed)).entry();
+                if let Some(entry) = entry.filter(|entry| glance.is_counted(state) && entry.since >= state.tick()) {
+                    if rule.decide(entry, now, window) == (false, entry) {
+                        if let Some(spilled) = self.arena.counts().add(stripe, first + i, 1) {
+                            self.spill(fingerprint, state, spilled);
+                        }
+                        return Decision::Suppress { first: false };
+                    }
+                }
+                break;
+            }
+        }
+        self.check_slowly(fingerprint, now, window, Some(Ruling { rule: *rule, words }), guard)
+    }
+}
+
+impl<R: Reclaim, X> Call<'_, '_, R, X> {
+    /// Decides at a decided slot of the current table.
+    ///
+    /// Linearization point: the exchange of the rule word or, where there is nothing to
+    /// write, its load.
+    pub(super) fn decide_by(
+        &mut self,
+        ruling: Ruling<'_>,
+        fingerprint: Fingerprint,
+        table: Table<'_>,
+        slot: usize,
+        state: State,
+    ) -> Step<Decision> {
+        // Acquire (O-15): pairs with `Rules::freeze`; a mark implies a newer root.
+        let word = Word(ruling.words[slot].load(Ordering::Acquire));
+        let entry = word.with(state);
+        let (emit, next) = ruling.rule.decide(entry, self.now, self.window);
+        let is_final = word.is_frozen() || state.is_final();
+        if emit && next.since != entry.since && self.now == Tick::MAX {
+            self.take(slot, state);
+            return Step::Done(self.emit_untracked());
+        }
+        if !emit && !state.is_counted() {
+            // Before the word says that something was suppressed.
+            if is_final {
+                return Step::Outdated;
+            }
+            return match table.exchange(slot, state, state.counted()) {
+                Ok(()) => Step::Changed(state.counted()),
+                Err(seen) => Step::Changed(seen),
+            };
+        }
+        if is_final {
+            // What needs nothing written may be counted here; a newer table has the rest.
+            if emit || next != entry {
+                return Step::Outdated;
+            }
+        } else if !ruling.exchange(slot, word, next) {
+            return Step::Changed(table.state(slot));
+        }
+        if next.since != entry.since || next.noticed != entry.noticed {
+            self.lift(table, slot, state, next);
+        }
+        if emit {
+            self.take(slot, state);
+            return Step::Done(self.emit(0));
+        }
+        let count = std::mem::take(&mut self.carried) + 1;
+        self.add(fingerprint, slot, state, count);
+        Step::Done(Decision::Suppress { first: !entry.noticed })
+    }
+
+    /// Takes an entry's counts along.
+    fn take(&mut self, slot: usize, state: State) {
+        if state.is_counted() {
+            self.carried += self.engine.arena.counts().take(slot);
+        }
+    }
+
+    /// Tells the state what the rule word says, for plain calls, hand-over and drains. Rules do
+    /// not depend on it.
+    fn lift(&self, table: Table<'_>, slot: usize, mut state: State, entry: Entry) {
+        while let Some(lifted) = state.lifted(entry).filter(|_| !state.is_final()) {
+            match table.exchange(slot, state, lifted) {
+                Ok(()) => return,
+                Err(seen) => state = seen,
+            }
+        }
+    }
+
+    /// No room for an entry in the current table, where there is none: suppress if the rule
+    /// says so of the one in the previous table, otherwise emit without a trace.
+    pub(super) fn fail_open_by(
+        &mut self,
+        ruling: Ruling<'_>,
+        fingerprint: Fingerprint,
+        id: &Id,
+        previous: Table<'_>,
+    ) -> Step<Decision> {
+        if let Place::Here(slot, state) = previous.locate(id, self.engine.faults) {
+            if state.is_decided() {
+                // Acquire (O-15): as in `decide_by`.
+                let word = Word(ruling.words[slot].load(Ordering::Acquire));
+                let entry = word.with(state);
+                let (emit, next) = ruling.rule.decide(entry, self.now, self.window);
+                if !emit {
+                    // Where it is frozen another call has just found room, or will not go on; that
+                    // suppression begins is said where the entry goes.
+                    let frozen = word.is_frozen() || state.is_frozen();
+                    if !frozen && !ruling.exchange(slot, word, next) {
+                        return Step::Outdated;
+                    }
+                    self.carried += 1;
+                    self.put_back(fingerprint, id, previous, slot, state);
+                    return Step::Done(Decision::Suppress { first: !frozen && !entry.noticed });
+                }
+                self.take(slot, state);
+            }
+        }
+        Step::Done(self.emit_untracked())
+    }
+}
+
+impl Ruling<'_> {
+    /// Writes `next`, unless the word says so already. Returns whether it does now.
+    fn exchange(self, slot: usize, word: Word, next: Entry) -> bool {
+        super::fault::linger!();
+        let next = Word::of(next);
+        // Release (O-15): pairs with the loads of words; that the state is counted is visible.
+        // Relaxed: who fails loads it again.
+        word == next || self.words[slot].compare_exchange(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
