@@ -319,6 +319,32 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
         self.engine.put_back(summary.into());
     }
 
+    /// The `k` messages with the most suppressed calls pending, the most first. The counts
+    /// stay pending.
+    ///
+    /// Exact when no call is in flight, but for calls that were counted just while their
+    /// entry was taken over by a new generation. Sums over messages that cannot be told
+    /// apart are no message, and left out.
+    ///
+    /// ```
+    /// # use quell::{Cache, Fingerprint};
+    /// let cache = Cache::builder().build()?;
+    /// for call in 0..100 {
+    ///     let _ = cache.check(Fingerprint::from_u128(if call % 10 == 0 { 1 } else { 2 }));
+    /// }
+    /// let top = cache.top(1);
+    /// assert_eq!((top[0].fingerprint, top[0].suppressed), (Some(Fingerprint::from_u128(2)), 89));
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    ///
+    /// # Progress
+    /// Looks at every slot, in small steps, and never holds up a `check`. Allocates for
+    /// at most twice `k` summaries, or a few.
+    #[must_use]
+    pub fn top(&self, k: usize) -> Vec<Summary> {
+        self.engine.top(k).into_iter().map(Summary::from).collect()
+    }
+
     /// Counts `calls` calls of `namespace` as suppressed without a fingerprint:
     /// they are in the next summary of the namespace's sum.
     pub(crate) fn count_unattributed(&self, namespace: Namespace, calls: u64, now: Tick) {

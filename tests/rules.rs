@@ -25,6 +25,7 @@ on_each_backend! {
     the_end_of_time_is_not_tracked,
     rule_words_are_in_the_bound,
     a_rule_outlives_rotations,
+    top_finds_the_most_and_takes_nothing,
 }
 
 fn at(millis: u64) -> Tick {
@@ -636,4 +637,47 @@ fn a_rule_outlives_rotations<R: Reclaim>() {
     }
     assert_eq!(emitted, [0, 10, 30, 70, 150]);
     assert_eq!(cache.stats().failed_open, 0);
+}
+
+/// Also what was forgotten and came again, and what is only among the forgotten.
+fn top_finds_the_most_and_takes_nothing<R: Reclaim>() {
+    let cache = Cache::builder().window(millis(10)).tiny(8, 16, 4).reclaim::<R>().build().unwrap();
+    let suppress = |n: u64, times: u64, now: u64| {
+        for _ in 0..times {
+            let decision = cache.check_with_at(fp(n), at(now), || Exemplar::new(&format!("text {n}")));
+            assert!(!decision.is_emit(), "{n}");
+        }
+    };
+    let emit = |n: u64, now: u64| {
+        let text = || Exemplar::new(&format!("text {n}"));
+        assert!(cache.check_rule_with(fp(n), at(now), &Rule::once(), text).is_emit(), "{n}");
+    };
+    for n in 1..=3 {
+        emit(n, 0);
+        suppress(n, n, 0);
+    }
+    // Forgets them: two generations, and four in all are cleared.
+    let mut unique = 100;
+    while cache.stats().rotations < 6 {
+        unique += 1;
+        let _ = cache.check_at(fp(unique), at(100));
+    }
+    emit(1, 100);
+    suppress(1, 4, 100);
+    emit(4, 100);
+    suppress(4, 2, 100);
+    let top = |k| -> Vec<_> {
+        let text = |summary: &quell::Summary| summary.exemplar.as_ref().map(|exemplar| exemplar.text.to_string());
+        cache.top(k).iter().map(|s| (s.fingerprint.unwrap(), s.suppressed, s.since.as_millis(), text(s))).collect()
+    };
+    let expected = |n: u64, count: u64, since: u64| (fp(n), count, since, Some(format!("text {n}")));
+    assert_eq!(top(2), [expected(1, 5, 100), expected(3, 3, 0)]);
+    assert_eq!(top(0), []);
+    let all = top(usize::MAX);
+    assert_eq!(all.len(), 4);
+    assert_eq!(all, top(4));
+    let mut pending = 0;
+    cache.drain(|summary| pending += summary.suppressed);
+    assert_eq!(pending, all.iter().map(|of| of.1).sum::<u64>());
+    assert_eq!(top(4), []);
 }

@@ -9,6 +9,7 @@
 //! | `upkeep.rs` | clearing and handing over, in small steps |
 //! | `decide_rule.rs` | the same under a rule |
 //! | `drain.rs` | taking what is pending |
+//! | `top.rs` | looking at what is pending |
 //! | `slot.rs` | the words of a slot: packing and transitions |
 //! | `table.rs` | one generation: probe sequence, claim, close |
 //! | `life.rs` | the life of a table's place |
@@ -40,6 +41,7 @@ mod slot;
 mod sync;
 mod table;
 mod thread_index;
+mod top;
 mod totals;
 mod upkeep;
 mod zeroed;
