@@ -220,6 +220,25 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
         decision
     }
 
+    /// As [`check_rule_with`](Self::check_rule_with). Also says, of a call that is emitted, when
+    /// the message was emitted before: `now` if that is not known.
+    #[inline]
+    #[allow(dead_code, reason = "for front ends that say how long something was suppressed")]
+    pub(crate) fn check_rule_since(
+        &self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        rule: &Rule,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> (Decision, Tick) {
+        let window = rule.base(self.engine.window());
+        let (decision, since) = self.engine.check_rule_since(fingerprint, now, rule, window);
+        if decision.is_emit() {
+            self.keep_exemplar(fingerprint, exemplar);
+        }
+        (decision, since)
+    }
+
     #[cold]
     fn keep_exemplar(&self, fingerprint: Fingerprint, exemplar: impl FnOnce() -> Exemplar) {
         if self.engine.wants_exemplar(fingerprint) {
@@ -475,6 +494,28 @@ mod tests {
             Summary { fingerprint: None, namespace: Namespace::MIXED, suppressed: 2, since: at(0), exemplar: None };
         cache.put_back(sum);
         assert_eq!(due(&cache, Some(5), |_, _, _| true), [(None, 2)]);
+    }
+
+    #[test]
+    fn an_emission_knows_the_one_before() {
+        for rule in [Rule::once(), Rule::first(2).unwrap()] {
+            let cache = Cache::builder().window(Duration::from_millis(10)).tiny(4, 8, 0).build().unwrap();
+            let ask = |now| cache.check_rule_since(fp(1), at(now), &rule, || Exemplar::new("x"));
+            assert_eq!(ask(5), (Decision::Emit { suppressed: 0 }, at(5)));
+            if rule != Rule::once() {
+                assert_eq!(ask(6), (Decision::Emit { suppressed: 0 }, at(5)));
+            }
+            assert_eq!(ask(7).0, Decision::Suppress { first: true });
+            assert_eq!(ask(8).0, Decision::Suppress { first: false });
+            assert_eq!(ask(15), (Decision::Emit { suppressed: 2 }, at(5)));
+            // In a new generation too.
+            let mut n = 100;
+            while cache.stats().rotations == 0 {
+                n += 1;
+                let _ = cache.check_at(fp(n), at(20));
+            }
+            assert_eq!(ask(30), (Decision::Emit { suppressed: 0 }, at(15)));
+        }
     }
 
     #[test]

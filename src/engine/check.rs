@@ -42,13 +42,15 @@ pub(super) struct Call<'e, 'g, R: Reclaim, X> {
     /// Suppressed calls that this one has taken from an entry of an old table, and
     /// that it will report or put back. Dropped only when zero.
     pub(super) carried: u64,
+    /// The emission before, if this call has seen one.
+    pub(super) before: Tick,
     /// Whether threads that are pinned, and not running, hold rotation back.
     pub(super) held_back: Cell<bool>,
 }
 
 impl<R: Reclaim, X> Engine<R, X> {
-    /// Decides by a `window` that is not zero. Wait-free while it suppresses what is noticed and at home; otherwise
-    /// lock-free.
+    /// Decides by a `window` that is not zero. Wait-free while it suppresses what is
+    /// noticed and at home; otherwise lock-free.
     #[inline]
     pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick, window: u64) -> Decision {
         let glance = Glance::new(fingerprint, now, window);
@@ -71,25 +73,39 @@ impl<R: Reclaim, X> Engine<R, X> {
                 break;
             }
         }
-        self.check_slowly(fingerprint, now, window, None, guard)
+        self.check_slowly(fingerprint, now, window, guard)
     }
 
     /// Not inlined, and without the identity, so that the hot path keeps to few registers.
     #[cold]
     #[inline(never)]
-    pub(super) fn check_slowly<'e>(
+    fn check_slowly<'e>(&'e self, fingerprint: Fingerprint, now: Tick, window: u64, guard: R::Guard<'e>) -> Decision {
+        self.check_slowly_since(fingerprint, now, window, None, guard).0
+    }
+
+    /// Also says, of a call that is emitted, when the message was emitted before: `now` if that
+    /// is not known.
+    pub(super) fn check_slowly_since<'e>(
         &'e self,
         fingerprint: Fingerprint,
         now: Tick,
         window: u64,
         ruling: Option<Ruling<'e>>,
         guard: R::Guard<'e>,
-    ) -> Decision {
+    ) -> (Decision, Tick) {
         let id = Id::of(fingerprint);
-        let mut call =
-            Call { engine: self, guard: &guard, now, window, ruling, carried: 0, held_back: Cell::new(false) };
+        let mut call = Call {
+            engine: self,
+            guard: &guard,
+            now,
+            window,
+            ruling,
+            carried: 0,
+            before: now,
+            held_back: Cell::new(false),
+        };
         let decision = call.decide(fingerprint, &id);
-        let held_back = call.held_back.get();
+        let (held_back, before) = (call.held_back.get(), call.before);
         drop(guard);
         if held_back {
             // With more threads than cores, those that hold rotation back wait for a core: this
@@ -98,7 +114,7 @@ impl<R: Reclaim, X> Engine<R, X> {
             #[cfg(not(loom))]
             std::thread::yield_now();
         }
-        decision
+        (decision, before)
     }
 
     /// Puts what a counter spilled among the orphans.
@@ -251,6 +267,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
 
     /// Linearization point of a later emission: the exchange of an expired state.
     fn emit_again(&mut self, table: Table<'_>, slot: usize, state: State) -> Step<Decision> {
+        self.before = state.tick();
         if self.now == Tick::MAX {
             if state.is_counted() {
                 self.carried += self.engine.arena.counts().take(slot);
@@ -366,6 +383,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
         let word = self.engine.rules.freeze(slot, faults);
         // An emission that the state has not been told of.
         let state = state.lifted(word.with(state)).unwrap_or(state);
+        self.before = state.tick();
         Some(if self.ruling.is_some() || state.is_fresh(self.now, self.window) {
             Past::Known { slot, state, word }
         } else {
@@ -400,6 +418,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
                     }
                     return self.suppress(fingerprint, previous, slot, state);
                 }
+                self.before = state.tick();
                 if state.is_counted() {
                     self.carried += self.engine.arena.counts().take(slot);
                 }
@@ -434,6 +453,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
             window: self.window,
             ruling: None,
             carried: 0,
+            before: self.now,
             held_back: Cell::new(false),
         };
         let past = own.ask_previous(&id, root);

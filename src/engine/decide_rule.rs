@@ -26,10 +26,27 @@ impl<R: Reclaim, X> Engine<R, X> {
         if rule.is_once() {
             return self.check(fingerprint, now, window);
         }
-        let Some(words) = self.rules.words().or_else(|| self.rules.words_or_new()) else {
-            self.count_failed_open();
-            return Decision::Emit { suppressed: 0 };
-        };
+        self.check_rule_since(fingerprint, now, rule, window).0
+    }
+
+    /// Also says, of a call that is emitted, when the message was emitted before: `now` if that
+    /// is not known.
+    #[inline]
+    pub(crate) fn check_rule_since(
+        &self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        rule: &Rule,
+        window: u64,
+    ) -> (Decision, Tick) {
+        let mut ruling = None;
+        if !rule.is_once() {
+            let Some(words) = self.rules.words().or_else(|| self.rules.words_or_new()) else {
+                self.count_failed_open();
+                return (Decision::Emit { suppressed: 0 }, now);
+            };
+            ruling = Some(Ruling { rule: *rule, words });
+        }
         let glance = Glance::new(fingerprint, now, window);
         let home = self.arena.group_at(slot::home(fingerprint));
         let stripe = self.arena.counts().stripe(thread_index());
@@ -40,19 +57,37 @@ impl<R: Reclaim, X> Engine<R, X> {
             // so while this table was current, which it was when the root was read.
             if slot.key.load(Ordering::Relaxed) == glance.key {
                 let state = State(slot.state.load(Ordering::Relaxed));
-                let entry = Word(words[first + i].load(Ordering::Relaxed)).entry();
-                if let Some(entry) = entry.filter(|entry| glance.is_counted(state) && entry.since >= state.tick()) {
-                    if rule.decide(entry, now, window) == (false, entry) {
-                        if let Some(spilled) = self.arena.counts().add(stripe, first + i, 1) {
-                            self.spill(fingerprint, state, spilled);
-                        }
-                        return Decision::Suppress { first: false };
+                let suffices = match ruling {
+                    None => glance.suffices(state),
+                    Some(Ruling { words, .. }) => {
+                        let entry = Word(words[first + i].load(Ordering::Relaxed)).entry();
+                        let entry = entry.filter(|entry| glance.is_counted(state) && entry.since >= state.tick());
+                        entry.is_some_and(|entry| rule.decide(entry, now, window) == (false, entry))
                     }
+                };
+                if suffices {
+                    if let Some(spilled) = self.arena.counts().add(stripe, first + i, 1) {
+                        self.spill(fingerprint, state, spilled);
+                    }
+                    return (Decision::Suppress { first: false }, now);
                 }
                 break;
             }
         }
-        self.check_slowly(fingerprint, now, window, Some(Ruling { rule: *rule, words }), guard)
+        self.check_rule_slowly(fingerprint, now, window, ruling, guard)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn check_rule_slowly<'e>(
+        &'e self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        window: u64,
+        ruling: Option<Ruling<'e>>,
+        guard: R::Guard<'e>,
+    ) -> (Decision, Tick) {
+        self.check_slowly_since(fingerprint, now, window, ruling, guard)
     }
 }
 
@@ -73,6 +108,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
         let word = Word(ruling.words[slot].load(Ordering::Acquire));
         let entry = word.with(state);
         let (emit, next) = ruling.rule.decide(entry, self.now, self.window);
+        self.before = entry.since;
         let is_final = word.is_frozen() || state.is_final();
         if emit && next.since != entry.since && self.now == Tick::MAX {
             self.take(slot, state);
@@ -141,6 +177,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
                 let word = Word(ruling.words[slot].load(Ordering::Acquire));
                 let entry = word.with(state);
                 let (emit, next) = ruling.rule.decide(entry, self.now, self.window);
+                self.before = entry.since;
                 if !emit {
                     // Where it is frozen another call has just found room, or will not go on; that
                     // suppression begins is said where the entry goes.
