@@ -317,7 +317,8 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     /// [`drain_namespace`](Self::drain_namespace), of what is due and what was forgotten.
     ///
     /// `due` is asked with an entry's last emission, what [`Rule::window_at`] wants to
-    /// know of it, and its exemplar. It must not use the cache, and not panic.
+    /// know of it, and its exemplar. It must not use the cache. If it panics, the panic goes
+    /// on, and what was not handed over stays pending.
     pub(crate) fn drain_due(
         &self,
         namespace: Option<Namespace>,
@@ -471,6 +472,21 @@ mod tests {
         assert_eq!(due(&cache, Some(3), errors), [(Some(fp(3)), 1)]);
         assert_eq!(due(&cache, None, errors), [(Some(fp(2)), 1)]);
         assert_eq!(due(&cache, None, |_, _, _| true), [(Some(fp(0)), 1)]);
+    }
+
+    #[test]
+    fn a_panic_of_what_is_due_loses_nothing() {
+        let cache = Cache::builder().window(Duration::from_millis(10)).tiny(1, 2, 0).build().unwrap();
+        assert!(cache.check_at(fp(0), at(0)).is_emit());
+        assert!(!cache.check_at(fp(0), at(0)).is_emit());
+        let asked = crate::caught::caught(|| due(&cache, None, |_, _, _| panic!("due")));
+        assert_eq!(asked, None);
+        assert_eq!(due(&cache, None, |_, _, _| true), [(Some(fp(0)), 1)]);
+        // The table is not visited any more.
+        for n in 1..20 {
+            assert!(cache.check_at(fp(n), at(0)).is_emit());
+        }
+        assert!(cache.stats().rotations > 4, "{:?}", cache.stats());
     }
 
     #[test]

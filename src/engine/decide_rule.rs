@@ -39,13 +39,13 @@ impl<R: Reclaim, X> Engine<R, X> {
         rule: &Rule,
         window: u64,
     ) -> (Decision, Tick) {
-        let mut ruling = None;
+        let mut words = None;
         if !rule.is_once() {
-            let Some(words) = self.rules.words().or_else(|| self.rules.words_or_new()) else {
+            words = self.rules.words().or_else(|| self.rules.words_or_new());
+            if words.is_none() {
                 self.count_failed_open();
                 return (Decision::Emit { suppressed: 0 }, now);
-            };
-            ruling = Some(Ruling { rule: *rule, words });
+            }
         }
         let glance = Glance::new(fingerprint, now, window);
         let home = self.arena.group_at(slot::home(fingerprint));
@@ -57,12 +57,12 @@ impl<R: Reclaim, X> Engine<R, X> {
             // so while this table was current, which it was when the root was read.
             if slot.key.load(Ordering::Relaxed) == glance.key {
                 let state = State(slot.state.load(Ordering::Relaxed));
-                let suffices = match ruling {
+                let suffices = match words {
                     None => glance.suffices(state),
-                    Some(Ruling { words, .. }) => {
+                    Some(words) => {
                         let entry = Word(words[first + i].load(Ordering::Relaxed)).entry();
                         let entry = entry.filter(|entry| glance.is_counted(state) && entry.since >= state.tick());
-                        entry.is_some_and(|entry| rule.decide(entry, now, window) == (false, entry))
+                        entry.is_some_and(|entry| rule.holds(entry, now, window))
                     }
                 };
                 if suffices {
@@ -74,7 +74,7 @@ impl<R: Reclaim, X> Engine<R, X> {
                 break;
             }
         }
-        self.check_rule_slowly(fingerprint, now, window, ruling, guard)
+        self.check_rule_slowly(fingerprint, now, window, rule, words, guard)
     }
 
     #[cold]
@@ -84,9 +84,11 @@ impl<R: Reclaim, X> Engine<R, X> {
         fingerprint: Fingerprint,
         now: Tick,
         window: u64,
-        ruling: Option<Ruling<'e>>,
+        rule: &Rule,
+        words: Option<&'e [AtomicU64]>,
         guard: R::Guard<'e>,
     ) -> (Decision, Tick) {
+        let ruling = words.map(|words| Ruling { rule: *rule, words });
         self.check_slowly_since(fingerprint, now, window, ruling, guard)
     }
 }

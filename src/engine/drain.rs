@@ -1,7 +1,7 @@
 //! Taking what is pending, while calls go on.
 
 use super::fault::broken;
-use super::life::Visit;
+use super::life::{Life, Visit};
 use super::rules::entry_at;
 use super::totals::bump;
 use super::{Engine, Pending, Reclaim, Select, TABLES};
@@ -48,15 +48,15 @@ impl<R: Reclaim, X> Engine<R, X> {
                         life.leave();
                         return;
                     }
+                    // Also if `select` panics.
+                    let mut visit = Some(Visiting(life));
                     if broken!(self.faults, DrainUnseen) {
-                        life.leave();
+                        visit = None;
                     }
                     // Out of reach, it will get no emission that could report its counts.
                     let over = generation.wrapping_sub(self.root() as u32) as i32 <= -2;
                     self.drain_slots(table.range(first, BATCH), place, over, select, batch);
-                    if !broken!(self.faults, DrainUnseen) {
-                        life.leave();
-                    }
+                    drop(visit);
                     first += BATCH;
                 }
                 Visit::Clearing => {
@@ -114,6 +114,15 @@ impl<R: Reclaim, X> Engine<R, X> {
                 batch.pending.push(Pending { fingerprint: Some(fingerprint), namespace, count, since, exemplar });
             }
         }
+    }
+}
+
+/// Leaves when dropped.
+struct Visiting<'a>(&'a Life);
+
+impl Drop for Visiting<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 
