@@ -61,7 +61,8 @@ impl<R: Reclaim, X> Engine<R, X> {
                     None => glance.suffices(state),
                     Some(words) => {
                         let entry = Word(words[first + i].load(Ordering::Relaxed)).entry();
-                        let entry = entry.filter(|entry| glance.is_counted(state) && entry.since >= state.tick());
+                        let entry =
+                            entry.filter(|entry| state.is_counted_of(fingerprint) && entry.since >= state.tick());
                         entry.is_some_and(|entry| rule.holds(entry, now, window))
                     }
                 };

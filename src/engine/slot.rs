@@ -102,12 +102,6 @@ impl Glance {
     pub(crate) fn suffices(&self, state: State) -> bool {
         state.0 & (State::TAG | State::NOTICED) == self.tag_and_notice && state.0 & State::STAMP > self.stale
     }
-
-    /// Whether it is this fingerprint's state, as far as the tag tells, and may be counted at.
-    #[inline]
-    pub(crate) fn is_counted(&self, state: State) -> bool {
-        (state.0 ^ self.tag_and_notice) & State::TAG == 0 && state.is_counted()
-    }
 }
 
 impl Id {
@@ -198,12 +192,15 @@ impl State {
     /// With what a rule word says of a later emission, or of this one; `None` if that is
     /// nothing new.
     pub(crate) fn lifted(self, entry: Entry) -> Option<Self> {
-        let noticed = if entry.noticed { Self::NOTICED | Self::COUNTED } else { 0 };
+        let marks = self.0 & (Self::FROZEN | Self::SEALED);
+        let mut lifted = self;
         if entry.since > self.tick() {
-            Some(State(self.0 & !(Self::STAMP | Self::NOTICED) | noticed | (entry.since.as_millis() + 1)))
-        } else {
-            (entry.since == self.tick() && noticed & !self.0 != 0).then_some(State(self.0 | noticed))
+            lifted = State(self.emitted_again(entry.since).0 | marks);
         }
+        if entry.noticed && entry.since >= self.tick() {
+            lifted = lifted.noticed();
+        }
+        (lifted != self).then_some(lifted)
     }
 
     #[inline]
@@ -251,6 +248,13 @@ impl State {
     #[inline]
     pub(crate) fn has_tag_of(self, id: &Id) -> bool {
         self.0 & Self::TAG == id.tag
+    }
+
+    /// Whether it is of an entry of `fingerprint`, as far as the tag tells, that may be
+    /// counted at.
+    #[inline]
+    pub(crate) fn is_counted_of(self, fingerprint: Fingerprint) -> bool {
+        (self.0 ^ tag(fingerprint)) & (Self::TAG | Self::COUNTED) == Self::COUNTED
     }
 
     /// The last emission; meaningless in an undecided state.
@@ -356,6 +360,9 @@ mod tests {
         assert!(again.is_counted() && !again.is_noticed() && again.has_tag_of(&id));
         assert_eq!(again.tick().as_millis(), 20);
 
+        let fp = Fingerprint::from_u128(77);
+        assert!(noticed.frozen().is_counted_of(fp) && new.counted().is_counted_of(fp) && !new.is_counted_of(fp));
+        assert!(!noticed.is_counted_of(Fingerprint::from_u128(77 | 1 << 127)), "another tag");
         let entry = |since, noticed| Entry { since: Tick::from_millis(since), aux: 3, noticed };
         assert_eq!(noticed.lifted(entry(9, true)), None);
         assert_eq!(noticed.lifted(entry(10, true)), None);
