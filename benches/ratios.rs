@@ -5,7 +5,8 @@
 
 mod common;
 
-use common::{Contender, DashMap, Floor, MutexMap, Papaya, Workload, quell_cache, run_threads};
+use common::{Contender, DashMap, Floor, MutexMap, Papaya, Ruled, Workload, quell_cache, run_threads};
+use quell::Rule;
 use std::time::Duration;
 
 struct Entry<'a> {
@@ -47,6 +48,12 @@ fn main() {
                 entry("dashmap", workload, DashMap::new(entries, window)),
                 entry("papaya", workload, Papaya::new(entries, window)),
             ];
+            if workload.name.starts_with("hot") {
+                let ruled = |rule| Ruled(quell_cache::<quell::Epoch>(workload), rule);
+                let ceiling = Duration::from_millis(workload.window.saturating_mul(8));
+                contenders.push(entry("Epoch, first(3)", workload, ruled(Rule::first(3).unwrap())));
+                contenders.push(entry("Epoch, back_off", workload, ruled(Rule::back_off(ceiling).unwrap())));
+            }
             // The first round warms up and finds out how many calls take long enough.
             for round in 0..=rounds {
                 for contender in &mut contenders {

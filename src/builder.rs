@@ -1,7 +1,7 @@
 //! Configuration of a cache, checked when it is built.
 
 use crate::engine::{self, Engine, Epoch, Faults, Reclaim, Shape};
-use crate::{Cache, Clock, Monotonic, Secret};
+use crate::{Cache, Clock, Monotonic, Rule, Secret};
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -161,6 +161,20 @@ pub enum ConfigError {
     },
     /// The interval of a reporter is zero.
     ZeroInterval,
+    /// A rule's number is zero or above [`Rule::MAX`].
+    RuleOutOfRange {
+        /// What was asked for.
+        asked: u32,
+    },
+    /// The ceiling of a rule that backs off is zero.
+    ZeroCeiling,
+    /// The ceiling of a rule that backs off is below the rule's own window.
+    CeilingBelowWindow {
+        /// The ceiling.
+        ceiling: Duration,
+        /// The window.
+        window: Duration,
+    },
 }
 
 impl ConfigError {
@@ -177,6 +191,13 @@ impl fmt::Display for ConfigError {
                 write!(f, "max_entries is {asked}, above the limit of {}", Self::MAX_ENTRIES)
             }
             Self::OutOfMemory { bytes } => write!(f, "cannot allocate {bytes} bytes for the tables"),
+            Self::RuleOutOfRange { asked } => {
+                write!(f, "a rule's number is {asked}, not from 1 to {}", Rule::MAX)
+            }
+            Self::ZeroCeiling => f.write_str("the ceiling of a back-off must be longer than zero"),
+            Self::CeilingBelowWindow { ceiling, window } => {
+                write!(f, "the ceiling of a back-off, {ceiling:?}, is below its window of {window:?}")
+            }
             Self::ZeroInterval => f.write_str("the reporting interval must be longer than zero"),
         }
     }

@@ -3,8 +3,8 @@
 use crate::caught::caught;
 use crate::engine::{Engine, Epoch, Reclaim, Select};
 use crate::{
-    Builder, Clock, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Monotonic, Namespace, Secret, Summary, Tick,
-    builder,
+    Builder, Clock, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Monotonic, Namespace, Rule, Secret, Summary,
+    Tick, builder,
 };
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -47,6 +47,9 @@ pub struct Stats {
     /// Calls among `emitted` that were not tracked: for lack of room, or because the
     /// text of the message could not be read (its `Display` failed).
     pub failed_open: u64,
+    /// Calls among `emitted` that were let through without being asked for
+    /// ([`Cache::count_exempt`]).
+    pub exempt: u64,
     /// Entries that left the cache with their generation, because they were not
     /// seen again while the next one filled; in their window or not.
     pub forgotten: u64,
@@ -151,6 +154,54 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
         self.engine.check(fingerprint, now)
     }
 
+    /// Decides at `now` by a rule. For [`Rule::once`] the same as
+    /// [`check_at`](Self::check_at), with the rule's window if it has one.
+    ///
+    /// # Guarantees
+    /// * Calls with one fingerprint and one rule are linearizable: of those that race, just as
+    ///   many are told to emit as the rule says, on the same conditions as for one per
+    ///   window.
+    /// * `first` is true once in a window, at its first suppressed call.
+    /// * Calls with various rules, and with none, may be mixed: what is suppressed was
+    ///   emitted within the window of the rule that suppresses it, and every count is
+    ///   reported once. (Where they race, `first` may be said twice and one message too
+    ///   many emitted.)
+    ///
+    /// # Progress
+    /// Lock-free; wait-free where a suppressed call changes nothing: after the first `n` of a
+    /// window, and while backing off. Every call of a
+    /// [`first_then_every`](Rule::first_then_every) writes a word that all threads share.
+    ///
+    /// # Errors
+    /// The first call with a rule other than once allocates one word for each slot,
+    /// 48 bytes an entry; see [`memory_bound`](Self::memory_bound). If there is no memory it
+    /// fails open, and so does a call that meanwhile waits for it in vain: it gives
+    /// its time slice away a thousand times.
+    #[inline]
+    pub fn check_rule(&self, fingerprint: Fingerprint, now: Tick, rule: &Rule) -> Decision {
+        if *rule == Rule::once() {
+            return self.check_at(fingerprint, now);
+        }
+        self.engine.check_rule_since(fingerprint, now, rule, rule.base(self.engine.window())).0
+    }
+
+    /// As [`check_rule`](Self::check_rule), with an exemplar as in
+    /// [`check_with`](Self::check_with).
+    #[inline]
+    pub fn check_rule_with(
+        &self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        rule: &Rule,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> Decision {
+        let decision = self.check_rule(fingerprint, now, rule);
+        if decision.is_emit() {
+            self.keep_exemplar(fingerprint, exemplar);
+        }
+        decision
+    }
+
     /// As [`check`](Self::check); on an emission of an entry that has no exemplar
     /// yet, `exemplar` is called, after the decision, and what it returns is kept
     /// for the summaries of this message.
@@ -165,11 +216,30 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     /// [`check_with`](Self::check_with).
     #[inline]
     pub fn check_with_at(&self, fingerprint: Fingerprint, now: Tick, exemplar: impl FnOnce() -> Exemplar) -> Decision {
-        let decision = self.engine.check(fingerprint, now);
+        let decision = self.check_at(fingerprint, now);
         if decision.is_emit() {
             self.keep_exemplar(fingerprint, exemplar);
         }
         decision
+    }
+
+    /// As [`check_rule_with`](Self::check_rule_with). Also says, of a call that is emitted, when
+    /// the message was emitted before: `now` if that is not known.
+    #[inline]
+    #[allow(dead_code, reason = "for front ends that say how long something was suppressed")]
+    pub(crate) fn check_rule_since(
+        &self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        rule: &Rule,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> (Decision, Tick) {
+        let window = rule.base(self.engine.window());
+        let (decision, since) = self.engine.check_rule_since(fingerprint, now, rule, window);
+        if decision.is_emit() {
+            self.keep_exemplar(fingerprint, exemplar);
+        }
+        (decision, since)
     }
 
     #[cold]
@@ -241,11 +311,61 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     /// [`drain_namespace`](Self::drain_namespace), but leaves alone what is still in its
     /// window at `now` and may yet be reported by an emission.
     pub fn drain_expired_at(&self, namespace: Option<Namespace>, now: Tick, mut report: impl FnMut(Summary)) {
-        let mut select = Select::all().expired_at(now);
+        let window = self.engine.window();
+        let due = |since: Tick, _aux, _exemplar: Option<&Exemplar>| !is_fresh(since, now, window);
+        self.drain_due(namespace, &due, &mut report);
+    }
+
+    /// As [`drain`](Self::drain) or, given one, as
+    /// [`drain_namespace`](Self::drain_namespace), of what is due and what was forgotten.
+    ///
+    /// `due` is asked with an entry's last emission, what [`Rule::window_at`] wants to
+    /// know of it, and its exemplar. It must not use the cache. If it panics, the panic goes
+    /// on, and what was not handed over stays pending.
+    pub(crate) fn drain_due(
+        &self,
+        namespace: Option<Namespace>,
+        due: &dyn Fn(Tick, u32, Option<&Exemplar>) -> bool,
+        mut report: impl FnMut(Summary),
+    ) {
+        let mut select = Select::all().due(due);
         if let Some(namespace) = namespace {
             select = select.of(namespace);
         }
         self.engine.drain(select, &mut |pending| report(pending.into()));
+    }
+
+    /// Makes a count pending again that was handed out, by an
+    /// [`Emit`](Decision::Emit) or a summary, and could not be delivered.
+    #[allow(dead_code, reason = "for front ends that cannot write at once")]
+    pub(crate) fn put_back(&self, summary: Summary) {
+        self.engine.put_back(summary.into());
+    }
+
+    /// The `k` messages with the most suppressed calls pending, the most first. The counts
+    /// stay pending.
+    ///
+    /// Exact when no call is in flight, but for calls that were counted just while their
+    /// entry was taken over by a new generation. Sums over messages that cannot be told
+    /// apart are no message, and left out.
+    ///
+    /// ```
+    /// # use quell::{Cache, Fingerprint};
+    /// let cache = Cache::builder().build()?;
+    /// for call in 0..100 {
+    ///     let _ = cache.check(Fingerprint::from_u128(if call % 10 == 0 { 1 } else { 2 }));
+    /// }
+    /// let top = cache.top(1);
+    /// assert_eq!((top[0].fingerprint, top[0].suppressed), (Some(Fingerprint::from_u128(2)), 89));
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    ///
+    /// # Progress
+    /// Looks at every slot, in small steps, and never holds up a `check`. Allocates for
+    /// at most twice `k` summaries, or a few.
+    #[must_use]
+    pub fn top(&self, k: usize) -> Vec<Summary> {
+        self.engine.top(k).into_iter().map(Summary::from).collect()
     }
 
     /// Counts `calls` calls of `namespace` as suppressed without a fingerprint:
@@ -254,8 +374,23 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
         self.engine.count_unattributed(namespace, calls, now);
     }
 
-    /// Counts one call that was emitted without having been offered a decision.
-    pub(crate) fn count_failed_open(&self) {
+    /// Counts a call that is let through without being asked for, because it is exempt
+    /// from suppression (by its level, say): so that `emitted + suppressed` in
+    /// [`Stats`] stays the number of all calls. Part of `emitted`; also in `exempt`.
+    ///
+    /// # Progress
+    /// Wait-free.
+    pub fn count_exempt(&self) {
+        self.engine.count_exempt();
+    }
+
+    /// Counts a call that is let through because no decision could be asked for (its
+    /// fingerprint could not be made, say). Part of `emitted`; also in
+    /// `failed_open`.
+    ///
+    /// # Progress
+    /// Wait-free.
+    pub fn count_failed_open(&self) {
         self.engine.count_failed_open();
     }
 
@@ -271,7 +406,8 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     /// The most heap this cache holds at any moment, in bytes, under any number
     /// of threads and any flood. Rises once, when the first exemplar is kept, by the
     /// most that exemplars can take, not counting their text (each of their four
-    /// texts is at most [`Exemplar::MAX_TEXT`] bytes long).
+    /// texts is at most [`Exemplar::MAX_TEXT`] bytes long); and once, by 48 bytes an entry,
+    /// when the first [`Rule`] is used that needs more than the time of an emission.
     ///
     /// The books of the reclaimer, which belong to the process, come on top: a few
     /// kilobytes for each thread that has ever called.
@@ -281,8 +417,133 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     }
 }
 
+/// Whether what was last emitted at `since` is in its window.
+fn is_fresh(since: Tick, now: Tick, window: u64) -> bool {
+    now.as_millis().saturating_sub(since.as_millis()) < window
+}
+
 impl<C, R> fmt::Debug for Cache<C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Level;
+
+    fn fp(n: u16) -> Fingerprint {
+        Fingerprint::from_u128(u128::from(n) + 1).with_namespace(Namespace(n))
+    }
+
+    fn at(millis: u64) -> Tick {
+        Tick::from_millis(millis)
+    }
+
+    /// What a drain of what is due reports: whose, how many.
+    fn due(
+        cache: &Cache,
+        namespace: Option<u16>,
+        due: impl Fn(Tick, u32, Option<&Exemplar>) -> bool,
+    ) -> Vec<(Option<Fingerprint>, u64)> {
+        let mut all = Vec::new();
+        cache.drain_due(namespace.map(Namespace), &due, |summary| all.push((summary.fingerprint, summary.suppressed)));
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn what_is_due_is_asked_of_each_entry_with_a_count() {
+        let cache = Cache::builder().window(Duration::from_millis(10)).build().unwrap();
+        for n in 0..4 {
+            let exemplar = || Exemplar::new("x").level(if n < 2 { Level::Info } else { Level::Error });
+            assert!(cache.check_with_at(fp(n), at(u64::from(n)), exemplar).is_emit());
+            if n != 1 {
+                assert!(!cache.check_at(fp(n), at(5)).is_emit());
+            }
+        }
+        let asked = std::cell::RefCell::new(Vec::new());
+        let none = due(&cache, None, |since, aux, exemplar| {
+            asked.borrow_mut().push((since, aux, exemplar.unwrap().level.unwrap()));
+            false
+        });
+        assert_eq!(none, []);
+        asked.borrow_mut().sort_by_key(|ask| ask.0);
+        assert_eq!(*asked.borrow(), [(at(0), 0, Level::Info), (at(2), 0, Level::Error), (at(3), 0, Level::Error)]);
+        let errors = |_, _, exemplar: Option<&Exemplar>| exemplar.unwrap().level == Some(Level::Error);
+        assert_eq!(due(&cache, Some(3), errors), [(Some(fp(3)), 1)]);
+        assert_eq!(due(&cache, None, errors), [(Some(fp(2)), 1)]);
+        assert_eq!(due(&cache, None, |_, _, _| true), [(Some(fp(0)), 1)]);
+    }
+
+    #[test]
+    fn a_panic_of_what_is_due_loses_nothing() {
+        let cache = Cache::builder().window(Duration::from_millis(10)).tiny(1, 2, 0).build().unwrap();
+        assert!(cache.check_at(fp(0), at(0)).is_emit());
+        assert!(!cache.check_at(fp(0), at(0)).is_emit());
+        let asked = crate::caught::caught(|| due(&cache, None, |_, _, _| panic!("due")));
+        assert_eq!(asked, None);
+        assert_eq!(due(&cache, None, |_, _, _| true), [(Some(fp(0)), 1)]);
+        // The table is not visited any more.
+        for n in 1..20 {
+            assert!(cache.check_at(fp(n), at(0)).is_emit());
+        }
+        assert!(cache.stats().rotations > 4, "{:?}", cache.stats());
+    }
+
+    #[test]
+    fn a_count_put_back_is_reported_again_and_once() {
+        let cache = Cache::builder().window(Duration::from_millis(10)).build().unwrap();
+        for _ in 0..4 {
+            let _ = cache.check_at(fp(7), at(0));
+        }
+        assert_eq!(cache.check_at(fp(7), at(10)), Decision::Emit { suppressed: 3 });
+        let summary =
+            Summary { fingerprint: Some(fp(7)), namespace: Namespace(7), suppressed: 3, since: at(0), exemplar: None };
+        // From many threads: what one stripe of the totals lacks another has.
+        std::thread::scope(|scope| {
+            scope.spawn(|| cache.put_back(summary));
+        });
+        assert_eq!(cache.stats().suppressed, 3);
+        assert_eq!(due(&cache, None, |_, _, _| false), [(Some(fp(7)), 3)], "what is forgotten is always due");
+        assert_eq!(due(&cache, None, |_, _, _| true), []);
+        assert_eq!((cache.stats().emitted, cache.stats().suppressed), (2, 3));
+        let sum =
+            Summary { fingerprint: None, namespace: Namespace::MIXED, suppressed: 2, since: at(0), exemplar: None };
+        cache.put_back(sum);
+        assert_eq!(due(&cache, Some(5), |_, _, _| true), [(None, 2)]);
+    }
+
+    #[test]
+    fn an_emission_knows_the_one_before() {
+        for rule in [Rule::once(), Rule::first(2).unwrap()] {
+            let cache = Cache::builder().window(Duration::from_millis(10)).tiny(4, 8, 0).build().unwrap();
+            let ask = |now| cache.check_rule_since(fp(1), at(now), &rule, || Exemplar::new("x"));
+            assert_eq!(ask(5), (Decision::Emit { suppressed: 0 }, at(5)));
+            if rule != Rule::once() {
+                assert_eq!(ask(6), (Decision::Emit { suppressed: 0 }, at(5)));
+            }
+            assert_eq!(ask(7).0, Decision::Suppress { first: true });
+            assert_eq!(ask(8).0, Decision::Suppress { first: false });
+            assert_eq!(ask(15), (Decision::Emit { suppressed: 2 }, at(5)));
+            // In a new generation too.
+            let mut n = 100;
+            while cache.stats().rotations == 0 {
+                n += 1;
+                let _ = cache.check_at(fp(n), at(20));
+            }
+            assert_eq!(ask(30), (Decision::Emit { suppressed: 0 }, at(15)));
+        }
+    }
+
+    #[test]
+    fn exempt_calls_are_emissions() {
+        let cache = Cache::builder().build().unwrap();
+        cache.count_exempt();
+        cache.count_exempt();
+        cache.count_failed_open();
+        let stats = cache.stats();
+        assert_eq!((stats.emitted, stats.exempt, stats.failed_open, stats.suppressed), (3, 2, 1, 0));
     }
 }

@@ -68,6 +68,7 @@ mod fingerprint;
 mod handle;
 mod level;
 mod reporter;
+mod rule;
 mod scope;
 mod sink;
 mod summary;
@@ -82,6 +83,7 @@ pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Sec
 pub use handle::{Handle, KeyPolicy};
 pub use level::Level;
 pub use reporter::{Reporter, ReporterError};
+pub use rule::Rule;
 pub use scope::AttrValue;
 pub use sink::{Event, Field, Message, Sink, WriteSink};
 pub use summary::{Exemplar, Summary};

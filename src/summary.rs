@@ -38,6 +38,18 @@ impl From<Pending<Exemplar>> for Summary {
     }
 }
 
+impl From<Summary> for Pending<Exemplar> {
+    fn from(summary: Summary) -> Self {
+        Self {
+            fingerprint: summary.fingerprint,
+            namespace: summary.namespace,
+            count: summary.suppressed,
+            since: summary.since,
+            exemplar: summary.exemplar,
+        }
+    }
+}
+
 /// A specimen of a message, kept with its entry so that a summary can say what
 /// was suppressed. Made on emission only: a suppressed call allocates nothing.
 ///

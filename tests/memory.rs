@@ -5,7 +5,7 @@
 
 mod common;
 
-use quell::{Cache, Decision, Exemplar, Fingerprint, Monotonic, Reclaim, Tick};
+use quell::{Cache, Decision, Exemplar, Fingerprint, Monotonic, Reclaim, Rule, Tick};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
@@ -86,6 +86,7 @@ fn allowance(threads: usize) -> usize {
 on_each_backend! {
     floods_by_many_threads_stay_within_the_bound,
     exemplars_stay_within_the_bound,
+    rules_stay_within_the_bound,
     a_table_is_allocated_once,
 }
 
@@ -253,6 +254,36 @@ fn exemplars_stay_within_the_bound<R: Reclaim>() {
     let texts = (4 * 3072 + 256) * Exemplar::MAX_TEXT;
     println!("the heap grew by {grown}; the bound is {bound}, and {texts} for texts");
     assert!(grown <= bound + texts + allowance(4), "{grown} bytes, above {bound} + {texts}");
+}
+
+/// Eight threads need the words at once, and get one array.
+fn rules_stay_within_the_bound<R: Reclaim>() {
+    let _alone = alone();
+    let rule = Rule::first(2).unwrap();
+    let (mut before, mut bound) = (0, 0);
+    let grown = growth(|| {
+        let cache = cache::<R>();
+        before = cache.memory_bound();
+        let barrier = std::sync::Barrier::new(8);
+        thread::scope(|scope| {
+            for thread in 0..8 {
+                let (cache, barrier) = (&cache, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    for n in 0..5_000 {
+                        for call in 0..3 {
+                            assert!(cache.check_rule(fingerprint(thread, n), NOW, &rule).is_emit() || call == 2);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(cache.stats().rotations > 4);
+        bound = cache.memory_bound();
+    });
+    assert!(bound > before + 4 * 3072 * 8);
+    println!("the heap grew by {grown}; the bound is {bound}, without rules {before}");
+    assert!(grown <= bound + allowance(8), "{grown} bytes, above {bound}");
 }
 
 /// All memory comes when the cache is built, and goes with it.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use quell::{Cache, Decision, Exemplar, Fingerprint, Monotonic, Reclaim, Tick};
+use quell::{Cache, Decision, Exemplar, Fingerprint, Monotonic, Reclaim, Rule, Tick};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fmt::Write;
@@ -56,6 +56,7 @@ fn allocations(f: impl FnOnce()) -> u64 {
 
 on_each_backend! {
     duplicates_allocate_nothing,
+    rules_allocate_their_words_once,
     emissions_allocate_nothing,
     a_threads_first_call_alone_registers_it,
     hashing_allocates_nothing,
@@ -108,6 +109,40 @@ fn duplicates_allocate_nothing<R: Reclaim>() {
         }
     });
     assert_eq!(in_all, 0);
+}
+
+fn rules_allocate_their_words_once<R: Reclaim>() {
+    let _alone = alone();
+    let cache = cache::<R>();
+    let rules =
+        [Rule::first(3), Rule::first_then_every(2, 3), Rule::back_off(Duration::from_secs(1))].map(Result::unwrap);
+    assert!(cache.check_at(fp(0), at(0)).is_emit());
+    let once = allocations(|| assert!(cache.check_rule(fp(1), at(0), &rules[0]).is_emit()));
+    assert_eq!(once, 2, "the words, and where they are");
+    for (n, rule) in (10..).zip(&rules) {
+        assert!(cache.check_rule(fp(n), at(0), rule).is_emit());
+    }
+    let mut suppressed = 0;
+    let in_all = allocations(|| {
+        for _ in 0..100 {
+            for (n, rule) in (10..).zip(&rules) {
+                let decision = cache.check_rule_with(fp(n), at(5), rule, || Exemplar::new(""));
+                suppressed += u32::from(!decision.is_emit());
+            }
+        }
+    });
+    assert!(suppressed > 250);
+    // Emissions without an exemplar ask for one, which is kept.
+    let exemplars = 3 * 2 + 2;
+    assert!(in_all <= exemplars, "{in_all}");
+    let more = allocations(|| {
+        for now in 5..1000 {
+            for (n, rule) in (10..).zip(&rules) {
+                let _ = cache.check_rule(fp(n), at(now), rule);
+            }
+        }
+    });
+    assert_eq!(more, 0);
 }
 
 fn emissions_allocate_nothing<R: Reclaim>() {

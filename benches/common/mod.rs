@@ -25,6 +25,16 @@ impl<R: Reclaim> Contender for Cache<quell::Monotonic, R> {
     }
 }
 
+/// The same under a rule.
+pub(crate) struct Ruled<R>(pub(crate) Cache<quell::Monotonic, R>, pub(crate) quell::Rule);
+
+impl<R: Reclaim> Contender for Ruled<R> {
+    #[inline]
+    fn check(&self, key: u128, now: u64) -> bool {
+        self.0.check_rule(Fingerprint::from_u128(key), Tick::from_millis(now), &self.1).is_emit()
+    }
+}
+
 /// A direct-mapped array of keys and stamps: what the memory system allows. It
 /// resolves no collision, evicts by overwriting and is not exact.
 pub(crate) struct Floor<const COUNTED: bool> {

@@ -1,7 +1,9 @@
 //! The protocol of a call: find the fingerprint's place, claim one, decide.
 
 use super::count::MOST;
+use super::decide_rule::Ruling;
 use super::fault::{broken, linger};
+use super::rules::Word;
 use super::slot::{self, Id, State};
 use super::sync::Ordering;
 use super::table::{Place, Table};
@@ -13,7 +15,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 /// The outcome of a step that others may have interfered with.
-enum Step<T> {
+pub(super) enum Step<T> {
     Done(T),
     /// The state has changed: look again.
     Changed(State),
@@ -23,8 +25,8 @@ enum Step<T> {
 
 /// What the previous table says of a fingerprint, for good.
 enum Past {
-    /// Emitted within its window.
-    Fresh { slot: usize, state: State },
+    /// Emitted within its window or, under a rule, whenever: to be taken over.
+    Known { slot: usize, state: State, word: Word },
     /// Not within its window, or never. With the slot of an expired entry.
     Gone { slot: Option<usize> },
 }
@@ -45,9 +47,13 @@ pub(super) struct Call<'e, 'g, R: Reclaim, X> {
     pub(super) guard: &'g R::Guard<'e>,
     pub(super) now: Tick,
     pub(super) window: u64,
+    /// Decides in place of the window.
+    pub(super) ruling: Option<Ruling<'e>>,
     /// Suppressed calls that this one has taken from an entry of an old table, and
     /// that it will report or put back. Dropped only when zero.
     pub(super) carried: u64,
+    /// The emission before, if this call has seen one.
+    pub(super) before: Tick,
     /// Whether threads that are pinned, and not running, hold rotation back.
     pub(super) held_back: Cell<bool>,
 }
@@ -98,11 +104,35 @@ impl<R: Reclaim, X> Engine<R, X> {
     #[cold]
     #[inline(never)]
     fn check_slowly<'e>(&'e self, fingerprint: Fingerprint, now: Tick, guard: R::Guard<'e>) -> Verdict {
+        match self.check_slowly_since(fingerprint, now, self.window(), None, guard).0 {
+            Decision::Emit { suppressed } => Verdict(true, suppressed),
+            Decision::Suppress { first } => Verdict(false, first.into()),
+        }
+    }
+
+    /// Also says, of a call that is emitted, when the message was emitted before: `now` if that
+    /// is not known.
+    pub(super) fn check_slowly_since<'e>(
+        &'e self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        window: u64,
+        ruling: Option<Ruling<'e>>,
+        guard: R::Guard<'e>,
+    ) -> (Decision, Tick) {
         let id = Id::of(fingerprint);
-        let window = self.window();
-        let mut call = Call { engine: self, guard: &guard, now, window, carried: 0, held_back: Cell::new(false) };
+        let mut call = Call {
+            engine: self,
+            guard: &guard,
+            now,
+            window,
+            ruling,
+            carried: 0,
+            before: now,
+            held_back: Cell::new(false),
+        };
         let decision = call.decide(fingerprint, &id);
-        let held_back = call.held_back.get();
+        let (held_back, before) = (call.held_back.get(), call.before);
         drop(guard);
         if held_back {
             // With more threads than cores, those that hold rotation back wait for a core: this
@@ -111,10 +141,7 @@ impl<R: Reclaim, X> Engine<R, X> {
             #[cfg(not(loom))]
             std::thread::yield_now();
         }
-        match decision {
-            Decision::Emit { suppressed } => Verdict(true, suppressed),
-            Decision::Suppress { first } => Verdict(false, first.into()),
-        }
+        (decision, before)
     }
 
     /// Puts what a counter spilled among the orphans.
@@ -204,6 +231,8 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
             } else if !state.has_tag_of(id) && !broken!(self.engine.faults, NoTag) {
                 // A stranger with the same key word was faster: go on along the sequence.
                 return Step::Outdated;
+            } else if let Some(ruling) = self.ruling {
+                self.decide_by(ruling, fingerprint, table, slot, state)
             } else if state.is_fresh(self.now, self.window) {
                 self.suppress(fingerprint, table, slot, state)
             } else if state.is_final() {
@@ -227,8 +256,10 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
         // Whoever decides writes it first, so it is there with any decision.
         table.rest(slot).store(id.rest, Ordering::Relaxed);
         match past {
-            Past::Fresh { slot: old, state: before } => {
+            Past::Known { slot: old, state: before, word } => {
                 let taken_over = before.carried();
+                // First, as the rest word: with the state it is there.
+                engine.rules.carry(slot, word);
                 let seen = match table.exchange(slot, state, taken_over) {
                     Ok(()) => {
                         self.share_exemplar(old, slot);
@@ -267,6 +298,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
     /// Linearization point of a later emission: the exchange of an expired state.
     fn emit_again(&mut self, root: u64, slot: usize, state: State) -> Step<Decision> {
         let table = self.engine.arena.table(root);
+        self.before = state.tick();
         if self.now == Tick::MAX {
             if state.is_counted() {
                 self.carried += self.engine.arena.counts().take(slot);
@@ -286,12 +318,12 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
     }
 
     /// An emission that leaves no trace, hence one of any number.
-    fn emit_untracked(&mut self) -> Decision {
+    pub(super) fn emit_untracked(&mut self) -> Decision {
         bump(&self.engine.totals.mine().failed_open, 1);
         self.emit(0)
     }
 
-    fn emit(&mut self, taken: u64) -> Decision {
+    pub(super) fn emit(&mut self, taken: u64) -> Decision {
         let suppressed = taken + std::mem::take(&mut self.carried);
         let mine = self.engine.totals.mine();
         bump(&mine.emitted, 1);
@@ -380,8 +412,12 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
                 self.carried += taken;
             }
         }
-        Some(if state.is_fresh(self.now, self.window) {
-            Past::Fresh { slot, state }
+        let word = self.engine.rules.freeze(slot, faults);
+        // An emission that the state has not been told of.
+        let state = state.lifted(word.with(state)).unwrap_or(state);
+        self.before = state.tick();
+        Some(if self.ruling.is_some() || state.is_fresh(self.now, self.window) {
+            Past::Known { slot, state, word }
         } else {
             Past::Gone { slot: Some(slot) }
         })
@@ -399,6 +435,9 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
     /// previous table knows an emission within the window, otherwise emit without a trace.
     fn fail_open(&mut self, fingerprint: Fingerprint, id: &Id, root: u64) -> Step<Decision> {
         let previous = self.engine.arena.table(root - 1);
+        if let Some(ruling) = self.ruling {
+            return self.fail_open_by(ruling, fingerprint, id, previous);
+        }
         match previous.locate(id, self.engine.faults) {
             Place::Here(slot, state) if state.is_decided() && !broken!(self.engine.faults, FailOpenBlindly) => {
                 if state.is_fresh(self.now, self.window) {
@@ -411,6 +450,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
                     }
                     return self.suppress(fingerprint, previous, slot, state);
                 }
+                self.before = state.tick();
                 if state.is_counted() {
                     self.carried += self.engine.arena.counts().take(slot);
                 }
@@ -443,13 +483,16 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
             guard: self.guard,
             now: self.now,
             window: self.window,
+            ruling: None,
             carried: 0,
+            before: self.now,
             held_back: Cell::new(false),
         };
         let past = own.ask_previous(&id, root);
         table.rest(slot).store(id.rest, Ordering::Relaxed);
         let mut state = State::UNDECIDED;
-        if let Past::Fresh { slot: old, state: before } = past {
+        if let Past::Known { slot: old, state: before, word } = past {
+            engine.rules.carry(slot, word);
             state = match table.exchange(slot, state, before.carried()) {
                 Ok(()) => {
                     self.share_exemplar(old, slot);
@@ -463,7 +506,14 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
     }
 
     /// Adds what this call carries to an entry, or to the orphans if it cannot take it.
-    fn put_back(&mut self, fingerprint: Fingerprint, id: &Id, table: Table<'_>, slot: usize, mut state: State) {
+    pub(super) fn put_back(
+        &mut self,
+        fingerprint: Fingerprint,
+        id: &Id,
+        table: Table<'_>,
+        slot: usize,
+        mut state: State,
+    ) {
         let count = std::mem::take(&mut self.carried);
         if count == 0 {
             return;

@@ -94,6 +94,11 @@ impl Counts {
         sum
     }
 
+    /// What a slot holds.
+    pub(super) fn pending(&self, slot: usize) -> u64 {
+        self.cells[slot..].iter().step_by(self.slots).map(|cell| u64::from(cell.load(Ordering::Relaxed))).sum()
+    }
+
     /// What a negative control does instead of [`take`](Self::take).
     #[cold]
     pub(super) fn take_blindly(&self, slot: usize) -> u64 {

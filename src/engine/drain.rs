@@ -1,7 +1,8 @@
 //! Taking what is pending, while calls go on.
 
 use super::fault::broken;
-use super::life::Visit;
+use super::life::{Life, Visit};
+use super::rules::entry_at;
 use super::totals::bump;
 use super::{Engine, Pending, Reclaim, Select, TABLES};
 
@@ -11,7 +12,7 @@ const BATCH: usize = 64;
 impl<R: Reclaim, X> Engine<R, X> {
     /// Takes all that `select` has and hands it to `report`, which runs while nothing is
     /// held: it may use the engine, and may panic.
-    pub(crate) fn drain(&self, select: Select, report: &mut dyn FnMut(Pending<X>)) {
+    pub(crate) fn drain(&self, select: Select<'_, X>, report: &mut dyn FnMut(Pending<X>)) {
         let mut batch = Batch { engine: self, pending: Vec::with_capacity(BATCH) };
         for place in 0..TABLES as u64 {
             self.drain_place(place, &select, &mut batch, report);
@@ -29,7 +30,7 @@ impl<R: Reclaim, X> Engine<R, X> {
     fn drain_place(
         &self,
         place: u64,
-        select: &Select,
+        select: &Select<'_, X>,
         batch: &mut Batch<'_, R, X>,
         report: &mut dyn FnMut(Pending<X>),
     ) {
@@ -47,15 +48,15 @@ impl<R: Reclaim, X> Engine<R, X> {
                         life.leave();
                         return;
                     }
+                    // Also if `select` panics.
+                    let mut visit = Some(Visiting(life));
                     if broken!(self.faults, DrainUnseen) {
-                        life.leave();
+                        visit = None;
                     }
                     // Out of reach, it will get no emission that could report its counts.
                     let over = generation.wrapping_sub(self.root() as u32) as i32 <= -2;
                     self.drain_slots(table.range(first, BATCH), place, over, select, batch);
-                    if !broken!(self.faults, DrainUnseen) {
-                        life.leave();
-                    }
+                    drop(visit);
                     first += BATCH;
                 }
                 Visit::Clearing => {
@@ -81,11 +82,11 @@ impl<R: Reclaim, X> Engine<R, X> {
         slots: std::ops::Range<usize>,
         place: u64,
         over: bool,
-        select: &Select,
+        select: &Select<'_, X>,
         batch: &mut Batch<'_, R, X>,
     ) {
         let table = self.arena.table(place);
-        let window = self.window();
+        let rules = self.rules.words();
         for slot in slots {
             let state = table.state(slot);
             if !state.is_decided() || !state.is_counted() {
@@ -93,20 +94,35 @@ impl<R: Reclaim, X> Engine<R, X> {
             }
             let fingerprint = table.fingerprint(slot, state);
             let namespace = fingerprint.namespace();
-            if !select.has(namespace)
-                || select.expired_at.is_some_and(|now| !over && !state.is_frozen() && state.is_fresh(now, window))
-            {
+            if !select.has(namespace) {
                 continue;
             }
             let counts = self.arena.counts();
+            let entry = entry_at(rules, slot, state);
+            // What an emission may yet report is taken when it is due.
+            if let Some(due) = select.due.filter(|_| !over && !state.is_frozen()) {
+                let exemplar = self.exemplars.get(slot, self.faults);
+                if counts.pending(slot) == 0 || !due(entry.since, entry.aux, exemplar.as_deref()) {
+                    continue;
+                }
+            }
             let blindly = broken!(self.faults, TakeBlindly);
             let count = if blindly { counts.take_blindly(slot) } else { counts.take(slot) };
             if count != 0 {
                 let exemplar = self.exemplars.get(slot, self.faults);
-                let since = state.tick();
+                let since = entry.since;
                 batch.pending.push(Pending { fingerprint: Some(fingerprint), namespace, count, since, exemplar });
             }
         }
+    }
+}
+
+/// Leaves when dropped.
+struct Visiting<'a>(&'a Life);
+
+impl Drop for Visiting<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 

@@ -10,6 +10,10 @@
 pub enum Fault {
     /// A decision from the previous table does not freeze the entry there.
     NoFreeze,
+    /// A decision from the previous table freezes the state there but not the rule word.
+    NoFreezeRule,
+    /// A freeze that finds no array of rule words leaves no word of it.
+    FreezeUnsaid,
     /// Absence from the previous table is believed without closing the place.
     NoClose,
     /// A rotation does not wait until nobody can change the previous table.

@@ -7,13 +7,16 @@
 //! | `check.rs` | the protocol of a call: find, claim, decide |
 //! | `rotate.rs` | when a generation gives way to the next: settled, sealed |
 //! | `upkeep.rs` | clearing and handing over, in small steps |
+//! | `decide_rule.rs` | the same under a rule |
 //! | `drain.rs` | taking what is pending |
+//! | `top.rs` | looking at what is pending |
 //! | `slot.rs` | the words of a slot: packing and transitions |
 //! | `table.rs` | one generation: probe sequence, claim, close |
 //! | `life.rs` | the life of a table's place |
 //! | `count.rs` | counters of suppressed calls |
 //! | `orphans.rs` | counts whose entry is gone |
 //! | `exemplars.rs` | the array of exemplars |
+//! | `rules.rs` | rule words, and their array |
 //! | `totals.rs` | counts of the cache's life |
 //! | `shape.rs` | sizes |
 //! | `reclaim/` | grace periods, and the backends that find them |
@@ -24,6 +27,7 @@
 
 mod check;
 mod count;
+mod decide_rule;
 mod drain;
 mod exemplars;
 mod fault;
@@ -31,11 +35,13 @@ mod life;
 mod orphans;
 mod reclaim;
 mod rotate;
+mod rules;
 mod shape;
 mod slot;
 mod sync;
 mod table;
 mod thread_index;
+mod top;
 mod totals;
 mod upkeep;
 mod zeroed;
@@ -60,6 +66,7 @@ use crossbeam_utils::CachePadded;
 use exemplars::Exemplars;
 use orphans::Orphans;
 use reclaim::Grace;
+use rules::Rules;
 use shape::TABLES;
 use std::sync::Arc;
 use sync::{AtomicU64, Ordering};
@@ -75,16 +82,19 @@ pub(crate) struct Pending<X> {
     pub(crate) exemplar: Option<Arc<X>>,
 }
 
+/// Whether a count is due: from the last emission of its entry, what is known of its rule,
+/// and its exemplar.
+pub(crate) type Due<'a, X> = &'a dyn Fn(Tick, u32, Option<&X>) -> bool;
+
 /// What a drain takes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Select {
+pub(crate) struct Select<'a, X> {
     namespace: Option<Namespace>,
-    expired_at: Option<Tick>,
+    due: Option<Due<'a, X>>,
 }
 
-impl Select {
+impl<'a, X> Select<'a, X> {
     pub(crate) fn all() -> Self {
-        Self { namespace: None, expired_at: None }
+        Self { namespace: None, due: None }
     }
 
     /// Of one namespace only, and of those that cannot be told apart.
@@ -92,9 +102,9 @@ impl Select {
         Self { namespace: Some(namespace), ..self }
     }
 
-    /// Only what is out of its window at `now`, or forgotten.
-    pub(crate) fn expired_at(self, now: Tick) -> Self {
-        Self { expired_at: Some(now), ..self }
+    /// Only what is due, or forgotten. `due` must not use the engine.
+    pub(crate) fn due(self, due: Due<'a, X>) -> Self {
+        Self { due: Some(due), ..self }
     }
 
     fn has(&self, namespace: Namespace) -> bool {
@@ -110,6 +120,7 @@ pub(crate) struct Engine<R, X> {
     arena: Arena,
     shape: Shape,
     exemplars: Exemplars<X>,
+    rules: Rules,
     reclaim: R,
     grace: Arc<Grace>,
     orphans: Orphans<X>,
@@ -141,6 +152,7 @@ impl<R: Reclaim, X> Engine<R, X> {
             }),
             arena: Arena::new(&shape).ok_or_else(out_of_memory)?,
             exemplars: Exemplars::new(shape.slots * TABLES),
+            rules: Rules::new(shape.slots * TABLES),
             reclaim: R::new(),
             // The first generation is born settled.
             grace: Arc::new(Grace::new(FIRST_GENERATION)),
@@ -214,6 +226,19 @@ impl<R: Reclaim, X> Engine<R, X> {
         bump(&mine.emitted, 1);
     }
 
+    pub(crate) fn count_exempt(&self) {
+        let mine = self.totals.mine();
+        bump(&mine.exempt, 1);
+        bump(&mine.emitted, 1);
+    }
+
+    /// Makes a count pending again that was handed out.
+    pub(crate) fn put_back(&self, pending: Pending<X>) {
+        // Less than zero it may be in one stripe, not in their sum.
+        self.totals.mine().reported.fetch_sub(pending.count, Ordering::Relaxed);
+        self.orphans.add(pending);
+    }
+
     pub(crate) fn count_unattributed(&self, namespace: Namespace, count: u64, since: Tick) {
         self.orphans.add(Pending { fingerprint: None, namespace, count, since, exemplar: None });
     }
@@ -233,6 +258,7 @@ impl<R: Reclaim, X> Engine<R, X> {
             emitted: self.totals.sum(|total| &total.emitted),
             suppressed: self.totals.sum(|total| &total.reported) + pending,
             failed_open: self.totals.sum(|total| &total.failed_open),
+            exempt: self.totals.sum(|total| &total.exempt),
             forgotten: self.totals.sum(|total| &total.forgotten) + forgotten as u64,
             rotations: root - FIRST_GENERATION,
             entries: decided(root, true) + decided(root - 1, false),
@@ -248,6 +274,6 @@ impl<R: Reclaim, X> Engine<R, X> {
             0 => 0,
             array => array + (self.shape.slots * TABLES + self.shape.orphans) * (size_of::<X>() + shared),
         };
-        tables.saturating_add(exemplars).saturating_add(grace)
+        tables.saturating_add(exemplars).saturating_add(self.rules.bytes()).saturating_add(grace)
     }
 }

@@ -90,6 +90,17 @@ impl<X> Record<'_, X> {
         self.since.store(self.since().max(since).as_millis(), Ordering::Relaxed);
     }
 
+    fn share_exemplar(&self) -> Option<Arc<X>> {
+        let raw = self.exemplar.load(Ordering::Relaxed);
+        if raw.is_null() {
+            return None;
+        }
+        // SAFETY: from `Arc::into_raw` in `fill` or `merge`, and not taken while the record is held.
+        unsafe { Arc::increment_strong_count(raw) };
+        // SAFETY: the share just added is the caller's.
+        Some(unsafe { Arc::from_raw(raw) })
+    }
+
     fn take_exemplar(&self) -> Option<Arc<X>> {
         let raw = self.exemplar.load(Ordering::Relaxed);
         self.exemplar.store(ptr::null_mut(), Ordering::Relaxed);
@@ -130,7 +141,7 @@ impl Sum {
         added.is_ok()
     }
 
-    fn take<X>(&self, select: &Select) -> Option<Pending<X>> {
+    fn take<X>(&self, select: &Select<'_, X>) -> Option<Pending<X>> {
         let word = self.word.load(Ordering::Relaxed);
         let owner = |word: u64| Namespace((word >> COUNT_BITS).wrapping_sub(1) as u16);
         if word == 0 || !select.has(owner(word)) {
@@ -175,18 +186,54 @@ impl<X> Orphans<X> {
         }
     }
 
+    /// The state of a full record of a fingerprint, and the records that it may be in.
+    fn records_of(&self, fingerprint: Fingerprint) -> (u64, impl Iterator<Item = Record<'_, X>>) {
+        let bits = fingerprint.as_u128();
+        let hash = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let home = ((u128::from(hash) * self.records as u128) >> 64) as usize;
+        let records = (0..PROBES.min(self.records)).map(move |i| self.record((home + i) % self.records));
+        (hash | FULL, records)
+    }
+
+    /// What the records hold of a fingerprint, and keep.
+    pub(super) fn pending(&self, fingerprint: Fingerprint) -> u64 {
+        let (full, records) = self.records_of(fingerprint);
+        let mut sum = 0;
+        for record in records {
+            if record.state.load(Ordering::Relaxed) == full && record.hold(full) {
+                if record.fingerprint() == fingerprint {
+                    sum += record.count.load(Ordering::Relaxed);
+                }
+                record.release(full);
+            }
+        }
+        sum
+    }
+
+    /// Whose the next record is from place `at` on, since when, and a share of its exemplar; `None`
+    /// at the end. `at` is moved on.
+    pub(super) fn look_next(&self, at: &mut usize) -> Option<(Fingerprint, Tick, Option<Arc<X>>)> {
+        while *at < self.records {
+            let record = self.record(*at);
+            *at += 1;
+            let seen = record.state.load(Ordering::Relaxed);
+            if seen & FULL != 0 && record.hold(seen) {
+                let found = (record.fingerprint(), record.since(), record.share_exemplar());
+                record.release(seen);
+                return Some(found);
+            }
+        }
+        None
+    }
+
     /// Keeps a count until a drain. Lock-free; bounded.
     pub(super) fn add(&self, pending: Pending<X>) {
         let Pending { fingerprint, namespace, count, since, exemplar } = pending;
         let Some(fingerprint) = fingerprint else {
             return self.add_sum(namespace, count, since);
         };
-        let bits = fingerprint.as_u128();
-        let hash = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let full = hash | FULL;
-        let home = ((u128::from(hash) * self.records as u128) >> 64) as usize;
-        for i in 0..PROBES.min(self.records) {
-            let record = self.record((home + i) % self.records);
+        let (full, records) = self.records_of(fingerprint);
+        for record in records {
             let seen = record.state.load(Ordering::Relaxed);
             if seen == FREE && record.hold(FREE) {
                 record.fill(fingerprint, count, since, exemplar);
@@ -213,7 +260,7 @@ impl<X> Orphans<X> {
 
     /// Takes what `select` has from place `at` on, until one is found; `None` at the
     /// end. `at` is moved on.
-    pub(super) fn take_next(&self, select: &Select, at: &mut usize) -> Option<Pending<X>> {
+    pub(super) fn take_next(&self, select: &Select<'_, X>, at: &mut usize) -> Option<Pending<X>> {
         while *at < self.records {
             let record = self.record(*at);
             *at += 1;
@@ -288,7 +335,7 @@ mod tests {
         }
     }
 
-    fn take_all(orphans: &Orphans<String>, select: Select) -> Vec<Pending<String>> {
+    fn take_all(orphans: &Orphans<String>, select: Select<'_, String>) -> Vec<Pending<String>> {
         let mut at = 0;
         std::iter::from_fn(|| orphans.take_next(&select, &mut at)).collect()
     }

@@ -2,6 +2,7 @@
 //! functions, but for the loads and exchanges that callers make.
 
 use super::sync::AtomicU64;
+use crate::rule::Entry;
 use crate::{Fingerprint, Tick};
 
 /// A key word that nobody has claimed.
@@ -170,6 +171,20 @@ impl State {
         State(self.0 | Self::NOTICED | Self::COUNTED)
     }
 
+    /// With what a rule word says of a later emission, or of this one; `None` if that is
+    /// nothing new.
+    pub(crate) fn lifted(self, entry: Entry) -> Option<Self> {
+        let marks = self.0 & (Self::FROZEN | Self::SEALED);
+        let mut lifted = self;
+        if entry.since > self.tick() {
+            lifted = State(self.emitted_again(entry.since).0 | marks);
+        }
+        if entry.noticed && entry.since >= self.tick() {
+            lifted = lifted.noticed();
+        }
+        (lifted != self).then_some(lifted)
+    }
+
     #[inline]
     pub(crate) fn counted(self) -> Self {
         State(self.0 | Self::COUNTED)
@@ -224,6 +239,13 @@ impl State {
         // The stamp's place is the top, so whole words compare as stamps do.
         let oldest = (now.as_millis() + 2).saturating_sub(window) << Self::STAMP_SHIFT;
         self.0 >= oldest && (self.0 ^ tag(fingerprint)) & (Self::TAG | Self::NOTICED) == Self::NOTICED
+    }
+
+    /// Whether it is of an entry of `fingerprint`, as far as the tag tells, that may be
+    /// counted at.
+    #[inline]
+    pub(crate) fn is_counted_of(self, fingerprint: Fingerprint) -> bool {
+        (self.0 ^ tag(fingerprint)) & (Self::TAG | Self::COUNTED) == Self::COUNTED
     }
 
     /// The last emission; meaningless in an undecided state.
@@ -328,6 +350,17 @@ mod tests {
         let again = noticed.emitted_again(Tick::from_millis(20));
         assert!(again.is_counted() && !again.is_noticed() && again.has_tag_of(&id));
         assert_eq!(again.tick().as_millis(), 20);
+
+        let fp = Fingerprint::from_u128(77);
+        assert!(noticed.frozen().is_counted_of(fp) && new.counted().is_counted_of(fp) && !new.is_counted_of(fp));
+        assert!(!noticed.is_counted_of(Fingerprint::from_u128(77 | 1 << 127)), "another tag");
+        let entry = |since, noticed| Entry { since: Tick::from_millis(since), aux: 3, noticed };
+        assert_eq!(noticed.lifted(entry(9, true)), None);
+        assert_eq!(noticed.lifted(entry(10, true)), None);
+        assert_eq!(new.lifted(entry(10, false)), None);
+        assert_eq!(new.lifted(entry(10, true)), Some(noticed));
+        assert_eq!(noticed.lifted(entry(20, false)), Some(again));
+        assert_eq!(new.frozen().lifted(entry(20, true)), Some(again.noticed().frozen()), "marks stay");
 
         let old = noticed.sealed().frozen();
         assert!(old.is_frozen() && old.is_final() && noticed.sealed().is_final() && !noticed.sealed().is_frozen());

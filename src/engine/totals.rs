@@ -14,6 +14,7 @@ const STRIPES: usize = super::thread_index::MODEL_THREADS;
 pub(super) struct Total {
     pub(super) emitted: AtomicU64,
     pub(super) failed_open: AtomicU64,
+    pub(super) exempt: AtomicU64,
     /// Suppressed calls handed out, in an emission or a summary.
     pub(super) reported: AtomicU64,
     pub(super) forgotten: AtomicU64,
@@ -30,7 +31,8 @@ impl Totals {
     }
 
     pub(super) fn sum(&self, of: impl Fn(&Total) -> &AtomicU64) -> u64 {
-        self.0.iter().map(|total| of(total).load(Ordering::Relaxed)).sum()
+        // A count that is put back may be taken off another stripe than it was added to.
+        self.0.iter().fold(0, |sum, total| sum.wrapping_add(of(total).load(Ordering::Relaxed)))
     }
 }
 

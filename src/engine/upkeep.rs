@@ -4,6 +4,7 @@
 use super::check::Call;
 use super::fault::broken;
 use super::life::Clear;
+use super::rules::{clear_at, entry_at};
 use super::slot::EMPTY;
 use super::sync::Ordering;
 use super::totals::bump;
@@ -80,6 +81,7 @@ impl<R: Reclaim, X> Engine<R, X> {
         let passed = if broken!(self.faults, BuryEarly) { self.root() } else { self.grace.passed() };
         let Clear::Step(step) = control.life.clear_step(passed, steps) else { return false };
         let mut forgotten = 0;
+        let rules = self.rules.words();
         // Relaxed, throughout: nobody else touches these slots, since the grace period has
         // passed and until `cleared`.
         for slot in table.range(step as usize * self.shape.chunk, self.shape.chunk) {
@@ -96,12 +98,13 @@ impl<R: Reclaim, X> Engine<R, X> {
                 if count != 0 && !broken!(self.faults, LostOrphans) {
                     let fingerprint = table.fingerprint(slot, state);
                     let namespace = fingerprint.namespace();
-                    let since = state.tick();
+                    let since = entry_at(rules, slot, state).since;
                     orphan(Pending { fingerprint: Some(fingerprint), namespace, count, since, exemplar });
                 }
             }
             words.key.store(EMPTY, Ordering::Relaxed);
             words.state.store(0, Ordering::Relaxed);
+            clear_at(rules, slot);
         }
         if forgotten != 0 {
             bump(&self.totals.mine().forgotten, forgotten);

@@ -12,5 +12,6 @@ mod insert;
 mod late;
 mod retire;
 mod rotation;
+mod rules;
 mod tag;
 mod window;
