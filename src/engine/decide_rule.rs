@@ -1,6 +1,7 @@
 //! What a call under a rule does differently: it decides by the exchange of the rule word.
 
 use super::check::{Call, Step};
+use super::fault::linger;
 use super::rules::Word;
 use super::slot::{Glance, Id, State};
 use super::sync::{AtomicU64, Ordering};
@@ -202,7 +203,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
 impl Ruling<'_> {
     /// Writes `next`, unless the word says so already. Returns whether it does now.
     fn exchange(self, slot: usize, word: Word, next: Entry) -> bool {
-        super::fault::linger!();
+        linger!();
         let next = Word::of(next);
         // Release (O-15): pairs with the loads of words; that the state is counted is visible.
         // Relaxed: who fails loads it again.
