@@ -254,6 +254,40 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
         self.engine.count_unattributed(namespace, calls, now);
     }
 
+    /// STUB
+    #[cfg(feature = "front")]
+    pub(crate) fn check_rule_since(
+        &self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        _rule: &crate::Rule,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> (Decision, Tick) {
+        (self.check_with_at(fingerprint, now, exemplar), Tick::default())
+    }
+
+    /// STUB
+    #[cfg(feature = "front")]
+    pub(crate) fn drain_due(
+        &self,
+        namespace: Option<Namespace>,
+        _due: &dyn Fn(Tick, u32, Option<&Exemplar>) -> bool,
+        report: impl FnMut(Summary),
+    ) {
+        self.drain_expired_at(namespace, self.now(), report);
+    }
+
+    /// STUB
+    #[cfg(feature = "tracing")]
+    pub(crate) fn put_back(&self, summary: Summary) {
+        self.engine.put_back_stub(summary);
+    }
+
+    /// STUB
+    pub fn count_exempt(&self) {
+        self.engine.count_failed_open();
+    }
+
     /// Counts one call that was emitted without having been offered a decision.
     pub(crate) fn count_failed_open(&self) {
         self.engine.count_failed_open();

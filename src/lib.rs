@@ -64,11 +64,24 @@ mod cache;
 mod caught;
 mod clock;
 mod engine;
+#[cfg(feature = "front")]
+mod fields;
 mod fingerprint;
+#[cfg(feature = "front")]
+mod front;
+#[cfg(feature = "front")]
+mod guard;
 mod handle;
 mod level;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod nesting;
+mod outlet;
 mod reporter;
+mod rule;
+mod rules;
 mod scope;
+mod shutdown;
 mod sink;
 mod summary;
 
@@ -78,11 +91,20 @@ pub use clock::{Clock, Coarse, Manual, Monotonic, Tick};
 #[cfg(feature = "seize")]
 pub use engine::Seize;
 pub use engine::{Epoch, Reclaim};
+#[cfg(feature = "front")]
+pub use fields::Fields;
 pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Secret, Value};
+#[cfg(feature = "front")]
+pub use front::SharedRules;
+#[cfg(feature = "front")]
+pub use guard::Guard;
 pub use handle::{Handle, KeyPolicy};
 pub use level::Level;
 pub use reporter::{Reporter, ReporterError};
+pub use rule::Rule;
+pub use rules::Rules;
 pub use scope::AttrValue;
+pub use shutdown::{exit, install_panic_hook};
 pub use sink::{Event, Field, Message, Sink, WriteSink};
 pub use summary::{Exemplar, Summary};
 
