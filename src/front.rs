@@ -3,6 +3,7 @@
 
 use crate::caught::caught;
 use crate::nesting::Nesting;
+#[cfg(feature = "tracing")]
 use crate::reporter::Waker;
 use crate::{
     Cache, Clock, Decision, Epoch, Exemplar, FingerprintHasher, Level, Monotonic, Namespace, Reclaim, Rules, Summary,
@@ -10,7 +11,10 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+#[cfg(feature = "tracing")]
+use std::sync::OnceLock;
 
 /// Rules that can be swapped while they are in use. Clones share them: keep one, give
 /// others to front ends.
@@ -64,10 +68,15 @@ pub(crate) struct Front<C: Clock = Monotonic, R: Reclaim = Epoch> {
     pub(crate) namespace: Namespace,
     pub(crate) rules: SharedRules,
     pub(crate) notices: bool,
+    #[cfg(feature = "tracing")]
     waker: OnceLock<Waker>,
     #[cfg(feature = "metrics")]
     pub(crate) meters: Option<crate::metrics::Meters>,
 }
+
+// As the cache: nothing of ours is between two states while other people's code runs.
+impl<C: Clock, R: Reclaim> UnwindSafe for Front<C, R> {}
+impl<C: Clock, R: Reclaim> RefUnwindSafe for Front<C, R> {}
 
 impl<C: Clock, R: Reclaim> Front<C, R> {
     /// With a namespace of its own.
@@ -77,6 +86,7 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
             cache,
             rules: SharedRules::default(),
             notices: false,
+            #[cfg(feature = "tracing")]
             waker: OnceLock::new(),
             #[cfg(feature = "metrics")]
             meters: None,
@@ -182,6 +192,7 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
     }
 
     /// The first reporter's counts.
+    #[cfg(feature = "tracing")]
     pub(crate) fn set_waker(&self, waker: Waker) {
         let _ = self.waker.set(waker);
     }

@@ -46,6 +46,7 @@ impl Guard {
         self.reporter.flush();
     }
 
+    #[cfg(feature = "tracing")]
     pub(crate) fn reporter(&self) -> &Reporter {
         &self.reporter
     }

@@ -73,6 +73,8 @@ mod front;
 mod guard;
 mod handle;
 mod level;
+#[cfg(feature = "log")]
+pub mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod nesting;
@@ -83,6 +85,10 @@ mod rules;
 mod scope;
 mod shutdown;
 mod sink;
+#[cfg(feature = "slog")]
+pub mod slog;
+#[cfg(any(feature = "log", feature = "slog"))]
+mod specimen;
 mod summary;
 
 pub use builder::{Builder, ConfigError};

@@ -124,7 +124,7 @@ impl Reporter {
     }
 
     /// What makes the thread look before its interval is over.
-    #[cfg(feature = "front")]
+    #[cfg(feature = "tracing")]
     pub(crate) fn waker(&self) -> Waker {
         Waker(Arc::clone(&self.stop))
     }
@@ -241,11 +241,11 @@ impl Stop {
 }
 
 /// See [`Reporter::waker`].
-#[cfg(feature = "front")]
+#[cfg(feature = "tracing")]
 #[derive(Clone)]
 pub(crate) struct Waker(Arc<Stop>);
 
-#[cfg(feature = "front")]
+#[cfg(feature = "tracing")]
 impl Waker {
     /// Never waits: a lock that is taken (or was, when the process forked) is no matter, since the
     /// thread looks at the end of its interval anyway.
