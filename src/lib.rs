@@ -22,6 +22,12 @@
 //! Handles that are derived from one another share one cache; they own no lock, no
 //! map and no thread. A [`Reporter`] writes summaries of messages that stay silent.
 //!
+//! # In front of the logger you have
+//!
+//! With the feature `log` or `slog`, [`quell::log::init`](https://docs.rs/quell/latest/quell/log/fn.init.html) wraps
+//! any `log::Log` and [`quell::slog::root`](https://docs.rs/quell/latest/quell/slog/fn.root.html) any
+//! `slog::Drain`, in one line each.
+//!
 //! # Deciding by yourself
 //!
 //! ```
@@ -54,7 +60,8 @@
 //!
 //! # Features
 //!
-//! None is on by default. `seize`: `Seize` as a second reclamation
+//! None is on by default. `log`, `slog`: the front ends. `metrics`: counters and gauges of the front ends,
+//! for the `metrics` facade. `seize`: `Seize` as a second reclamation
 //! backend. `cli`: the command `quell`.
 
 #![deny(unsafe_code)]

@@ -3,6 +3,7 @@
 use crate::caught::{caught, discard};
 use crate::outlet::Outlet;
 use crate::{Cache, Clock, ConfigError, Handle, Reclaim, Sink, Summary, shutdown};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -148,6 +149,10 @@ impl Reporter {
         }
     }
 }
+
+// A panic of what it reports to is caught, and costs a summary at most.
+impl UnwindSafe for Reporter {}
+impl RefUnwindSafe for Reporter {}
 
 impl Drop for Reporter {
     fn drop(&mut self) {

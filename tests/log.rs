@@ -17,26 +17,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
-type Logger<L> = Dedup<L, Manual>;
+type Kept = Dedup<Arc<Lines>, Manual>;
+type Calls<'a> = [&'a dyn Fn(&Kept)];
 
-fn dedup() -> (Logger<Arc<Lines>>, Arc<Lines>, Manual) {
+fn dedup() -> (Kept, Arc<Lines>, Manual) {
     let (cache, clock) = cache();
     let lines = Lines::new();
     (Dedup::builder(cache, Arc::clone(&lines)).build(), lines, clock)
 }
 
 /// How many of these calls on one logger are let through.
-fn passed(
-    builder: impl Fn(Arc<Cache<Manual>>, Arc<Lines>) -> Logger<Arc<Lines>>,
-    calls: &[&dyn Fn(&Logger<Arc<Lines>>)],
-) -> usize {
+fn passed(builder: impl Fn(Arc<Cache<Manual>>, Arc<Lines>) -> Kept, calls: &Calls<'_>) -> usize {
     let lines = Lines::new();
     let dedup = builder(cache().0, Arc::clone(&lines));
     calls.iter().for_each(|call| call(&dedup));
     lines.lines().len()
 }
 
-fn plain(cache: Arc<Cache<Manual>>, lines: Arc<Lines>) -> Logger<Arc<Lines>> {
+fn plain(cache: Arc<Cache<Manual>>, lines: Arc<Lines>) -> Kept {
     Dedup::builder(cache, lines).build()
 }
 
@@ -85,7 +83,7 @@ fn the_first_passes_unchanged_and_its_repeats_are_in_a_summary_like_it() {
 #[test]
 fn level_target_text_and_key_values_tell_records_apart() {
     let _turn = turn();
-    let calls: &[&dyn Fn(&Logger<Arc<Lines>>)] = &[
+    let calls: &Calls<'_> = &[
         &|log| error!(logger: log, "refused"),
         &|log| warn!(logger: log, "refused"),
         &|log| error!(logger: log, target: "a", "refused"),
@@ -103,7 +101,7 @@ fn level_target_text_and_key_values_tell_records_apart() {
 #[test]
 fn types_tell_values_apart() {
     let _turn = turn();
-    let calls: &[&dyn Fn(&Logger<Arc<Lines>>)] = &[
+    let calls: &Calls<'_> = &[
         &|log| info!(logger: log, n = 1u64; "x"),
         &|log| info!(logger: log, n = 1i64; "x"),
         &|log| info!(logger: log, n = 1u128; "x"),
@@ -150,7 +148,7 @@ fn what_does_not_tell_them_apart() {
 #[test]
 fn fields_say_which_key_values_count() {
     let _turn = turn();
-    let calls: &[&dyn Fn(&Logger<Arc<Lines>>)] = &[
+    let calls: &Calls<'_> = &[
         &|log| info!(logger: log, peer = "a", id = 1; "x"),
         &|log| info!(logger: log, peer = "a", id = 2; "x"),
         &|log| info!(logger: log, peer = "a"; "x"),
@@ -182,7 +180,7 @@ fn fields_say_which_key_values_count() {
 #[test]
 fn the_text_alone_can_be_the_key() {
     let _turn = turn();
-    let calls: &[&dyn Fn(&Logger<Arc<Lines>>)] = &[
+    let calls: &Calls<'_> = &[
         &|log| error!(logger: log, "x"),
         &|log| info!(logger: log, target: "a", n = 1; "x"),
         &|log| info!(logger: log, "y"),
@@ -351,7 +349,7 @@ fn an_interval_of_zero_is_an_error() {
     assert!(matches!(log.guard(), Err(ReporterError::Config(ConfigError::ZeroInterval))));
     let error = Dedup::builder(cache().0, Lines::new()).interval(Duration::ZERO).init(LevelFilter::Info).unwrap_err();
     assert!(matches!(error, quell::log::InitError::Reporter(_)));
-    assert_eq!(log::logger().enabled(&Metadata::builder().level(Level::Error).build()), false, "nothing installed");
+    assert!(!log::logger().enabled(&Metadata::builder().level(Level::Error).build()), "nothing installed");
 }
 
 /// Panics, or fails, each time.
@@ -423,7 +421,7 @@ fn a_key_value_that_panics_or_fails_loses_no_record() {
 fn a_display_that_logs_is_harmless() {
     let _turn = turn();
     let (log, lines, _) = dedup();
-    struct Logs<'a>(&'a Logger<Arc<Lines>>);
+    struct Logs<'a>(&'a Kept);
     impl fmt::Display for Logs<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             info!(logger: self.0, "from inside");
@@ -443,7 +441,7 @@ fn a_display_that_logs_is_harmless() {
 
 /// A logger that logs another message whenever it is called, into the `Dedup` around it.
 struct Talks {
-    outer: OnceLock<std::sync::Weak<Logger<Arc<Talks>>>>,
+    outer: OnceLock<std::sync::Weak<Dedup<Arc<Talks>, Manual>>>,
     calls: AtomicU64,
     told: Mutex<Vec<Line>>,
 }

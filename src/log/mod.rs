@@ -89,12 +89,12 @@
 //!   broken by it. Where nobody called (reports, guards, drops), it is swallowed.
 //!
 //! # Progress
-//! A suppressed record takes no lock and is lock-free; see [`Cache`](crate::Cache). A record that passes
+//! A suppressed record takes no lock and is lock-free; see [`Cache`]. A record that passes
 //! waits for nothing but the logger behind.
 //!
 //! # The end of the program
 //!
-//! A global logger is never dropped. [`Guard`](crate::Guard) has a table of how programs end and who
+//! A global logger is never dropped. [`Guard`] has a table of how programs end and who
 //! writes the last summaries. `log::logger().flush()` writes them, too.
 
 mod builder;

@@ -67,7 +67,7 @@ impl<F: FnMut(&str, Value<'_>)> Typed<'_, F> {
     #[inline]
     fn field(&mut self, key: &slog::Key, value: Value<'_>) -> slog::Result {
         // A `&str` or, with slog's feature `dynamic-keys`, a type of its own.
-        let name: &str = key.as_ref();
+        let name = AsRef::<str>::as_ref(key);
         if self.fields.has(name) {
             (self.each)(name, value);
         }

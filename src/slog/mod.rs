@@ -56,6 +56,8 @@
 //!   of its own: nothing would be suppressed. `FnValue` timestamps (`o!("ts" => FnValue(..))`) are the
 //!   usual case; leave them out by `.fields(Fields::except(["ts"]))`. Timestamps that the drain
 //!   behind adds are not seen by quell and do no harm.
+//! * An `FnValue` is called each time a record is read, left out or not: for the key, for a specimen of the
+//!   text, and by the drain.
 //!
 //! [`Rules`](crate::Rules) are asked with the tag for a target, or the module where a record has none.
 //!
@@ -97,14 +99,18 @@
 //! (reports, guards, drops), it is swallowed.
 //!
 //! # Progress
-//! A suppressed record takes no lock and is lock-free; see [`Cache`](crate::Cache). A record that passes
+//! A suppressed record takes no lock and is lock-free; see [`Cache`]. A record that passes
 //! waits for nothing but the drain behind.
 //!
 //! # The end of the program
 //!
-//! The last logger's drop writes what is pending; [`Guard`](crate::Guard) has a table of how else programs
+//! The last logger's drop writes what is pending; [`Guard`] has a table of how else programs
 //! end and who writes the last summaries then. Declare the guard after the logger, as above: it is
 //! then dropped first.
+//!
+//! `slog_async` cannot be flushed but by dropping it. Behind it, summaries that
+//! [`quell::exit`](crate::exit) or the panic hook writes reach its channel, and the process may end before
+//! they leave it: return from `main`, or end otherwise after the last logger is dropped.
 
 mod builder;
 mod dedup;
