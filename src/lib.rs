@@ -65,6 +65,10 @@
 //! backend. `cli`: the command `quell`.
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    all(feature = "front", not(any(feature = "log", feature = "slog", feature = "tracing"))),
+    allow(dead_code, reason = "`metrics` alone has no front end to count for")
+)]
 
 mod builder;
 mod cache;

@@ -524,6 +524,34 @@ fn a_key_value_that_panics_or_fails_loses_no_record() {
 }
 
 #[test]
+fn a_value_that_panics_when_it_is_read_again_loses_no_record() {
+    let _turn = turn();
+    struct Texts(Mutex<Vec<String>>);
+    impl Drain for Texts {
+        type Ok = ();
+        type Err = Never;
+        fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
+            self.0.lock().unwrap().push(record.msg().to_string());
+            Ok(())
+        }
+    }
+    let (cache, clock) = cache();
+    let dedup = Arc::new(Dedup::builder(cache, Texts(Mutex::default())).build());
+    let log = Logger::root(Arc::clone(&dedup), o!());
+    (0..2).for_each(|_| error!(log, "x"; "n" => 7u64));
+    clock.advance(WINDOW);
+    let reads = AtomicU64::new(0);
+    let once = FnValue(|_| {
+        assert_eq!(reads.fetch_add(1, Ordering::Relaxed), 0, "read again");
+        7u64
+    });
+    error!(log, "x"; "n" => once);
+    // The summary is made with what could be read.
+    assert_eq!(*dedup.inner().0.lock().unwrap(), ["x", "x: 1 more suppressed", "x"]);
+    assert_eq!(reads.into_inner(), 2);
+}
+
+#[test]
 fn a_display_that_logs_is_harmless() {
     let _turn = turn();
     let (log, dedup, lines, _) = root();

@@ -2,6 +2,7 @@
 
 use super::key::each_field;
 use super::{Builder, Key};
+use crate::caught::caught;
 use crate::front::{Front, NOTICE, SummaryText, Verdict};
 use crate::nesting::Nesting;
 use crate::outlet::Outlet;
@@ -186,8 +187,8 @@ impl<L: Log, C: Clock, R: Reclaim> Core<L, C, R> {
     fn exemplar(&self, record: &Record<'_>) -> Exemplar {
         let mut specimen = Specimen::of(*record.args());
         if self.key == Key::Event {
-            // Where a source fails, what it gave until then must do.
-            let _ = each_field(record, &self.fields, |name, value| specimen.field(name, value));
+            // Where a source panics or fails, what it gave until then must do.
+            caught(|| each_field(record, &self.fields, |name, value| specimen.field(name, value)));
         }
         specimen.exemplar().level(level_of(record)).target(record.target()).location(
             record.module_path(),

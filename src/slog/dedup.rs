@@ -2,6 +2,7 @@
 
 use super::key::each_field;
 use super::{Builder, Key, Origin};
+use crate::caught::caught;
 use crate::front::{Front, NOTICE, SummaryText, Verdict};
 use crate::nesting::Nesting;
 use crate::outlet::Outlet;
@@ -198,8 +199,8 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Core<D, C, R> {
     fn exemplar(&self, record: &Record<'_>, values: &OwnedKVList) -> Exemplar {
         let mut specimen = Specimen::of(*record.msg());
         if self.key == Key::Event {
-            // Where a value fails, what came until then must do.
-            let _ = each_field(record, values, &self.fields, |name, value| specimen.field(name, value));
+            // Where a value panics or fails, what came until then must do.
+            caught(|| each_field(record, values, &self.fields, |name, value| specimen.field(name, value)));
         }
         let mut exemplar = specimen.exemplar().level(level_of(record)).target(target_of(record)).location(
             Some(record.module()),

@@ -125,7 +125,6 @@ pub(crate) use origin::Origin;
 
 use crate::{Cache, Guard, ReporterError, install_panic_hook};
 use ::slog::{Logger, Never, OwnedKV, OwnedKVList, SendSyncRefUnwindSafeDrain, SendSyncRefUnwindSafeKV};
-use std::panic::UnwindSafe;
 use std::sync::Arc;
 
 /// A root logger over `drain`, behind a default cache (60 s, 1024 messages), with `values` for
@@ -137,7 +136,7 @@ use std::sync::Arc;
 /// [`ReporterError::Spawn`] if the reporter's thread cannot be started.
 pub fn root<D, T>(drain: D, values: OwnedKV<T>) -> Result<(Logger, Guard), ReporterError>
 where
-    D: SendSyncRefUnwindSafeDrain<Ok = (), Err = Never> + Send + Sync + UnwindSafe + 'static,
+    D: SendSyncRefUnwindSafeDrain<Ok = (), Err = Never> + Send + Sync + 'static,
     T: SendSyncRefUnwindSafeKV + 'static,
 {
     let cache = Cache::builder().build().map_err(ReporterError::Config)?;
