@@ -44,7 +44,8 @@ use std::{fmt, io};
 /// holding a lock that its sink takes.
 #[must_use = "dropping a reporter stops it"]
 pub struct Reporter {
-    target: Arc<dyn Target>,
+    /// The thread's: what a report is made with goes when the thread does.
+    target: Weak<dyn Target>,
     stop: Arc<Stop>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -104,16 +105,17 @@ impl Reporter {
             return Err(ReporterError::Config(ConfigError::ZeroInterval));
         }
         let target: Arc<dyn Target> = Arc::new(target);
+        let weak = Arc::downgrade(&target);
         let stop = Arc::new(Stop::default());
         let thread = thread::Builder::new()
             .name("quell-reporter".into())
             .spawn({
-                let (target, stop) = (Arc::clone(&target), Arc::clone(&stop));
+                let stop = Arc::clone(&stop);
                 move || run(&*target, &stop, interval)
             })
             .map_err(ReporterError::Spawn)?;
-        shutdown::register(&target);
-        Ok(Self { target, stop, thread: Mutex::new(Some(thread)) })
+        shutdown::register(Weak::clone(&weak));
+        Ok(Self { target: weak, stop, thread: Mutex::new(Some(thread)) })
     }
 
     /// Reports everything pending now, in its window or not, on this thread.
@@ -121,7 +123,7 @@ impl Reporter {
     /// A panic of the sink is swallowed. Deadlocks if a lock is held that the sink
     /// takes.
     pub fn flush(&self) {
-        caught(|| self.target.report(true));
+        caught(|| self.target.upgrade().map(|target| target.report(true)));
     }
 
     /// What makes the thread look before its interval is over.

@@ -15,10 +15,10 @@ const AT_EXIT: Duration = Duration::from_secs(2);
 /// How long one on a panic may take, which may not be the end.
 const ON_PANIC: Duration = Duration::from_millis(500);
 
-pub(crate) fn register(target: &Arc<dyn Target>) {
+pub(crate) fn register(target: Weak<dyn Target>) {
     let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
     live.retain(|other| other.strong_count() != 0);
-    live.push(Arc::downgrade(target));
+    live.push(target);
 }
 
 /// Writes all pending summaries of all [`Reporter`](crate::Reporter)s and
