@@ -522,6 +522,7 @@ fn of_each_message_and_window_exactly_one_passes_from_eight_threads() {
     const ROUNDS: u64 = 10;
     const REPEATS: u64 = 5;
     let (log, lines, clock) = dedup();
+    let mut suppressed = 0;
     for round in 0..ROUNDS {
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
@@ -540,11 +541,14 @@ fn of_each_message_and_window_exactly_one_passes_from_eight_threads() {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!((records.len(), seen.len()), (MESSAGES as usize, MESSAGES as usize), "round {round}");
-        let each = THREADS * REPEATS - 1;
+        // A repeat that races with the emission may be in its summary, or in the next.
         assert_eq!(sums.len(), if round == 0 { 0 } else { MESSAGES as usize });
-        assert!(sums.iter().all(|sum| sum.stands_for() == each), "{sums:?}");
+        suppressed += sums.iter().map(|sum| sum.stands_for()).sum::<u64>();
         clock.advance(WINDOW);
     }
+    log.flush();
+    suppressed += lines.lines().iter().map(Line::stands_for).sum::<u64>();
+    assert_eq!(suppressed, ROUNDS * MESSAGES * (THREADS * REPEATS - 1));
 }
 
 /// Writes lines like `E target text` and `S n target text` to a file, buffered.

@@ -646,8 +646,9 @@ fn of_each_message_and_window_exactly_one_passes_from_eight_derived_loggers() {
     const MESSAGES: u64 = 20;
     const ROUNDS: u64 = 10;
     const REPEATS: u64 = 5;
-    let (log, _dedup, lines, clock) =
+    let (log, dedup, lines, clock) =
         root_with(|cache, lines| Dedup::builder(cache, lines).fields(Fields::except(["thread"])).build());
+    let mut suppressed = 0;
     for round in 0..ROUNDS {
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
@@ -666,11 +667,14 @@ fn of_each_message_and_window_exactly_one_passes_from_eight_derived_loggers() {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!((records.len(), seen.len()), (MESSAGES as usize, MESSAGES as usize), "round {round}");
-        let each = THREADS * REPEATS - 1;
+        // A repeat that races with the emission may be in its summary, or in the next.
         assert_eq!(sums.len(), if round == 0 { 0 } else { MESSAGES as usize });
-        assert!(sums.iter().all(|sum| sum.stands_for() == each), "{sums:?}");
+        suppressed += sums.iter().map(|sum| sum.stands_for()).sum::<u64>();
         clock.advance(WINDOW);
     }
+    dedup.flush().unwrap();
+    suppressed += lines.lines().iter().map(Line::stands_for).sum::<u64>();
+    assert_eq!(suppressed, ROUNDS * MESSAGES * (THREADS * REPEATS - 1));
 }
 
 /// Writes lines like `E peer` and `S n` to a file.
