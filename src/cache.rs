@@ -226,7 +226,7 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     /// As [`check_rule_with`](Self::check_rule_with). Also says, of a call that is emitted, when
     /// the message was emitted before: `now` if that is not known.
     #[inline]
-    #[allow(dead_code, reason = "for front ends that say how long something was suppressed")]
+    #[cfg(any(feature = "front", test))]
     pub(crate) fn check_rule_since(
         &self,
         fingerprint: Fingerprint,
@@ -337,7 +337,7 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
 
     /// Makes a count pending again that was handed out, by an
     /// [`Emit`](Decision::Emit) or a summary, and could not be delivered.
-    #[allow(dead_code, reason = "for front ends that cannot write at once")]
+    #[cfg(any(feature = "tracing", test))]
     pub(crate) fn put_back(&self, summary: Summary) {
         self.engine.put_back(summary.into());
     }

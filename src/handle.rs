@@ -1,11 +1,12 @@
 //! Handles: what a program logs through.
 
 use crate::caught::caught;
+use crate::nesting::Nesting;
+use crate::outlet::Outlet;
 use crate::scope::{AttrValue, Scope, hash_field};
 use crate::{
-    Cache, Clock, Decision, Epoch, Event, Fingerprint, Level, Monotonic, Namespace, Reclaim, Sink, Tick, Value,
+    Cache, Clock, Decision, Epoch, Event, Fingerprint, Level, Monotonic, Namespace, Reclaim, Sink, Summary, Tick, Value,
 };
-use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
@@ -310,70 +311,28 @@ impl<S: Sink, C: Clock, R: Reclaim> Core<S, C, R> {
         let now = if nesting.is_one_too_deep() { self.cache.now() } else { Tick::MAX };
         self.cache.count_unattributed(self.namespace, 1, now);
     }
+}
 
-    /// Writes summaries of the messages whose window has ended. A panic of the sink
-    /// costs the summary it happens in and no other.
-    pub(crate) fn report_expired(&self) {
-        let _nesting = Nesting::enter();
-        let report = |summary| {
-            caught(|| self.sink.summary(&summary));
-        };
-        caught(|| self.cache.drain_expired_at(Some(self.namespace), self.cache.now(), report));
+impl<S: Sink, C: Clock, R: Reclaim> Outlet for Core<S, C, R> {
+    fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
+        if all {
+            self.cache.drain_namespace(self.namespace, each);
+        } else {
+            self.cache.drain_expired_at(Some(self.namespace), self.cache.now(), each);
+        }
     }
 
-    /// As [`Handle::flush`], but swallows panics as `report_expired` does.
-    /// Nested too deep, it leaves what is pending to `Cache::drain`: a sink whose
-    /// `summary` makes and drops handles must come to an end too.
-    pub(crate) fn flush_caught(&self) {
-        let nesting = Nesting::enter();
-        if nesting.is_too_deep() {
-            return;
-        }
-        let report = |summary| {
-            caught(|| self.sink.summary(&summary));
-        };
-        caught(|| self.cache.drain_namespace(self.namespace, report));
-        caught(|| self.sink.flush());
+    fn write(&self, summary: &Summary) {
+        self.sink.summary(summary);
+    }
+
+    fn flush(&self) {
+        self.sink.flush();
     }
 }
 
 impl<S: Sink, C: Clock, R: Reclaim> Drop for Core<S, C, R> {
     fn drop(&mut self) {
-        self.flush_caught();
-    }
-}
-
-thread_local! {
-    static DEPTH: Cell<u8> = const { Cell::new(0) };
-}
-
-/// How many calls into handles this thread is in, until dropped.
-struct Nesting {
-    /// Not counting this one.
-    outer: u8,
-}
-
-/// How many calls may be nested in a first one.
-const MAX_NESTED: u8 = 4;
-
-impl Nesting {
-    fn enter() -> Self {
-        let outer = DEPTH.get();
-        DEPTH.set(outer.saturating_add(1));
-        Self { outer }
-    }
-
-    fn is_too_deep(&self) -> bool {
-        self.outer > MAX_NESTED
-    }
-
-    fn is_one_too_deep(&self) -> bool {
-        self.outer == MAX_NESTED + 1
-    }
-}
-
-impl Drop for Nesting {
-    fn drop(&mut self) {
-        DEPTH.set(self.outer);
+        self.report(true);
     }
 }

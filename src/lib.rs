@@ -22,6 +22,12 @@
 //! Handles that are derived from one another share one cache; they own no lock, no
 //! map and no thread. A [`Reporter`] writes summaries of messages that stay silent.
 //!
+//! # In front of the logger you have
+//!
+//! With the feature `log` or `slog`, [`quell::log::init`](https://docs.rs/quell/latest/quell/log/fn.init.html) wraps
+//! any `log::Log` and [`quell::slog::root`](https://docs.rs/quell/latest/quell/slog/fn.root.html) any
+//! `slog::Drain`, in one line each.
+//!
 //! # Deciding by yourself
 //!
 //! ```
@@ -54,23 +60,46 @@
 //!
 //! # Features
 //!
-//! None is on by default. `seize`: `Seize` as a second reclamation
+//! None is on by default. `log`, `slog`: the front ends. `metrics`: counters and gauges of the front ends,
+//! for the `metrics` facade. `seize`: `Seize` as a second reclamation
 //! backend. `cli`: the command `quell`.
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    all(feature = "front", not(any(feature = "log", feature = "slog", feature = "tracing"))),
+    allow(dead_code, reason = "`metrics` alone has no front end to count for")
+)]
 
 mod builder;
 mod cache;
 mod caught;
 mod clock;
 mod engine;
+#[cfg(feature = "front")]
+mod fields;
 mod fingerprint;
+#[cfg(feature = "front")]
+mod front;
+#[cfg(feature = "front")]
+mod guard;
 mod handle;
 mod level;
+#[cfg(feature = "log")]
+pub mod log;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod nesting;
+mod outlet;
 mod reporter;
 mod rule;
+mod rules;
 mod scope;
+mod shutdown;
 mod sink;
+#[cfg(feature = "slog")]
+pub mod slog;
+#[cfg(any(feature = "log", feature = "slog"))]
+mod specimen;
 mod summary;
 
 pub use builder::{Builder, ConfigError};
@@ -79,12 +108,20 @@ pub use clock::{Clock, Coarse, Manual, Monotonic, Tick};
 #[cfg(feature = "seize")]
 pub use engine::Seize;
 pub use engine::{Epoch, Reclaim};
+#[cfg(feature = "front")]
+pub use fields::Fields;
 pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Secret, Value};
+#[cfg(feature = "front")]
+pub use front::SharedRules;
+#[cfg(feature = "front")]
+pub use guard::Guard;
 pub use handle::{Handle, KeyPolicy};
 pub use level::Level;
 pub use reporter::{Reporter, ReporterError};
 pub use rule::Rule;
+pub use rules::Rules;
 pub use scope::AttrValue;
+pub use shutdown::{exit, install_panic_hook};
 pub use sink::{Event, Field, Message, Sink, WriteSink};
 pub use summary::{Exemplar, Summary};
 

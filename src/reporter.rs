@@ -1,8 +1,9 @@
 //! Summaries in time: a thread that writes them when windows end.
 
 use crate::caught::{caught, discard};
-use crate::handle::Core;
-use crate::{Cache, Clock, ConfigError, Handle, Reclaim, Sink, Summary};
+use crate::outlet::Outlet;
+use crate::{Cache, Clock, ConfigError, Handle, Reclaim, Sink, Summary, shutdown};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -43,6 +44,8 @@ use std::{fmt, io};
 /// holding a lock that its sink takes.
 #[must_use = "dropping a reporter stops it"]
 pub struct Reporter {
+    /// The thread's: what a report is made with goes when the thread does.
+    target: Weak<dyn Target>,
     stop: Arc<Stop>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -60,7 +63,7 @@ impl Reporter {
         C: Clock,
         R: Reclaim,
     {
-        Self::start(OfHandle(Arc::downgrade(handle.core())), interval)
+        Self::of(handle.core(), interval)
     }
 
     /// Reports to `report` what was suppressed in all of `cache`, each `interval`,
@@ -93,19 +96,40 @@ impl Reporter {
         Self::start(OfCache { cache: Arc::downgrade(cache), report }, interval)
     }
 
+    pub(crate) fn of<O: Outlet + 'static>(outlet: &Arc<O>, interval: Duration) -> Result<Self, ReporterError> {
+        Self::start(OfOutlet(Arc::downgrade(outlet)), interval)
+    }
+
     fn start(target: impl Target, interval: Duration) -> Result<Self, ReporterError> {
         if interval.is_zero() {
             return Err(ReporterError::Config(ConfigError::ZeroInterval));
         }
+        let target: Arc<dyn Target> = Arc::new(target);
+        let weak = Arc::downgrade(&target);
         let stop = Arc::new(Stop::default());
         let thread = thread::Builder::new()
             .name("quell-reporter".into())
             .spawn({
                 let stop = Arc::clone(&stop);
-                move || run(&target, &stop, interval)
+                move || run(&*target, &stop, interval)
             })
             .map_err(ReporterError::Spawn)?;
-        Ok(Self { stop, thread: Mutex::new(Some(thread)) })
+        shutdown::register(Weak::clone(&weak));
+        Ok(Self { target: weak, stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Reports everything pending now, in its window or not, on this thread.
+    ///
+    /// A panic of the sink is swallowed. Deadlocks if a lock is held that the sink
+    /// takes.
+    pub fn flush(&self) {
+        caught(|| self.target.upgrade().map(|target| target.report(true)));
+    }
+
+    /// What makes the thread look before its interval is over.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.stop))
     }
 
     /// Stops the thread, after a last report of everything pending, and waits
@@ -128,6 +152,10 @@ impl Reporter {
     }
 }
 
+// A panic of what it reports to is caught, and costs a summary at most.
+impl UnwindSafe for Reporter {}
+impl RefUnwindSafe for Reporter {}
+
 impl Drop for Reporter {
     fn drop(&mut self) {
         self.stop();
@@ -136,11 +164,11 @@ impl Drop for Reporter {
 
 impl fmt::Debug for Reporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reporter").field("stopped", &*lock(&self.stop.told)).finish_non_exhaustive()
+        f.debug_struct("Reporter").field("stopped", &lock(&self.stop.told).stop).finish_non_exhaustive()
     }
 }
 
-fn run(target: &impl Target, stop: &Stop, interval: Duration) {
+fn run(target: &dyn Target, stop: &Stop, interval: Duration) {
     loop {
         let last = stop.wait(interval);
         // A panic that gets here is one of a sink's drop: the sink is gone.
@@ -152,24 +180,20 @@ fn run(target: &impl Target, stop: &Stop, interval: Duration) {
 
 /// Whether there is anything left to report on.
 #[derive(PartialEq)]
-struct Continues(bool);
+pub(crate) struct Continues(bool);
 
-trait Target: Send + 'static {
-    /// Reports what has expired, or everything if this is the last time.
-    fn report(&self, last: bool) -> Continues;
+pub(crate) trait Target: Send + Sync + 'static {
+    /// Reports what has expired, or everything.
+    fn report(&self, all: bool) -> Continues;
 }
 
-struct OfHandle<S: Sink, C: Clock, R: Reclaim>(Weak<Core<S, C, R>>);
+struct OfOutlet<O>(Weak<O>);
 
-impl<S: Sink + 'static, C: Clock, R: Reclaim> Target for OfHandle<S, C, R> {
-    fn report(&self, last: bool) -> Continues {
-        let Some(core) = self.0.upgrade() else { return Continues(false) };
-        if last {
-            core.flush_caught();
-        } else {
-            core.report_expired();
-        }
-        // Where the handles went meanwhile, this drops the core, which flushes.
+impl<O: Outlet + 'static> Target for OfOutlet<O> {
+    fn report(&self, all: bool) -> Continues {
+        let Some(outlet) = self.0.upgrade() else { return Continues(false) };
+        // Where its owners went meanwhile, this drops the outlet, which reports the rest.
+        outlet.report(all);
         Continues(true)
     }
 }
@@ -179,14 +203,14 @@ struct OfCache<C, R, F> {
     report: F,
 }
 
-impl<C: Clock, R: Reclaim, F: Fn(Summary) + Send + 'static> Target for OfCache<C, R, F> {
-    fn report(&self, last: bool) -> Continues {
+impl<C: Clock, R: Reclaim, F: Fn(Summary) + Send + Sync + 'static> Target for OfCache<C, R, F> {
+    fn report(&self, all: bool) -> Continues {
         let Some(cache) = self.cache.upgrade() else { return Continues(false) };
         let report = |summary| {
             caught(|| (self.report)(summary));
         };
         // The clock may panic too; there will be another round.
-        if last {
+        if all {
             caught(|| cache.drain(report));
         } else {
             caught(|| cache.drain_expired_at(None, cache.now(), report));
@@ -197,21 +221,46 @@ impl<C: Clock, R: Reclaim, F: Fn(Summary) + Send + 'static> Target for OfCache<C
 
 #[derive(Default)]
 struct Stop {
-    told: Mutex<bool>,
+    told: Mutex<Told>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct Told {
+    stop: bool,
+    look: bool,
 }
 
 impl Stop {
     fn set(&self) {
-        *lock(&self.told) = true;
+        lock(&self.told).stop = true;
         self.changed.notify_all();
     }
 
-    /// Waits for `interval`, or until told to stop. Returns whether told.
+    /// Waits for `interval`, or until told to look or to stop. Returns whether to stop.
     fn wait(&self, interval: Duration) -> bool {
         let told = lock(&self.told);
-        let waited = self.changed.wait_timeout_while(told, interval, |told| !*told);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        let waited = self.changed.wait_timeout_while(told, interval, |told| !told.stop && !told.look);
+        let mut told = waited.unwrap_or_else(PoisonError::into_inner).0;
+        told.look = false;
+        told.stop
+    }
+}
+
+/// See [`Reporter::waker`].
+#[cfg(feature = "tracing")]
+#[derive(Clone)]
+pub(crate) struct Waker(Arc<Stop>);
+
+#[cfg(feature = "tracing")]
+impl Waker {
+    /// Never waits: a lock that is taken (or was, when the process forked) is no matter, since the
+    /// thread looks at the end of its interval anyway.
+    pub(crate) fn wake(&self) {
+        if let Ok(mut told) = self.0.told.try_lock() {
+            told.look = true;
+            self.0.changed.notify_all();
+        }
     }
 }
 

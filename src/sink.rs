@@ -191,7 +191,7 @@ impl fmt::Debug for Event<'_> {
 
 /// Keeps the beginning of a text, a little more than an exemplar holds.
 #[derive(Default)]
-struct Head(String);
+pub(crate) struct Head(pub(crate) String);
 
 impl fmt::Write for Head {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -250,6 +250,12 @@ pub struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    /// Outside of any group.
+    #[cfg(any(feature = "log", feature = "slog"))]
+    pub(crate) fn new(key: &'a str, value: Value<'a>) -> Self {
+        Self { group: "", key, value }
+    }
+
     /// The groups it was added in, joined by dots. Empty outside of any group.
     #[must_use]
     pub fn group(&self) -> &'a str {

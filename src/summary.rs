@@ -76,6 +76,9 @@ pub struct Exemplar {
     pub file: Option<Box<str>>,
     /// The line it was logged at.
     pub line: Option<u32>,
+    /// What a slog record has besides.
+    #[cfg(feature = "slog")]
+    pub(crate) origin: Option<crate::slog::Origin>,
 }
 
 impl Exemplar {

@@ -233,6 +233,7 @@ impl<R: Reclaim, X> Engine<R, X> {
     }
 
     /// Makes a count pending again that was handed out.
+    #[cfg(any(feature = "tracing", test))]
     pub(crate) fn put_back(&self, pending: Pending<X>) {
         // Less than zero it may be in one stripe, not in their sum.
         self.totals.mine().reported.fetch_sub(pending.count, Ordering::Relaxed);

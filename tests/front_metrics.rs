@@ -1,0 +1,160 @@
+//! The front ends' counters and gauges, through the `metrics` facade.
+#![cfg(all(feature = "metrics", any(feature = "log", feature = "slog")))]
+
+mod common;
+
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    with_local_recorder,
+};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+#[derive(Default)]
+struct Cell(AtomicU64);
+
+impl CounterFn for Cell {
+    fn increment(&self, by: u64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
+    fn absolute(&self, to: u64) {
+        self.0.store(to, Ordering::Relaxed);
+    }
+}
+
+impl GaugeFn for Cell {
+    fn increment(&self, _: f64) {
+        panic!("gauges are set");
+    }
+    fn decrement(&self, _: f64) {
+        panic!("gauges are set");
+    }
+    fn set(&self, to: f64) {
+        self.0.store(to as u64, Ordering::Relaxed);
+    }
+}
+
+/// Keeps what is registered, and how often.
+#[derive(Default)]
+struct Registry {
+    cells: Mutex<BTreeMap<String, Arc<Cell>>>,
+    registered: AtomicU64,
+}
+
+impl Registry {
+    fn register(&self, key: &Key) -> Arc<Cell> {
+        self.registered.fetch_add(1, Ordering::Relaxed);
+        let mut labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        labels.sort();
+        let name = format!("{}{{{}}}", key.name(), labels.join(","));
+        Arc::clone(self.cells.lock().unwrap().entry(name).or_default())
+    }
+
+    /// What is not zero.
+    fn values(&self) -> BTreeMap<String, u64> {
+        let value = |(name, cell): (&String, &Arc<Cell>)| (name.clone(), cell.0.load(Ordering::Relaxed));
+        self.cells.lock().unwrap().iter().map(value).filter(|(_, value)| *value != 0).collect()
+    }
+}
+
+impl Recorder for Registry {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.register(key))
+    }
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.register(key))
+    }
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        panic!("there are no histograms");
+    }
+}
+
+struct Panics;
+
+impl fmt::Display for Panics {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("in a Display")
+    }
+}
+
+/// What both front ends offer: 4 errors, 3 warnings (exempt), one that cannot be read, twice.
+fn expected(front_end: &str, capacity: u64) -> BTreeMap<String, u64> {
+    let events = |outcome: &str, level: &str, n: u64| {
+        (format!("quell_events_total{{front_end={front_end},level={level},outcome={outcome}}}"), n)
+    };
+    BTreeMap::from([
+        events("emitted", "error", 1),
+        events("suppressed", "error", 3),
+        events("exempt", "warn", 3),
+        events("failed_open", "info", 2),
+        (format!("quell_entries{{front_end={front_end}}}"), 1),
+        (format!("quell_capacity{{front_end={front_end}}}"), capacity),
+    ])
+}
+
+/// Four outcomes at five levels, and four gauges.
+const HANDLES: u64 = 4 * 5 + 4;
+
+#[cfg(feature = "log")]
+#[test]
+fn what_log_offers_is_counted() {
+    use log::{Log, Record, error, info, warn};
+    struct Nowhere;
+    impl Log for Nowhere {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, _: &Record<'_>) {}
+        fn flush(&self) {}
+    }
+    let _turn = common::turn();
+    log::set_max_level(log::LevelFilter::Trace);
+    let registry = Registry::default();
+    let cache = common::cache().0;
+    let capacity = cache.stats().capacity as u64;
+    with_local_recorder(&registry, || {
+        let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
+        let log = quell::log::Dedup::builder(cache, Nowhere).rules(rules).metrics().build();
+        assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES);
+        assert_eq!(registry.cells.lock().unwrap().len() as u64, HANDLES, "each with labels of its own");
+        (0..4).for_each(|_| error!(logger: log, "x"));
+        (0..3).for_each(|_| warn!(logger: log, "x"));
+        (0..2).for_each(|_| info!(logger: log, "{}", Panics));
+        log.flush();
+    });
+    assert_eq!(registry.values(), expected("log", capacity));
+    assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES, "nothing is registered for an event");
+}
+
+#[cfg(feature = "slog")]
+#[test]
+fn what_slog_offers_is_counted() {
+    use slog::{Drain, Logger, crit, error, info, o, warn};
+    let _turn = common::turn();
+    let registry = Registry::default();
+    let cache = common::cache().0;
+    let capacity = cache.stats().capacity as u64;
+    with_local_recorder(&registry, || {
+        let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
+        let dedup = quell::slog::Dedup::builder(cache, slog::Discard).rules(rules).metrics().build();
+        let dedup = Arc::new(dedup);
+        let log = Logger::root(Arc::clone(&dedup), o!());
+        assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES);
+        (0..4).for_each(|_| error!(log, "x"));
+        (0..3).for_each(|_| warn!(log, "x"));
+        (0..2).for_each(|_| info!(log, "{}", Panics));
+        let _ = dedup.flush();
+        assert_eq!(registry.values(), expected("slog", capacity));
+        (0..2).for_each(|_| crit!(log, "x"));
+    });
+    let value = |outcome: &str| {
+        registry.values()[&format!("quell_events_total{{front_end=slog,level=error,outcome={outcome}}}")]
+    };
+    assert_eq!((value("emitted"), value("suppressed")), (2, 4), "critical is counted as error");
+    assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES, "nothing is registered for an event");
+}

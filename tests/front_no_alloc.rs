@@ -1,0 +1,139 @@
+//! A suppressed event of a front end allocates nothing. In a test binary of its own, for the
+//! sake of its allocator.
+#![cfg(any(feature = "log", feature = "slog"))]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fmt;
+
+/// The system's allocator, counting for each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+}
+
+// SAFETY: every method hands its arguments to `System` unchanged; counting
+// touches a thread-local without a destructor, which allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as promised by our caller.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations(f: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    f();
+    ALLOCATIONS.get() - before
+}
+
+struct Shown(u32);
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").field("n", &self.0).finish()
+    }
+}
+
+/// On this thread and on two others at a time; a thread's first events may allocate.
+fn assert_free(log_all: impl Fn() + Sync) {
+    assert!(allocations(&log_all) > 0, "the allocator counts: exemplars were made");
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                log_all();
+                assert_eq!(allocations(|| (0..1000).for_each(|_| log_all())), 0);
+            });
+        }
+    });
+    assert_eq!(allocations(|| (0..1000).for_each(|_| log_all())), 0);
+}
+
+#[cfg(feature = "log")]
+#[test]
+fn suppressed_records_of_log_allocate_nothing() {
+    use log::{Log, Metadata, Record, error, info, warn};
+    use quell::{Fields, Rule, Rules};
+
+    struct Nowhere;
+    impl Log for Nowhere {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, _: &Record<'_>) {}
+        fn flush(&self) {}
+    }
+    let _turn = common::turn();
+    log::set_max_level(log::LevelFilter::Trace);
+    let log = quell::log::Dedup::builder(common::cache().0, Nowhere)
+        .fields(Fields::except(["id"]))
+        .rules(Rules::new(Rule::once()).exempt_target("audit").target("net", Rule::once()))
+        .build();
+    let calls = 5;
+    assert_free(|| {
+        error!(logger: log, "connection refused");
+        error!(logger: log, target: "net::peer", "cannot reach {} after {} attempts", "10.0.0.1", 7);
+        warn!(logger: log, "{:?} {:>40}", Shown(3), 1.5);
+        info!(logger: log, peer = "10.0.0.1", tries = 3, load = 0.5; "gave up");
+        info!(logger: log, id = 3, peer:% = 7, what:? = Shown(1); "gave up on {}", "it");
+    });
+    let stats = log.cache().stats();
+    assert_eq!((stats.emitted, stats.suppressed), (calls, (1 + 2 * 1001 + 1000 - 1) * calls));
+}
+
+#[cfg(feature = "slog")]
+#[test]
+fn suppressed_records_of_slog_allocate_nothing() {
+    use quell::{Fields, Rule, Rules};
+    use slog::{Logger, crit, error, info, o, warn};
+
+    let _turn = common::turn();
+    let drain = slog::Drain::map(slog::Discard, |drain| drain);
+    let dedup = quell::slog::Dedup::builder(common::cache().0, drain)
+        .fields(Fields::except(["id"]))
+        .rules(Rules::new(Rule::once()).exempt_target("audit").target("net", Rule::once()))
+        .build();
+    let dedup = std::sync::Arc::new(dedup);
+    let root = Logger::root(std::sync::Arc::clone(&dedup), o!());
+    let five = root.new(o!("job" => "prometheus", "shard" => 3)).new(o!("queue" => 1, "full" => true, "url" => "x"));
+    let nested = vec![vec![Some(1), None], vec![]];
+    let map = std::collections::BTreeMap::from([("a", 1.5), ("b", 2.5)]);
+    let nested = five.new(o!("nested" => slog::Serde(nested), "map" => slog::Serde(map)));
+    let calls = 7;
+    assert_free(|| {
+        error!(root, "connection refused");
+        crit!(root, "cannot reach {} after {} attempts", "10.0.0.1", 7);
+        warn!(root, # "net", "{:?} {:>40}", Shown(3), 1.5);
+        info!(root, "gave up"; "peer" => "10.0.0.1", "tries" => 3, "load" => 0.5);
+        info!(five, "gave up on {}", "it"; "id" => 3, "peer" => %7, "what" => ?Shown(1));
+        error!(five, "connection refused");
+        error!(nested, "connection refused");
+    });
+    let stats = dedup.cache().stats();
+    assert_eq!((stats.emitted, stats.suppressed), (calls, (1 + 2 * 1001 + 1000 - 1) * calls));
+}
