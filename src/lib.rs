@@ -54,7 +54,8 @@
 //!
 //! # Features
 //!
-//! None is on by default. `seize`: `Seize` as a second reclamation
+//! None is on by default. `tracing`: `quell::tracing`, a filter for the layers of
+//! `tracing-subscriber`. `seize`: `Seize` as a second reclamation
 //! backend. `cli`: the command `quell`.
 
 #![deny(unsafe_code)]
@@ -84,6 +85,8 @@ mod scope;
 mod shutdown;
 mod sink;
 mod summary;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 pub use builder::{Builder, ConfigError};
 pub use cache::{Cache, Decision, Stats};

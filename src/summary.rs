@@ -64,6 +64,9 @@ pub struct Exemplar {
     pub file: Option<Box<str>>,
     /// The line it was logged at.
     pub line: Option<u32>,
+    /// The call site, for a summary that is an event itself.
+    #[cfg(feature = "tracing")]
+    pub(crate) metadata: Option<&'static tracing_core::Metadata<'static>>,
 }
 
 impl Exemplar {
