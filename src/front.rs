@@ -5,8 +5,8 @@ use crate::caught::caught;
 use crate::nesting::Nesting;
 use crate::reporter::Waker;
 use crate::{
-    Cache, Clock, Decision, Epoch, Exemplar, Fingerprint, FingerprintHasher, Level, Monotonic, Namespace, Reclaim, Rules,
-    Summary, Tick,
+    Cache, Clock, Decision, Epoch, Exemplar, Fingerprint, FingerprintHasher, Level, Monotonic, Namespace, Reclaim,
+    Rules, Summary, Tick,
 };
 use arc_swap::ArcSwap;
 use std::fmt;
@@ -132,15 +132,16 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
             self.cache.count_failed_open();
             return (self.metered(level, Outcome::FailedOpen, Verdict::PASS), None);
         };
-        let verdict = match self.cache.check_rule_since(fingerprint, now, &rule, || exemplar().namespace(self.namespace)) {
-            (Decision::Emit { suppressed }, since) => {
-                self.metered(level, Outcome::Emitted, Verdict::Pass { suppressed, since })
-            }
-            (Decision::Suppress { first }, _) => {
-                let verdict = if first && self.notices { Verdict::Notice } else { Verdict::Drop };
-                self.metered(level, Outcome::Suppressed, verdict)
-            }
-        };
+        let verdict =
+            match self.cache.check_rule_since(fingerprint, now, &rule, || exemplar().namespace(self.namespace)) {
+                (Decision::Emit { suppressed }, since) => {
+                    self.metered(level, Outcome::Emitted, Verdict::Pass { suppressed, since })
+                }
+                (Decision::Suppress { first }, _) => {
+                    let verdict = if first && self.notices { Verdict::Notice } else { Verdict::Drop };
+                    self.metered(level, Outcome::Suppressed, verdict)
+                }
+            };
         (verdict, Some(fingerprint))
     }
 

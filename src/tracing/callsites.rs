@@ -56,7 +56,8 @@ fn leak(
 pub(super) fn of(original: &'static Metadata<'static>) -> &'static Metadata<'static> {
     static SITES: Mutex<Option<HashMap<usize, &'static Metadata<'static>>>> = Mutex::new(None);
     let key = ptr::from_ref(original).addr();
-    let known = |sites: &mut Option<HashMap<_, &'static Metadata<'static>>>| sites.get_or_insert_default().get(&key).copied();
+    let known =
+        |sites: &mut Option<HashMap<_, &'static Metadata<'static>>>| sites.get_or_insert_default().get(&key).copied();
     if let Some(site) = known(&mut SITES.lock().unwrap_or_else(PoisonError::into_inner)) {
         return site;
     }

@@ -52,8 +52,9 @@ impl DispatchSlot {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(dispatch.downgrade());
     }
 
-    pub(super) fn get(&self) -> Option<Dispatch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.upgrade()
+    /// `None` if nothing was ever told, `Some(None)` if the subscriber is gone.
+    pub(super) fn get(&self) -> Option<Option<Dispatch>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(WeakDispatch::upgrade)
     }
 }
 

@@ -8,10 +8,24 @@ use tracing_subscriber::Layer;
 /// The part of a stack through which summaries come back into it; made by
 /// [`Dedup::layer`](super::Dedup::layer) and [`Dedup::on`](super::Dedup::on).
 #[derive(Debug)]
-pub struct Companion(pub(super) Arc<DispatchSlot>);
+pub struct Companion {
+    /// For the filter it came with,
+    own: Option<Arc<DispatchSlot>>,
+    /// and for all whose own has not told: `Vec` and `Option` of layers do not hand the news on.
+    all: Arc<DispatchSlot>,
+}
+
+impl Companion {
+    pub(super) fn new(own: Option<Arc<DispatchSlot>>, all: Arc<DispatchSlot>) -> Self {
+        Self { own, all }
+    }
+}
 
 impl<S: Subscriber> Layer<S> for Companion {
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
-        self.0.set(subscriber);
+        if let Some(own) = &self.own {
+            own.set(subscriber);
+        }
+        self.all.set(subscriber);
     }
 }

@@ -62,24 +62,20 @@ impl<C: Clock, R: Reclaim> Dedup<C, R> {
         L: Layer<S>,
     {
         let filter = self.filter();
-        let companion = Companion(Arc::clone(&filter.channel().dispatch));
+        let companion = self.companion(Some(&filter));
         layer.and_then(companion).with_filter(filter)
     }
 
     /// As [`on`](Self::on), for a layer that has another filter: a level, an `EnvFilter`,
     /// ... It is asked first, so no message is counted that it keeps out anyway.
-    pub fn behind<S, L, F>(
-        &self,
-        filter: F,
-        layer: L,
-    ) -> Behind<F, L, S, C, R>
+    pub fn behind<S, L, F>(&self, filter: F, layer: L) -> Behind<F, L, S, C, R>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
         L: Layer<S>,
         F: Filter<S>,
     {
         let own = self.filter();
-        let companion = Companion(Arc::clone(&own.channel().dispatch));
+        let companion = self.companion(Some(&own));
         layer.and_then(companion).with_filter(filter.and(own))
     }
 
@@ -97,7 +93,11 @@ impl<C: Clock, R: Reclaim> Dedup<C, R> {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        Companion(Arc::clone(&self.shared.dispatch)).with_filter(LevelFilter::OFF)
+        self.companion(None).with_filter(LevelFilter::OFF)
+    }
+
+    fn companion(&self, of: Option<&DedupFilter<C, R>>) -> Companion {
+        Companion::new(of.map(|filter| Arc::clone(&filter.channel().dispatch)), Arc::clone(&self.shared.dispatch))
     }
 
     /// Starts the thread that writes summaries. Without a guard what is suppressed stays

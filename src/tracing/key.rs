@@ -92,7 +92,9 @@ impl Key {
 
 fn hash_site(site: &Site<'_>, hasher: &mut FingerprintHasher) {
     match site {
-        Site::Here(metadata) => hasher.bytes(&ptr::from_ref::<tracing_core::Metadata<'_>>(metadata).addr().to_le_bytes()),
+        Site::Here(metadata) => {
+            hasher.bytes(&ptr::from_ref::<tracing_core::Metadata<'_>>(metadata).addr().to_le_bytes())
+        }
         // All records of a level share one call site.
         Site::Bridged(metadata) => {
             hasher.bytes(&[super::level::from_core(*metadata.level()) as u8]);

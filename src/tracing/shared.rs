@@ -24,7 +24,7 @@ pub(super) struct Shared<C: Clock, R: Reclaim> {
     pub(super) notices: bool,
     #[cfg(feature = "metrics")]
     pub(super) metrics: bool,
-    /// The subscriber, if a companion of no filter in particular has told.
+    /// The subscriber that a companion told of last.
     pub(super) dispatch: Arc<DispatchSlot>,
     channels: Mutex<Vec<Weak<Channel<C, R>>>>,
     /// The one channel of a `Dedup` that decides once for all its filters.
@@ -65,11 +65,8 @@ impl<C: Clock, R: Reclaim> Shared<C, R> {
     /// A channel for one more filter, and the filter's number.
     pub(super) fn channel(&self) -> (Arc<Channel<C, R>>, u32) {
         let number = self.filters.fetch_add(1, Ordering::Relaxed);
-        let channel = if self.global {
-            Arc::clone(self.one.get_or_init(|| self.new_channel()))
-        } else {
-            self.new_channel()
-        };
+        let channel =
+            if self.global { Arc::clone(self.one.get_or_init(|| self.new_channel())) } else { self.new_channel() };
         (channel, number)
     }
 
@@ -104,7 +101,7 @@ impl<C: Clock, R: Reclaim> Shared<C, R> {
     fn live(&self) -> Vec<(Arc<Channel<C, R>>, Dispatch)> {
         let channels: Vec<_> = lock(&self.channels).iter().filter_map(Weak::upgrade).collect();
         let with_dispatch = |channel: Arc<Channel<C, R>>| {
-            let dispatch = channel.dispatch.get().or_else(|| self.dispatch.get())?;
+            let dispatch = channel.dispatch.get().or_else(|| self.dispatch.get())??;
             Some((channel, dispatch))
         };
         channels.into_iter().filter_map(with_dispatch).collect()

@@ -48,7 +48,9 @@ fn by_call_site_their_real_file_and_line_count() {
 fn rules_and_exemptions_go_by_the_real_target() {
     let rules = Rules::new(Rule::once()).exempt_target("hyper");
     let (lines, _) = lines(builder().0.rules(rules));
-    let offered = |target: &str| lines.iter().filter(|line| line.fields.get("log.target").is_some_and(|t| t.contains(target))).count();
+    let offered = |target: &str| {
+        lines.iter().filter(|line| line.fields.get("log.target").is_some_and(|t| t.contains(target))).count()
+    };
     assert_eq!((offered("hyper"), offered("tokio")), (12, 1));
 }
 

@@ -133,24 +133,42 @@ fn rules_are_swapped_through_their_own_handle() {
 }
 
 #[test]
-fn optional_boxed_and_listed_layers() {
-    let (dedup, _) = dedup();
-    let memories = [(); 3].map(|()| Memory::default());
-    let [a, b, c] = memories.clone();
-    let stack = tracing::Dispatch::new(registry().with(vec![dedup.on(a).boxed(), dedup.on(b).boxed()]).with(Some(dedup.on(c))));
+fn boxed_optional_and_listed_layers() {
+    // Of these only a box tells its layer which subscriber it is in; one that does is enough.
+    for told in [true, false] {
+        let (dedup, _) = dedup();
+        let memories = [(); 3].map(|()| Memory::default());
+        let [a, b, c] = memories.clone();
+        let stack = registry().with(vec![dedup.on(a), dedup.on(b)]).with(Some(dedup.on(c)));
+        let stack =
+            if told { tracing::Dispatch::new(stack.with(dedup.layer())) } else { tracing::Dispatch::new(stack) };
+        let guard = dedup.guard().unwrap();
+        in_scope(stack.clone(), flood);
+        drop(guard);
+        for memory in memories {
+            let lines = memory.take();
+            let sum: u64 = lines.iter().map(|line| line.suppressed().unwrap_or(1)).sum();
+            assert_eq!(sum, if told { 9 } else { 3 });
+        }
+        let mut left = 0;
+        dedup.cache().drain(|summary| left += summary.suppressed);
+        assert_eq!(left, if told { 0 } else { 18 }, "what was not told stays in the cache");
+    }
+    let (dedup, memory) = (dedup().0, Memory::default());
+    let stack = tracing::Dispatch::new(registry().with(dedup.on(memory.clone()).boxed()));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), flood);
     drop(guard);
-    for memory in memories {
-        assert_eq!(memory.take().iter().map(|line| line.suppressed().unwrap_or(1)).sum::<u64>(), 9);
-    }
+    assert_eq!(memory.sums().len(), 3);
 }
 
 #[test]
 fn the_companion_changes_no_interest_and_no_level() {
     fn compare<S: Subscriber>(name: &str, without: S, with: impl Subscriber) {
         assert_eq!(without.max_level_hint(), with.max_level_hint(), "{name}");
-        for metadata in [metadata_of(tracing::Level::ERROR), metadata_of(tracing::Level::INFO), metadata_of(tracing::Level::TRACE)] {
+        for metadata in
+            [metadata_of(tracing::Level::ERROR), metadata_of(tracing::Level::INFO), metadata_of(tracing::Level::TRACE)]
+        {
             assert_eq!(without.enabled(metadata), with.enabled(metadata), "{name}, {:?}", metadata.level());
             let (a, b) = (without.register_callsite(metadata), with.register_callsite(metadata));
             assert_eq!(a.is_never(), b.is_never(), "{name}, {:?}", metadata.level());

@@ -106,9 +106,9 @@ fn in_global_mode_one_decision_holds_for_all() {
         clock.advance(crate::support::WINDOW);
         info!("x");
     });
+    finish(guard);
     let stats = dedup.cache().stats();
     assert_eq!((stats.emitted, stats.suppressed), (3, 8), "one decision an event");
-    finish(guard);
     for memory in [a, b] {
         let lines = memory.take();
         assert_eq!(lines.iter().filter(|line| !line.is_quells()).count(), 3);
@@ -158,7 +158,9 @@ fn a_file_and_memory_at_once() {
     let text = fs::read_to_string(path).unwrap();
     let in_file: u64 = text
         .lines()
-        .map(|line| line.split_once("quell.suppressed=").map_or(1, |(_, n)| n.split(' ').next().unwrap().parse().unwrap()))
+        .map(|line| {
+            line.split_once("quell.suppressed=").map_or(1, |(_, n)| n.split(' ').next().unwrap().parse().unwrap())
+        })
         .sum();
     let in_memory: u64 = memory.take().iter().map(|line| line.suppressed().unwrap_or(1)).sum();
     assert_eq!((in_file, in_memory), (100, 100), "{text}");

@@ -53,7 +53,11 @@ fn emitted_and_summed_is_offered() {
         });
         finish(guard);
         let add = |lines: &[crate::support::Line]| -> u64 {
-            lines.iter().filter(|line| !line.fields.contains_key("quell.notice")).map(|line| line.suppressed().unwrap_or(1)).sum()
+            lines
+                .iter()
+                .filter(|line| !line.fields.contains_key("quell.notice"))
+                .map(|line| line.suppressed().unwrap_or(1))
+                .sum()
         };
         let offered = THREADS * ROUNDS * 3;
         assert_eq!(add(&memory.take()), offered);
@@ -65,7 +69,9 @@ fn emitted_and_summed_is_offered() {
         let in_file: u64 = text
             .lines()
             .filter(|line| !line.contains("quell.notice="))
-            .map(|line| line.split_once("quell.suppressed=").map_or(1, |(_, n)| n.split(' ').next().unwrap().parse().unwrap()))
+            .map(|line| {
+                line.split_once("quell.suppressed=").map_or(1, |(_, n)| n.split(' ').next().unwrap().parse().unwrap())
+            })
             .sum();
         assert_eq!(in_file, offered);
         let stats = dedup.cache().stats();

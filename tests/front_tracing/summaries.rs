@@ -2,7 +2,7 @@
 
 use crate::support::{Memory, WINDOW, builder, cache, dedup, finish, in_scope, stack, until};
 use quell::tracing::Dedup;
-use quell::{ReporterError, ConfigError};
+use quell::{ConfigError, ReporterError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing::{Event, Subscriber, error, info, info_span, warn};
@@ -215,42 +215,6 @@ fn the_parts_may_be_dropped_in_any_order() {
 fn a_zero_interval_is_an_error() {
     let dedup = builder().0.interval(Duration::ZERO).build();
     assert!(matches!(dedup.guard(), Err(ReporterError::Config(ConfigError::ZeroInterval))));
-}
-
-#[test]
-fn a_sink_that_logs_inside_its_write_does_not_deadlock() {
-    /// Logs through the subscriber it is part of, as if it were the global one.
-    #[derive(Clone, Default)]
-    struct Logs(Arc<Mutex<Vec<String>>>, Arc<std::sync::OnceLock<tracing::dispatcher::WeakDispatch>>);
-    impl<S: Subscriber> Layer<S> for Logs {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            struct Text(String);
-            impl tracing::field::Visit for Text {
-                fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                    if field.name() == "message" {
-                        self.0 = format!("{value:?}");
-                    }
-                }
-            }
-            let mut text = Text(String::new());
-            event.record(&mut text);
-            self.0.lock().unwrap().push(text.0);
-            if let Some(dispatch) = self.1.get().and_then(|weak| weak.upgrade()) {
-                in_scope(dispatch, || info!("written"));
-            }
-        }
-    }
-    let (dedup, _) = dedup();
-    let sink = Logs::default();
-    let stack = tracing::Dispatch::new(registry().with(dedup.on(sink.clone())));
-    sink.1.set(stack.downgrade()).unwrap();
-    let guard = dedup.guard().unwrap();
-    in_scope(stack.clone(), || (0..3).for_each(|_| info!("x")));
-    guard.flush();
-    let lines = sink.0.lock().unwrap().clone();
-    assert_eq!(lines.iter().filter(|line| *line == "written").count(), 1, "{lines:?}");
-    assert!(lines.contains(&"x: 2 more suppressed".to_string()), "{lines:?}");
-    drop(guard);
 }
 
 #[test]
