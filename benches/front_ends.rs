@@ -99,6 +99,7 @@ mod through_tracing {
 
     fn stacks() -> Vec<(&'static str, Dispatch)> {
         let dedup = |key| Dedup::builder(Arc::new(quell::Cache::builder().build().unwrap())).key(key).build();
+        let coarse = || Arc::new(quell::Cache::builder().clock(quell::Coarse::new()).build().unwrap());
         let global = Dedup::builder(Arc::new(quell::Cache::builder().build().unwrap())).global().build();
         let throttle = tracing_throttle::TracingRateLimitLayer::builder()
             .with_policy(tracing_throttle::Policy::count_based(1).unwrap())
@@ -109,6 +110,10 @@ mod through_tracing {
             ("a filter that lets pass", Dispatch::new(registry().with(Empty.with_filter(Pass)))),
             ("quell", Dispatch::new(registry().with(dedup(Key::Event).on(Empty)))),
             ("quell, by call site", Dispatch::new(registry().with(dedup(Key::Callsite).on(Empty)))),
+            ("quell, coarse clock", Dispatch::new(registry().with(Dedup::new(coarse()).on(Empty)))),
+            ("quell, call site, coarse", {
+                Dispatch::new(registry().with(Dedup::builder(coarse()).key(Key::Callsite).build().on(Empty)))
+            }),
             ("quell, 2 sinks", {
                 let dedup = dedup(Key::Event);
                 Dispatch::new(registry().with(dedup.on(Empty)).with(dedup.on(Empty)))

@@ -3,6 +3,7 @@
 use crate::caught::{caught, discard};
 use crate::outlet::Outlet;
 use crate::{Cache, Clock, ConfigError, Handle, Reclaim, Sink, Summary, shutdown};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -47,6 +48,10 @@ pub struct Reporter {
     stop: Arc<Stop>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
+
+// Sinks are called under `caught`, and nothing of ours is half done meanwhile.
+impl UnwindSafe for Reporter {}
+impl RefUnwindSafe for Reporter {}
 
 impl Reporter {
     /// Reports to the sink of `handle` what was suppressed in its namespace, each

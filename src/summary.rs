@@ -69,6 +69,12 @@ pub struct Exemplar {
     pub(crate) metadata: Option<&'static tracing_core::Metadata<'static>>,
 }
 
+// A call site is never left half done.
+#[cfg(feature = "tracing")]
+impl std::panic::UnwindSafe for Exemplar {}
+#[cfg(feature = "tracing")]
+impl std::panic::RefUnwindSafe for Exemplar {}
+
 impl Exemplar {
     /// The longest text kept, in bytes.
     pub const MAX_TEXT: usize = 256;

@@ -207,8 +207,7 @@ fn metadata_of(level: tracing::Level) -> &'static tracing::Metadata<'static> {
         }
         let takes = Takes::default();
         in_scope(registry().with(takes.clone()), event);
-        let metadata = takes.0.lock().unwrap().unwrap();
-        metadata
+        takes.0.lock().unwrap().expect("it was logged")
     }
     match level {
         tracing::Level::ERROR => take(|| tracing::error!("e")),
@@ -232,4 +231,14 @@ fn subscribers_side_by_side() {
     drop(guards);
     assert_eq!(a.sums(), [("x: 1 more suppressed".to_string(), 1)]);
     assert_eq!(b.sums(), [("x: 2 more suppressed".to_string(), 2)]);
+}
+
+#[test]
+fn the_parts_may_go_where_they_are_needed() {
+    fn everywhere<T: Send + Sync + 'static>() {}
+    everywhere::<quell::tracing::Dedup>();
+    everywhere::<quell::tracing::DedupFilter>();
+    everywhere::<quell::tracing::Companion>();
+    everywhere::<quell::tracing::Builder>();
+    everywhere::<quell::tracing::Key>();
 }
