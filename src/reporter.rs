@@ -44,7 +44,8 @@ use std::{fmt, io};
 /// holding a lock that its sink takes.
 #[must_use = "dropping a reporter stops it"]
 pub struct Reporter {
-    target: Arc<dyn Target>,
+    /// The thread's: what a callback owns is dropped when the reporter stops.
+    target: Weak<dyn Target>,
     stop: Arc<Stop>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -113,19 +114,25 @@ impl Reporter {
             .name("quell-reporter".into())
             .spawn({
                 let (target, stop) = (Arc::clone(&target), Arc::clone(&stop));
-                move || run(&*target, &stop, interval)
+                move || {
+                    run(&*target, &stop, interval);
+                    // A callback's own drop may panic.
+                    caught(|| drop(target));
+                }
             })
             .map_err(ReporterError::Spawn)?;
         shutdown::register(&target);
-        Ok(Self { target, stop, thread: Mutex::new(Some(thread)) })
+        Ok(Self { target: Arc::downgrade(&target), stop, thread: Mutex::new(Some(thread)) })
     }
 
     /// Reports everything pending now, in its window or not, on this thread.
     ///
     /// A panic of the sink is swallowed. Deadlocks if a lock is held that the sink
-    /// takes.
+    /// takes. Does nothing once the reporter has stopped.
     pub fn flush(&self) {
-        caught(|| self.target.report(true));
+        if let Some(target) = self.target.upgrade() {
+            caught(|| target.report(true));
+        }
     }
 
     /// What makes the thread look before its interval is over.

@@ -113,8 +113,11 @@ fn beside_reload_the_other_filter_can_be_reloaded() {
     let (level, handle) = reload::Layer::new(LevelFilter::WARN);
     let stack = tracing::Dispatch::new(registry().with(dedup.behind(level, memory.clone())));
     in_scope(stack.clone(), flood);
-    handle.reload(LevelFilter::DEBUG).unwrap();
-    in_scope(stack, flood);
+    in_scope(stack, || {
+        // In scope: a reload asks the current subscriber for its level if there is only one.
+        handle.reload(LevelFilter::DEBUG).unwrap();
+        flood();
+    });
     assert_eq!(memory.messages(), ["w", "d", "i"]);
 }
 
