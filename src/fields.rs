@@ -32,7 +32,7 @@ fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Arc<[Box<str>]> {
 impl Fields {
     /// All fields.
     #[must_use]
-    pub fn all() -> Self {
+    pub const fn all() -> Self {
         Self(Choice::All)
     }
 

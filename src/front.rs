@@ -6,8 +6,8 @@ use crate::nesting::Nesting;
 #[cfg(feature = "tracing")]
 use crate::reporter::Waker;
 use crate::{
-    Cache, Clock, Decision, Epoch, Exemplar, FingerprintHasher, Level, Monotonic, Namespace, Reclaim, Rules, Summary,
-    Tick,
+    Cache, Clock, Decision, Epoch, Exemplar, Fingerprint, FingerprintHasher, Level, Monotonic, Namespace, Reclaim,
+    Rules, Summary, Tick,
 };
 use arc_swap::ArcSwap;
 use std::fmt;
@@ -98,6 +98,7 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
     /// `key` writes what tells it from others into a hasher that has the level and target
     /// already if `located`. If it panics or fails, the event passes, and is counted as failed
     /// open. So it does if the clock panics. `exemplar` is called on an emission.
+    #[cfg(any(feature = "log", feature = "slog"))]
     #[inline]
     pub(crate) fn decide(
         &self,
@@ -107,18 +108,31 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
         key: impl FnOnce(&mut FingerprintHasher) -> fmt::Result,
         exemplar: impl FnOnce() -> Exemplar,
     ) -> Verdict {
+        self.decide_known(level, target, located, key, exemplar).0
+    }
+
+    /// As [`decide`](Self::decide), with the fingerprint, if there is one.
+    #[inline]
+    pub(crate) fn decide_known(
+        &self,
+        level: Level,
+        target: &str,
+        located: bool,
+        key: impl FnOnce(&mut FingerprintHasher) -> fmt::Result,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> (Verdict, Option<Fingerprint>) {
         // Copied out at once: `key` runs other people's code.
         let rule = self.rules.0.load().find(level, target);
         let Some(rule) = rule else {
             self.cache.count_exempt();
-            return self.metered(level, Outcome::Exempt, Verdict::PASS);
+            return (self.metered(level, Outcome::Exempt, Verdict::PASS), None);
         };
         let asked = caught(|| {
             let mut hasher = self.cache.hasher();
             hasher.namespace(self.namespace);
             if located {
-                hasher.bytes(&[level as u8]);
-                hasher.bytes(&(target.len() as u64).to_le_bytes());
+                // In one piece: the hash takes eight bytes at a time.
+                hasher.bytes(&((target.len() as u64) << 8 | level as u64).to_le_bytes());
                 hasher.bytes(target.as_bytes());
             }
             key(&mut hasher).ok()?;
@@ -126,17 +140,19 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
         });
         let Some((fingerprint, now)) = asked.flatten() else {
             self.cache.count_failed_open();
-            return self.metered(level, Outcome::FailedOpen, Verdict::PASS);
+            return (self.metered(level, Outcome::FailedOpen, Verdict::PASS), None);
         };
-        match self.cache.check_rule_since(fingerprint, now, &rule, || exemplar().namespace(self.namespace)) {
-            (Decision::Emit { suppressed }, since) => {
-                self.metered(level, Outcome::Emitted, Verdict::Pass { suppressed, since })
-            }
-            (Decision::Suppress { first }, _) => {
-                let verdict = if first && self.notices { Verdict::Notice } else { Verdict::Drop };
-                self.metered(level, Outcome::Suppressed, verdict)
-            }
-        }
+        let verdict =
+            match self.cache.check_rule_since(fingerprint, now, &rule, || exemplar().namespace(self.namespace)) {
+                (Decision::Emit { suppressed }, since) => {
+                    self.metered(level, Outcome::Emitted, Verdict::Pass { suppressed, since })
+                }
+                (Decision::Suppress { first }, _) => {
+                    let verdict = if first && self.notices { Verdict::Notice } else { Verdict::Drop };
+                    self.metered(level, Outcome::Suppressed, verdict)
+                }
+            };
+        (verdict, Some(fingerprint))
     }
 
     #[inline]

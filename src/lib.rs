@@ -60,8 +60,8 @@
 //!
 //! # Features
 //!
-//! None is on by default. `log`, `slog`: the front ends. `metrics`: counters and gauges of the front ends,
-//! for the `metrics` facade. `seize`: `Seize` as a second reclamation
+//! None is on by default. `log`, `tracing`, `slog`: the front ends. `metrics`: counters and
+//! gauges of the front ends, for the `metrics` facade. `seize`: `Seize` as a second reclamation
 //! backend. `cli`: the command `quell`.
 
 #![deny(unsafe_code)]
@@ -101,6 +101,8 @@ pub mod slog;
 #[cfg(any(feature = "log", feature = "slog"))]
 mod specimen;
 mod summary;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 pub use builder::{Builder, ConfigError};
 pub use cache::{Cache, Decision, Stats};

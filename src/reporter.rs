@@ -44,11 +44,15 @@ use std::{fmt, io};
 /// holding a lock that its sink takes.
 #[must_use = "dropping a reporter stops it"]
 pub struct Reporter {
-    /// The thread's: what a report is made with goes when the thread does.
+    /// The thread's: what a callback owns is dropped when the reporter stops.
     target: Weak<dyn Target>,
     stop: Arc<Stop>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
+
+// Sinks are called under `caught`, and nothing of ours is half done meanwhile.
+impl UnwindSafe for Reporter {}
+impl RefUnwindSafe for Reporter {}
 
 impl Reporter {
     /// Reports to the sink of `handle` what was suppressed in its namespace, each
@@ -111,7 +115,11 @@ impl Reporter {
             .name("quell-reporter".into())
             .spawn({
                 let stop = Arc::clone(&stop);
-                move || run(&*target, &stop, interval)
+                move || {
+                    run(&*target, &stop, interval);
+                    // A callback's own drop may panic.
+                    caught(|| drop(target));
+                }
             })
             .map_err(ReporterError::Spawn)?;
         shutdown::register(Weak::clone(&weak));
@@ -121,9 +129,11 @@ impl Reporter {
     /// Reports everything pending now, in its window or not, on this thread.
     ///
     /// A panic of the sink is swallowed. Deadlocks if a lock is held that the sink
-    /// takes.
+    /// takes. Does nothing once the reporter has stopped.
     pub fn flush(&self) {
-        caught(|| self.target.upgrade().map(|target| target.report(true)));
+        if let Some(target) = self.target.upgrade() {
+            caught(|| target.report(true));
+        }
     }
 
     /// What makes the thread look before its interval is over.
@@ -151,10 +161,6 @@ impl Reporter {
         }
     }
 }
-
-// A panic of what it reports to is caught, and costs a summary at most.
-impl UnwindSafe for Reporter {}
-impl RefUnwindSafe for Reporter {}
 
 impl Drop for Reporter {
     fn drop(&mut self) {

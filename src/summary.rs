@@ -79,7 +79,16 @@ pub struct Exemplar {
     /// What a slog record has besides.
     #[cfg(feature = "slog")]
     pub(crate) origin: Option<crate::slog::Origin>,
+    /// The call site, for a summary that is an event itself.
+    #[cfg(feature = "tracing")]
+    pub(crate) metadata: Option<&'static tracing_core::Metadata<'static>>,
 }
+
+// A call site is never left half done.
+#[cfg(feature = "tracing")]
+impl std::panic::UnwindSafe for Exemplar {}
+#[cfg(feature = "tracing")]
+impl std::panic::RefUnwindSafe for Exemplar {}
 
 impl Exemplar {
     /// The longest text kept, in bytes.

@@ -1,0 +1,128 @@
+//! Deduplication of a subscriber: makes filters, and sees to their summaries.
+
+use super::Builder;
+use super::companion::Companion;
+use super::filter::DedupFilter;
+use super::shared::Shared;
+use crate::{Cache, Clock, Epoch, Guard, Monotonic, Reclaim, ReporterError};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing_core::{LevelFilter, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{FilterExt, Filtered, combinator::And};
+use tracing_subscriber::layer::{Filter, Layered};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Deduplication for the layers of one subscriber. Make one for each subscriber; several may
+/// share a cache.
+///
+/// ```
+/// use quell::{Cache, tracing::Dedup};
+/// use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*, registry};
+/// use std::sync::Arc;
+///
+/// let dedup = Dedup::new(Arc::new(Cache::builder().build()?));
+/// registry()
+///     .with(dedup.on(fmt::layer().with_writer(std::io::stderr)))
+///     .with(dedup.behind(LevelFilter::WARN, fmt::layer().with_writer(std::io::sink)))
+///     .init();
+/// let _guard = dedup.guard()?; // writes the summaries, the last of them when it is dropped
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Each layer has its own first lines, and summaries of what *it* did not see. The filters,
+/// the guard and this value may be dropped in any order.
+pub struct Dedup<C: Clock = Monotonic, R: Reclaim = Epoch> {
+    pub(super) shared: Arc<Shared<C, R>>,
+    pub(super) interval: Duration,
+}
+
+/// What [`Dedup::behind`] makes of a layer and its filter.
+pub type Behind<F, L, S, C = Monotonic, R = Epoch> =
+    Filtered<Layered<Companion, L, S>, And<F, DedupFilter<C, R>, S>, S>;
+
+impl<C: Clock, R: Reclaim> Dedup<C, R> {
+    /// With the defaults.
+    #[must_use]
+    pub fn new(cache: Arc<Cache<C, R>>) -> Self {
+        Self::builder(cache).build()
+    }
+
+    /// To choose otherwise.
+    pub fn builder(cache: Arc<Cache<C, R>>) -> Builder<C, R> {
+        Builder::new(cache)
+    }
+
+    /// `layer` without repeats: behind a [filter](Self::filter) of its own, and with the way for
+    /// its summaries.
+    pub fn on<S, L>(&self, layer: L) -> Filtered<Layered<Companion, L, S>, DedupFilter<C, R>, S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+        L: Layer<S>,
+    {
+        let filter = self.filter();
+        let companion = self.companion(Some(&filter));
+        layer.and_then(companion).with_filter(filter)
+    }
+
+    /// As [`on`](Self::on), for a layer that has another filter: a level, an `EnvFilter`,
+    /// ... It is asked first, so no message is counted that it keeps out anyway.
+    pub fn behind<S, L, F>(&self, filter: F, layer: L) -> Behind<F, L, S, C, R>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+        L: Layer<S>,
+        F: Filter<S>,
+    {
+        let own = self.filter();
+        let companion = self.companion(Some(&own));
+        layer.and_then(companion).with_filter(filter.and(own))
+    }
+
+    /// A filter for one layer, with a namespace of its own (unless the `Dedup` is
+    /// [global](Builder::global)). Its summaries need a way into the stack: add
+    /// [`layer`](Self::layer) to it, once.
+    #[must_use]
+    pub fn filter(&self) -> DedupFilter<C, R> {
+        DedupFilter::new(&self.shared)
+    }
+
+    /// A layer through which summaries get to filters made by [`filter`](Self::filter);
+    /// anywhere in the stack. It sees no event, and raises no layer's level.
+    pub fn layer<S>(&self) -> Filtered<Companion, LevelFilter, S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        self.companion(None).with_filter(LevelFilter::OFF)
+    }
+
+    fn companion(&self, of: Option<&DedupFilter<C, R>>) -> Companion {
+        Companion::new(of.map(|filter| Arc::clone(&filter.channel().dispatch)), Arc::clone(&self.shared.dispatch))
+    }
+
+    /// Starts the thread that writes summaries. Without a guard what is suppressed stays
+    /// in the cache, for [`Cache::drain`].
+    ///
+    /// So it does when the subscriber is gone: drop the guard first, where the subscriber
+    /// is not the global one.
+    ///
+    /// # Errors
+    /// [`ReporterError`] if the [interval](Builder::interval) is zero or the thread cannot be started.
+    pub fn guard(&self) -> Result<Guard, ReporterError> {
+        let guard = Guard::of(&self.shared, self.interval)?;
+        self.shared.set_waker(guard.reporter().waker());
+        Ok(guard)
+    }
+
+    /// The cache that is asked.
+    #[must_use]
+    pub fn cache(&self) -> &Arc<Cache<C, R>> {
+        &self.shared.cache
+    }
+}
+
+impl<C: Clock, R: Reclaim> fmt::Debug for Dedup<C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dedup").field("key", &self.shared.key).finish_non_exhaustive()
+    }
+}

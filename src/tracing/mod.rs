@@ -1,0 +1,105 @@
+//! A filter for the layers of [`tracing-subscriber`](tracing_subscriber): each layer sees the
+//! first of each message at once, and a summary of its repeats.
+//!
+//! # Three lines
+//!
+//! ```
+//! use tracing_subscriber::{fmt, prelude::*, registry};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dedup = quell::tracing::Dedup::new(std::sync::Arc::new(quell::Cache::builder().build()?)); // 1
+//! registry().with(dedup.on(fmt::layer())).init(); // 2: was `.with(fmt::layer())`
+//! let _guard = dedup.guard()?; // 3
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Or one, with a subscriber that logs to standard error: [`init`].
+//!
+//! A thousand times `error!("connection refused")` then is
+//!
+//! ```text
+//! ERROR store::net: connection refused
+//! ERROR store::net: connection refused: 999 more suppressed quell.suppressed=999 quell.since_ms=1304
+//! ```
+//!
+//! # Where it goes in the stack
+//!
+//! On each layer that is to have no repeats, innermost or outermost: [`Dedup::on`] a layer,
+//! [`Dedup::behind`] the filter of a layer. The order of layers does not matter. Each filter
+//! has a namespace of its own, so each layer sees each message once, and summaries of what *it* did not see.
+//! ([`Builder::global`] makes one decision for all.)
+//!
+//! | | |
+//! |---|---|
+//! | a level, an `EnvFilter`, `Targets` | `dedup.behind(filter, layer)`; the same as `filter.and(dedup.filter())` with `dedup.layer()` in the stack |
+//! | `filter.and(quell)` where `filter` has no level hint | works, but the program's level becomes `TRACE`, as with any `and` of a filter without a hint; give it one (`with_max_level_hint`) |
+//! | `quell.and(filter)` | counts and uses up what `filter` then rejects: quell goes last |
+//! | inside `or` | unsupported: what the other one lets pass is not decided on |
+//! | inside `not` | unsupported: nothing passes |
+//! | inside `reload` | unsupported: `reload::Layer` does not forward the question, so nothing is suppressed. Swap rules through [`SharedRules`](crate::SharedRules), and put the reloaded filter beside: `dedup.behind(reload, layer)` |
+//! | `Box<dyn Layer>` | works |
+//! | `Vec` or `Option` of layers | works, with [`Dedup::layer`] beside them: they do not tell their layers which subscriber they are in (tracing-subscriber 0.3.23) |
+//! | a layer without a quell filter | sees everything, and the summaries too; [`NoSummaries`] keeps these out |
+//! | scoped subscribers | work; flush or drop the guard while the subscriber is there |
+//! | several subscribers | a `Dedup` for each, over one cache if you like |
+//!
+//! Every call site that a quell filter may see costs `Subscriber::enabled` on each event, some
+//! nanoseconds, since the filter's interest is *sometimes*; a level before it in
+//! `behind` keeps disabled levels as cheap as they were.
+//!
+//! # Summaries
+//!
+//! A summary is an event with the level, target, module, file and line of the original, and the fields
+//!
+//! | field | |
+//! |---|---|
+//! | `message` | the original's text and fields, cut at [256](crate::Exemplar::MAX_TEXT) bytes, and the count |
+//! | `quell.suppressed` | how many were suppressed |
+//! | `quell.since_ms` | how many milliseconds ago the message was last let through |
+//! | `quell.notice` | true in a [notice](Builder::notices) that suppression starts, which has no count |
+//! | `quell.target`, `quell.module`, `quell.file`, `quell.line` | where a record from `log` was from: those are known at run time only, and such a summary's own target is `quell` |
+//!
+//! It is in no span. It comes when the message is logged again, when its window has ended, and at the end, from the
+//! [`Guard`](crate::Guard)'s thread or that of [`Guard::flush`](crate::Guard::flush), never from inside
+//! another event. The sum of all summaries and all lines is what was offered:
+//! what cannot be delivered, because the subscriber is gone or another filter is in the way, stays in the
+//! cache, for the next flush or for [`Cache::drain`](crate::Cache::drain). A summary of
+//! messages too many to be remembered has no original; it is a warning.
+//!
+//! # How a program ends
+//!
+//! See [`Guard`](crate::Guard): returning and unwinding drop it, [`quell::exit`](crate::exit) and
+//! the [panic hook](crate::install_panic_hook) (which [`init`] installs) do what a drop would, and
+//! a program that handles signals calls [`Guard::flush`](crate::Guard::flush).
+//!
+//! # Speed
+//!
+//! The clock is a large part of what a suppressed event costs: a cache with
+//! [`Coarse`](crate::Coarse) saves it. [`Key::Callsite`] formats and hashes no text.
+
+mod address;
+mod builder;
+mod callsites;
+mod channel;
+mod companion;
+mod dedup;
+mod deliver;
+mod filter;
+mod init;
+mod key;
+mod level;
+mod memo;
+mod shared;
+mod site;
+mod spans;
+mod visit;
+
+pub use address::NoSummaries;
+pub use builder::Builder;
+pub use companion::Companion;
+pub use dedup::{Behind, Dedup};
+pub use filter::DedupFilter;
+pub use init::{InitError, init};
+pub use key::{CustomKey, Key};
+#[doc(no_inline)]
+pub use tracing_core::LevelFilter;

@@ -1,0 +1,96 @@
+//! Records that come over the bridge from `log`.
+
+use crate::support::{Memory, builder, finish, in_scope, stack};
+use quell::Rules;
+use quell::tracing::{Builder, Key};
+use quell::{Manual, Rule};
+use tracing_log::log::{Level, Record};
+
+/// Logs as `log`'s macros do through a `LogTracer`.
+fn log(level: Level, target: &str, line: u32, text: &str) {
+    let mut record = Record::builder();
+    record.level(level).target(target).module_path(Some("module")).file(Some("file.rs")).line(Some(line));
+    tracing_log::format_trace(&record.args(format_args!("{text}")).build()).unwrap();
+}
+
+fn lines(builder: Builder<Manual>) -> (Vec<crate::support::Line>, quell::Stats) {
+    let dedup = builder.build();
+    let memory = Memory::default();
+    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || {
+        for _ in 0..3 {
+            log(Level::Warn, "hyper", 1, "x");
+            log(Level::Warn, "hyper", 2, "x");
+            log(Level::Warn, "hyper", 2, "y");
+            log(Level::Warn, "tokio", 1, "x");
+            log(Level::Info, "hyper", 1, "x");
+        }
+    });
+    finish(guard);
+    (memory.take(), dedup.cache().stats())
+}
+
+#[test]
+fn their_real_target_and_level_count_and_their_line_does_not() {
+    let (lines, stats) = lines(builder().0);
+    assert_eq!((stats.emitted, stats.suppressed), (4, 11));
+    assert_eq!(lines.iter().map(|line| line.suppressed().unwrap_or(1)).sum::<u64>(), 15);
+}
+
+#[test]
+fn by_call_site_their_real_file_and_line_count() {
+    assert_eq!(lines(builder().0.key(Key::Callsite)).1.emitted, 4);
+    assert_eq!(lines(builder().0.key(Key::Message)).1.emitted, 2);
+}
+
+#[test]
+fn rules_and_exemptions_go_by_the_real_target() {
+    let rules = Rules::new(Rule::once()).exempt_target("hyper");
+    let (lines, _) = lines(builder().0.rules(rules));
+    let offered = |target: &str| {
+        lines.iter().filter(|line| line.fields.get("log.target").is_some_and(|t| t.contains(target))).count()
+    };
+    assert_eq!((offered("hyper"), offered("tokio")), (12, 1));
+}
+
+#[test]
+fn summaries_say_where_the_record_was_from() {
+    let (lines, _) = lines(builder().0);
+    let summary = lines.iter().find(|line| line.message == "y: 2 more suppressed").expect("a summary");
+    let field = |name: &str| summary.fields.get(name).map(|value| value.trim_matches('"'));
+    assert_eq!(summary.level, tracing::Level::WARN);
+    assert_eq!(field("quell.target"), Some("hyper"));
+    assert_eq!(field("quell.module"), Some("module"));
+    assert_eq!(field("quell.file"), Some("file.rs"));
+    assert_eq!(field("quell.line"), Some("2"));
+}
+
+#[test]
+fn a_filter_by_target_is_asked_about_the_real_one() {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::prelude::*;
+    let dedup = builder().0.build();
+    let memory = Memory::default();
+    let only_hyper = Targets::new().with_target("hyper", LevelFilter::TRACE);
+    let stack = tracing::Dispatch::new(tracing_subscriber::registry().with(dedup.behind(only_hyper, memory.clone())));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || {
+        for _ in 0..3 {
+            log(Level::Warn, "hyper", 1, "x");
+            log(Level::Warn, "tokio", 1, "y");
+        }
+    });
+    finish(guard);
+    assert_eq!(memory.sums(), [("x: 2 more suppressed".to_string(), 2)]);
+}
+
+#[test]
+fn an_event_whose_target_is_log_is_not_taken_for_one() {
+    let emitted = crate::support::count(builder().0, || {
+        for target in ["a", "b"] {
+            tracing::info!(target: "log", { log.target = target }, "x");
+        }
+    });
+    assert_eq!(emitted, 2, "its fields are fields");
+}

@@ -1,0 +1,247 @@
+//! What a filter can be combined with, and what happens where it cannot.
+
+use crate::support::{Memory, dedup, in_scope};
+use quell::{Rule, Rules};
+use tracing::{Subscriber, debug, info, warn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::layer::Layer;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{registry, reload};
+
+fn flood() {
+    for _ in 0..3 {
+        debug!("d");
+        info!("i");
+        warn!("w");
+    }
+}
+
+#[test]
+fn a_level_before_quell() {
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    let stack = registry().with(dedup.behind(LevelFilter::INFO, memory.clone()));
+    assert_eq!(stack.max_level_hint(), Some(LevelFilter::INFO));
+    in_scope(stack, flood);
+    assert_eq!(memory.messages(), ["i", "w"]);
+    let stats = dedup.cache().stats();
+    assert_eq!(stats.emitted + stats.suppressed, 6, "what the level keeps out is not counted");
+}
+
+#[test]
+fn a_level_before_quell_by_hand() {
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    let layer = memory.clone().with_filter(LevelFilter::INFO.and(dedup.filter()));
+    let stack = tracing::Dispatch::new(registry().with(layer).with(dedup.layer()));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), flood);
+    drop(guard);
+    assert_eq!(memory.sums().iter().map(|sum| sum.1).collect::<Vec<_>>(), [2, 2]);
+}
+
+#[test]
+fn a_filter_without_a_hint_raises_the_level() {
+    // Not quell's doing: `and` knows no level if one of the two has none.
+    let (dedup, _) = dedup();
+    let hintless = filter_fn(|metadata| *metadata.level() <= tracing::Level::INFO);
+    let stack = registry().with(dedup.behind(hintless, Memory::default()));
+    assert_eq!(stack.max_level_hint(), None);
+    let hinted = filter_fn(|metadata| *metadata.level() <= tracing::Level::INFO).with_max_level_hint(LevelFilter::INFO);
+    let stack = registry().with(dedup.behind(hinted, Memory::default()));
+    assert_eq!(stack.max_level_hint(), Some(LevelFilter::INFO));
+}
+
+#[test]
+fn quell_first_counts_what_the_other_rejects() {
+    use tracing_subscriber::layer::{Context, Filter};
+    /// Rejects the first event it is asked about.
+    struct NotTheFirst(std::sync::atomic::AtomicBool);
+    impl<S> Filter<S> for NotTheFirst {
+        fn enabled(&self, _: &tracing::Metadata<'_>, _: &Context<'_, S>) -> bool {
+            true
+        }
+        fn event_enabled(&self, _: &tracing::Event<'_>, _: &Context<'_, S>) -> bool {
+            self.0.swap(true, std::sync::atomic::Ordering::Relaxed)
+        }
+    }
+    for (quell_last, lines) in [(true, 1), (false, 0)] {
+        let (dedup, _) = dedup();
+        let memory = Memory::default();
+        let other = NotTheFirst(false.into());
+        let stack = if quell_last {
+            tracing::Dispatch::new(registry().with(memory.clone().with_filter(other.and(dedup.filter()))))
+        } else {
+            tracing::Dispatch::new(registry().with(memory.clone().with_filter(dedup.filter().and(other))))
+        };
+        in_scope(stack, || (0..3).for_each(|_| info!("x")));
+        assert_eq!(memory.len(), lines, "quell last: {quell_last}");
+    }
+}
+
+#[test]
+fn inside_or_quell_is_not_asked() {
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    in_scope(registry().with(memory.clone().with_filter(LevelFilter::INFO.or(dedup.filter()))), flood);
+    // `INFO` says yes to every event in `event_enabled`, so `or` does.
+    assert_eq!(memory.len(), 9);
+    assert_eq!(dedup.cache().stats().suppressed, 0);
+}
+
+#[test]
+fn inside_not_everything_is_off() {
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    in_scope(registry().with(memory.clone().with_filter(dedup.filter().not())), flood);
+    assert_eq!(memory.len(), 0);
+}
+
+#[test]
+fn inside_reload_quell_is_not_asked() {
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    let (filter, _handle) = reload::Layer::new(dedup.filter());
+    in_scope(registry().with(memory.clone().with_filter(filter)), flood);
+    assert_eq!(memory.len(), 9, "reload does not forward event_enabled");
+}
+
+#[test]
+fn beside_reload_the_other_filter_can_be_reloaded() {
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    let (level, handle) = reload::Layer::new(LevelFilter::WARN);
+    let stack = tracing::Dispatch::new(registry().with(dedup.behind(level, memory.clone())));
+    in_scope(stack.clone(), flood);
+    in_scope(stack, || {
+        // In scope: a reload asks the current subscriber for its level if there is only one.
+        handle.reload(LevelFilter::DEBUG).unwrap();
+        flood();
+    });
+    assert_eq!(memory.messages(), ["w", "d", "i"]);
+}
+
+#[test]
+fn rules_are_swapped_through_their_own_handle() {
+    let (builder, _) = crate::support::builder();
+    let rules = quell::SharedRules::from(Rule::once());
+    let dedup = builder.rules(rules.clone()).build();
+    let memory = Memory::default();
+    let stack = tracing::Dispatch::new(crate::support::stack(&dedup, &memory));
+    in_scope(stack.clone(), flood);
+    assert_eq!(memory.take().len(), 3);
+    rules.set(Rules::new(Rule::once()).exempt_level(quell::Level::Warn));
+    in_scope(stack, flood);
+    assert_eq!(memory.messages(), ["w", "w", "w"]);
+}
+
+#[test]
+fn boxed_optional_and_listed_layers() {
+    // Of these only a box tells its layer which subscriber it is in; one that does is enough.
+    for told in [true, false] {
+        let (dedup, _) = dedup();
+        let memories = [(); 3].map(|()| Memory::default());
+        let [a, b, c] = memories.clone();
+        let stack = registry().with(vec![dedup.on(a), dedup.on(b)]).with(Some(dedup.on(c)));
+        let stack =
+            if told { tracing::Dispatch::new(stack.with(dedup.layer())) } else { tracing::Dispatch::new(stack) };
+        let guard = dedup.guard().unwrap();
+        in_scope(stack.clone(), flood);
+        drop(guard);
+        for memory in memories {
+            let lines = memory.take();
+            let sum: u64 = lines.iter().map(|line| line.suppressed().unwrap_or(1)).sum();
+            assert_eq!(sum, if told { 9 } else { 3 });
+        }
+        let mut left = 0;
+        dedup.cache().drain(|summary| left += summary.suppressed);
+        assert_eq!(left, if told { 0 } else { 18 }, "what was not told stays in the cache");
+    }
+    let (dedup, memory) = (dedup().0, Memory::default());
+    let stack = tracing::Dispatch::new(registry().with(dedup.on(memory.clone()).boxed()));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), flood);
+    drop(guard);
+    assert_eq!(memory.sums().len(), 3);
+}
+
+#[test]
+fn the_companion_changes_no_interest_and_no_level() {
+    fn compare<S: Subscriber>(name: &str, without: S, with: impl Subscriber) {
+        assert_eq!(without.max_level_hint(), with.max_level_hint(), "{name}");
+        for metadata in
+            [metadata_of(tracing::Level::ERROR), metadata_of(tracing::Level::INFO), metadata_of(tracing::Level::TRACE)]
+        {
+            assert_eq!(without.enabled(metadata), with.enabled(metadata), "{name}, {:?}", metadata.level());
+            let (a, b) = (without.register_callsite(metadata), with.register_callsite(metadata));
+            assert_eq!(a.is_never(), b.is_never(), "{name}, {:?}", metadata.level());
+        }
+    }
+    let (dedup, _) = dedup();
+    let plain = Memory::default;
+    macro_rules! warn {
+        () => {
+            plain().with_filter(LevelFilter::WARN)
+        };
+    }
+    compare("filtered", registry().with(warn!()), registry().with(warn!()).with(dedup.layer()));
+    compare("filtered", registry().with(warn!()), registry().with(dedup.layer()).with(warn!()));
+    compare("plain", registry().with(plain()), registry().with(plain()).with(dedup.layer()));
+    compare("plain", registry().with(plain()), registry().with(dedup.layer()).with(plain()));
+    compare("level", registry().with(LevelFilter::INFO), registry().with(LevelFilter::INFO).with(dedup.layer()));
+    compare("level", registry().with(LevelFilter::INFO), registry().with(dedup.layer()).with(LevelFilter::INFO));
+    let both = || registry().with(warn!()).with(LevelFilter::INFO);
+    compare("both", both(), both().with(dedup.layer()));
+    // And the one inside a filtered layer.
+    compare("on", registry().with(plain().with_filter(LevelFilter::TRACE)), registry().with(dedup.on(plain())));
+    compare("behind", registry().with(warn!()), registry().with(dedup.behind(LevelFilter::WARN, plain())));
+}
+
+fn metadata_of(level: tracing::Level) -> &'static tracing::Metadata<'static> {
+    fn take(event: impl Fn()) -> &'static tracing::Metadata<'static> {
+        use std::sync::{Arc, Mutex};
+        use tracing_subscriber::layer::Context;
+        #[derive(Clone, Default)]
+        struct Takes(Arc<Mutex<Option<&'static tracing::Metadata<'static>>>>);
+        impl<S: Subscriber> Layer<S> for Takes {
+            fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+                *self.0.lock().unwrap() = Some(event.metadata());
+            }
+        }
+        let takes = Takes::default();
+        in_scope(registry().with(takes.clone()), event);
+        takes.0.lock().unwrap().expect("it was logged")
+    }
+    match level {
+        tracing::Level::ERROR => take(|| tracing::error!("e")),
+        tracing::Level::INFO => take(|| info!("i")),
+        _ => take(|| tracing::trace!("t")),
+    }
+}
+
+#[test]
+fn subscribers_side_by_side() {
+    let (one, two) = (dedup().0, dedup().0);
+    let (a, b) = (Memory::default(), Memory::default());
+    let first = tracing::Dispatch::new(crate::support::stack(&one, &a));
+    let second = tracing::Dispatch::new(crate::support::stack(&two, &b));
+    let guards = [one.guard().unwrap(), two.guard().unwrap()];
+    in_scope(first.clone(), || {
+        info!("x");
+        in_scope(second.clone(), || (0..3).for_each(|_| info!("x")));
+        info!("x");
+    });
+    drop(guards);
+    assert_eq!(a.sums(), [("x: 1 more suppressed".to_string(), 1)]);
+    assert_eq!(b.sums(), [("x: 2 more suppressed".to_string(), 2)]);
+}
+
+#[test]
+fn the_parts_may_go_where_they_are_needed() {
+    fn everywhere<T: Send + Sync + 'static>() {}
+    everywhere::<quell::tracing::Dedup>();
+    everywhere::<quell::tracing::DedupFilter>();
+    everywhere::<quell::tracing::Companion>();
+    everywhere::<quell::tracing::Builder>();
+    everywhere::<quell::tracing::Key>();
+}

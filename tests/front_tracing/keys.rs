@@ -1,0 +1,220 @@
+//! What makes two events the same message.
+
+use crate::support::{builder, count, passed};
+use quell::Fields;
+use quell::tracing::Key;
+use std::error::Error;
+use std::fmt;
+use tracing::{error, info, warn};
+
+fn key(key: Key) -> quell::tracing::Builder<quell::Manual> {
+    builder().0.key(key)
+}
+
+#[test]
+fn a_literal_passes_once() {
+    assert_eq!(count(builder().0, || (0..100).for_each(|_| info!("literal"))), 1);
+}
+
+#[test]
+fn the_same_text_from_three_call_sites_passes_once() {
+    let events = || {
+        info!("connection refused");
+        info!("connection refused");
+        info!("{} refused", "connection");
+        info!(message = "connection refused");
+    };
+    assert_eq!(count(builder().0, events), 1);
+}
+
+#[test]
+fn three_messages_through_one_helper_all_pass() {
+    fn helper(text: &str) {
+        error!("{text}");
+    }
+    let events = || ["one", "two", "three", "one"].into_iter().for_each(helper);
+    assert_eq!(passed(builder().0, events), ["one", "two", "three"]);
+}
+
+#[test]
+fn level_target_text_and_each_field_separate() {
+    let events = || {
+        for _ in 0..3 {
+            info!("x");
+            warn!("x");
+            info!(target: "other", "x");
+            info!("y");
+            info!(a = 1, "x");
+            info!(b = 1, "x");
+            info!(a = 2, "x");
+            info!(a = 1, b = 1, "x");
+            info!(a = 1);
+        }
+    };
+    assert_eq!(count(builder().0, events), 9);
+}
+
+#[test]
+fn values_keep_their_types() {
+    let events = || {
+        for _ in 0..3 {
+            info!(v = 1u64, "x");
+            info!(v = 1i64, "x");
+            info!(v = 1u128, "x");
+            info!(v = 1i128, "x");
+            info!(v = "1", "x");
+            info!(v = 1.0, "x");
+            info!(v = true, "x");
+            info!(v = ?1, "x");
+            info!(v = &[1u8][..], "x");
+        }
+    };
+    assert_eq!(count(builder().0, events), 9);
+}
+
+#[test]
+fn order_of_fields_is_irrelevant() {
+    let events = || {
+        info!(a = 1, b = "2", "x");
+        info!(b = "2", a = 1, "x");
+    };
+    assert_eq!(count(builder().0, events), 1);
+}
+
+#[test]
+fn values_do_not_run_into_each_other() {
+    let events = || {
+        info!(a = "1", b = "23", "x");
+        info!(a = "12", b = "3", "x");
+        info!(ab = "c", "x");
+        info!(a = "bc", "x");
+    };
+    assert_eq!(count(builder().0, events), 4);
+}
+
+#[test]
+fn excluded_fields_are_ignored_and_absent_ones_harmless() {
+    let events = || {
+        for id in 0..10 {
+            info!(request_id = id, peer = "a", "x");
+        }
+        info!(peer = "a", "x");
+        info!(request_id = 1, peer = "b", "x");
+    };
+    assert_eq!(count(builder().0.fields(Fields::except(["request_id", "absent"])), events), 2);
+    assert_eq!(count(builder().0.fields(Fields::only(["peer", "absent"])), events), 2);
+    assert_eq!(count(builder().0.fields(Fields::none()), events), 1);
+    assert_eq!(count(builder().0, events), 12);
+}
+
+#[test]
+fn an_error_is_known_by_its_sources_too() {
+    #[derive(Debug)]
+    struct Failed(fmt::Error, &'static str);
+    impl fmt::Display for Failed {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.1)
+        }
+    }
+    impl Error for Failed {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            (self.1 == "sourced").then_some(&self.0)
+        }
+    }
+    let events = || {
+        for _ in 0..2 {
+            for text in ["sourced", "bare"] {
+                let failed = Failed(fmt::Error, text);
+                let error: &(dyn Error + 'static) = &failed;
+                info!(error, "x");
+            }
+        }
+    };
+    assert_eq!(count(builder().0, events), 2);
+}
+
+#[test]
+fn by_call_site_arguments_do_not_matter() {
+    let events = || {
+        for n in 0..10 {
+            info!(n, "number {n}");
+            info!("again {n}");
+        }
+    };
+    assert_eq!(passed(key(Key::Callsite), events), ["number 0", "again 0"]);
+}
+
+#[test]
+fn by_call_site_nothing_is_formatted() {
+    struct Never;
+    impl fmt::Debug for Never {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("formatted")
+        }
+    }
+    let (dedup, memory) = (key(Key::Callsite).build(), crate::support::Memory::default());
+    crate::support::in_scope(crate::support::stack(&dedup, &memory), || {
+        for value in [&"first" as &dyn fmt::Debug, &Never, &Never] {
+            info!(?value, "{value:?}");
+        }
+    });
+    assert_eq!(memory.len(), 1);
+    assert_eq!(dedup.cache().stats().suppressed, 2);
+}
+
+#[test]
+fn by_call_site_chosen_fields_join() {
+    let events = || {
+        for n in 0..6 {
+            info!(n, component = n % 2, "number {n}");
+        }
+    };
+    assert_eq!(count(key(Key::Callsite).fields(Fields::only(["component"])), events), 2);
+}
+
+#[test]
+fn by_message_levels_targets_and_fields_do_not_matter() {
+    let events = || {
+        info!("x");
+        warn!(a = 1, "x");
+        error!(target: "other", "x");
+        info!("y");
+    };
+    assert_eq!(passed(key(Key::Message), events), ["x", "y"]);
+}
+
+#[test]
+fn by_a_function_of_ones_own() {
+    let by_field_names = Key::custom(|event, hasher| {
+        for field in event.metadata().fields() {
+            hasher.bytes(field.name().as_bytes());
+        }
+    });
+    let events = || {
+        info!(a = 1, "x");
+        info!(a = 2, "y");
+        info!(b = 2, "y");
+    };
+    assert_eq!(passed(key(by_field_names), events), ["x", "y"]);
+}
+
+#[test]
+fn a_function_that_panics_lets_the_event_pass() {
+    let dedup = key(Key::custom(|_, _| panic!("no key"))).build();
+    let memory = crate::support::Memory::default();
+    crate::support::in_scope(crate::support::stack(&dedup, &memory), || (0..3).for_each(|_| info!("x")));
+    assert_eq!((memory.len(), dedup.cache().stats().failed_open), (3, 3));
+}
+
+#[test]
+fn a_megabyte_is_one_message_and_its_exemplar_is_short() {
+    let text = "é".repeat(1 << 19);
+    let (dedup, memory) = (builder().0.build(), crate::support::Memory::default());
+    crate::support::in_scope(crate::support::stack(&dedup, &memory), || (0..3).for_each(|_| info!("{text}")));
+    assert_eq!(memory.len(), 1);
+    dedup.cache().drain(|summary| {
+        let exemplar = summary.exemplar.unwrap();
+        assert_eq!(*exemplar.text, text[..256]);
+        assert_eq!(summary.suppressed, 2);
+    });
+}

@@ -1,0 +1,12 @@
+//! The front end for tracing, through real stacks with scoped subscribers.
+
+mod bridge;
+mod composition;
+mod debugs;
+mod keys;
+mod rules;
+mod sinks;
+mod spans;
+mod storm;
+mod summaries;
+mod support;

@@ -1,0 +1,244 @@
+//! What was suppressed comes out as an event like the original.
+
+use crate::support::{Memory, WINDOW, builder, cache, dedup, finish, in_scope, stack, until};
+use quell::tracing::Dedup;
+use quell::{ConfigError, ReporterError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tracing::{Event, Subscriber, error, info, info_span, warn};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry;
+
+#[test]
+fn a_summary_has_the_originals_level_target_module_file_and_line() {
+    let (dedup, clock) = dedup();
+    let memory = Memory::default();
+    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || (0..5).for_each(|n| error!(target: "store::wal", peer = "a", "disk {} full", n / 5)));
+    clock.advance(Duration::from_millis(1500));
+    finish(guard);
+    let [first, summary] = &memory.take()[..] else { panic!("two lines") };
+    assert_eq!(summary.message, "disk 0 full peer=\"a\": 4 more suppressed");
+    assert_eq!(
+        (summary.level, &summary.target, &summary.module, &summary.file, summary.line),
+        (first.level, &first.target, &first.module, &first.file, first.line)
+    );
+    assert_eq!(summary.target, "store::wal");
+    assert!(summary.line.is_some());
+    let fields: Vec<_> = summary.fields.keys().map(String::as_str).collect();
+    assert_eq!(fields, ["quell.since_ms", "quell.suppressed"]);
+    assert_eq!(summary.suppressed(), Some(4));
+}
+
+#[test]
+fn one_call_site_serves_all_summaries_of_an_original() {
+    /// The addresses of the call sites that were seen.
+    #[derive(Clone, Default)]
+    struct Sites(Arc<Mutex<Vec<usize>>>);
+    impl<S: Subscriber> Layer<S> for Sites {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(std::ptr::from_ref(event.metadata()).addr());
+        }
+    }
+    let (dedup, _) = dedup();
+    let sites = Sites::default();
+    let stack = tracing::Dispatch::new(registry().with(dedup.on(sites.clone())));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || {
+        for round in 0..3 {
+            for n in 0..4 {
+                for _ in 0..2 {
+                    info!("round {round} number {n}");
+                }
+            }
+            guard.flush();
+        }
+    });
+    let mut sites = sites.0.lock().unwrap().clone();
+    assert_eq!(sites.len(), 24);
+    sites.sort_unstable();
+    sites.dedup();
+    assert_eq!(sites.len(), 2, "the original and the summaries'");
+}
+
+#[test]
+fn the_next_emission_brings_the_count_as_an_event_of_its_own() {
+    let (dedup, clock) = dedup();
+    let memory = Memory::default();
+    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || {
+        (0..5).for_each(|_| info!("x"));
+        clock.advance(WINDOW);
+        info!("x");
+    });
+    // Not at the end of an interval, which is an hour: the emission wakes the reporter.
+    until(|| memory.len() == 3);
+    let lines = memory.take();
+    assert_eq!(lines.iter().filter_map(|line| line.suppressed()).collect::<Vec<_>>(), [4]);
+    finish(guard);
+    assert_eq!(memory.len(), 0, "told once");
+    assert_eq!(dedup.cache().stats().suppressed, 4);
+}
+
+#[test]
+fn what_ended_is_told_each_interval() {
+    let (cache, clock) = cache();
+    let dedup = Dedup::builder(cache).interval(Duration::from_millis(1)).build();
+    let memory = Memory::default();
+    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || (0..5).for_each(|_| info!("x")));
+    clock.advance(WINDOW);
+    until(|| memory.len() == 2);
+    assert_eq!(memory.sums(), [("x: 4 more suppressed".to_string(), 4)]);
+    drop(guard);
+}
+
+#[test]
+fn a_notice_says_that_suppression_starts() {
+    let (builder, clock) = builder();
+    let dedup = builder.notices(true).build();
+    let memory = Memory::default();
+    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || {
+        warn!("once");
+        for _ in 0..2 {
+            (0..5).for_each(|_| warn!("x"));
+            clock.advance(WINDOW);
+        }
+    });
+    until(|| memory.count("quell.notice") == 2);
+    finish(guard);
+    let lines = memory.take();
+    let notices: Vec<_> = lines.iter().filter(|line| line.fields.contains_key("quell.notice")).collect();
+    assert_eq!(notices.len(), 2);
+    assert_eq!(notices[0].message, "x: repeats are suppressed from here on");
+    assert_eq!((notices[0].level, notices[0].suppressed()), (tracing::Level::WARN, None));
+    assert_eq!(lines.iter().filter_map(|line| line.suppressed()).sum::<u64>(), 8, "they stay counted");
+}
+
+#[test]
+fn summaries_are_not_deduplicated_and_not_in_the_span_of_who_flushes() {
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || {
+        let _span = info_span!("flushes").entered();
+        for _ in 0..3 {
+            info!("x");
+            info!("x");
+            guard.flush();
+        }
+    });
+    let lines = memory.take();
+    assert_eq!(lines.iter().filter_map(|line| line.suppressed()).collect::<Vec<_>>(), [1, 2, 2]);
+    assert!(lines.iter().all(|line| line.parent.is_some() != line.is_quells()));
+}
+
+#[test]
+fn without_a_subscriber_counts_stay_in_the_cache() {
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    let guard = dedup.guard().unwrap();
+    in_scope(stack(&dedup, &memory), || (0..5).for_each(|_| info!("x")));
+    finish(guard);
+    assert_eq!(memory.take().len(), 1);
+    let mut left = 0;
+    dedup.cache().drain(|summary| left += summary.suppressed);
+    assert_eq!(left, 4);
+}
+
+#[test]
+fn what_another_filter_keeps_back_stays_in_the_cache() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tracing_subscriber::filter::dynamic_filter_fn;
+    static OPEN: AtomicBool = AtomicBool::new(true);
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    let gate = dynamic_filter_fn(|_, _| OPEN.load(Ordering::Relaxed));
+    let stack = tracing::Dispatch::new(registry().with(dedup.behind(gate, memory.clone())));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || (0..5).for_each(|_| info!("x")));
+    OPEN.store(false, Ordering::Relaxed);
+    guard.flush();
+    assert_eq!(memory.take().len(), 1);
+    OPEN.store(true, Ordering::Relaxed);
+    guard.flush();
+    assert_eq!(memory.sums(), [("x: 4 more suppressed".to_string(), 4)]);
+    drop(guard);
+}
+
+#[test]
+fn flushing_is_idempotent_and_from_any_thread() {
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || (0..100).for_each(|n| info!("x {}", n / 2)));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..3).for_each(|_| guard.flush()));
+        }
+    });
+    assert_eq!(memory.sums().len(), 50);
+    finish(guard);
+    assert_eq!(memory.len(), 0);
+}
+
+#[test]
+fn the_parts_may_be_dropped_in_any_order() {
+    for order in 0..6 {
+        let (dedup, _) = dedup();
+        let memory = Memory::default();
+        let stack = tracing::Dispatch::new(stack(&dedup, &memory));
+        let guard = dedup.guard().unwrap();
+        in_scope(stack.clone(), || (0..2).for_each(|_| info!("x")));
+        let cache = Arc::clone(dedup.cache());
+        let parts: [Box<dyn std::any::Any>; 3] = [Box::new(dedup), Box::new(stack), Box::new(guard)];
+        let mut parts = parts.map(Some);
+        for part in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]][order] {
+            drop(parts[part].take());
+        }
+        let told: u64 = memory.sums().iter().map(|sum| sum.1).sum();
+        let mut left = 0;
+        cache.drain(|summary| left += summary.suppressed);
+        assert_eq!(told + left, 1);
+    }
+}
+
+#[test]
+fn a_zero_interval_is_an_error() {
+    let dedup = builder().0.interval(Duration::ZERO).build();
+    assert!(matches!(dedup.guard(), Err(ReporterError::Config(ConfigError::ZeroInterval))));
+}
+
+#[test]
+fn a_sink_that_panics_costs_the_summary_it_happens_in() {
+    #[derive(Clone)]
+    struct Panics(Memory);
+    impl<S: Subscriber> Layer<S> for Panics {
+        fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+            self.0.on_event(event, ctx);
+            let lines = self.0.len();
+            assert!(lines != 4, "on the first summary");
+        }
+    }
+    let (dedup, _) = dedup();
+    let memory = Memory::default();
+    let stack = tracing::Dispatch::new(registry().with(dedup.on(Panics(memory.clone()))));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || {
+        for _ in 0..2 {
+            ["a", "b", "c"].iter().for_each(|text| info!("{text}"));
+        }
+    });
+    finish(guard);
+    assert_eq!(memory.sums().len(), 3, "also the one that the panic was in, which this sink kept");
+    in_scope(stack, || info!("d"));
+    assert_eq!(memory.len(), 1, "the stack still works");
+}

@@ -1,0 +1,125 @@
+//! A suppressed tracing event allocates nothing. In a test binary of its own, for the sake of
+//! its allocator.
+
+use quell::tracing::{Dedup, Key};
+use quell::{Cache, Fields, Rule, Rules};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+use tracing::{Event, Subscriber, error, info, info_span, warn};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry;
+
+/// The system's allocator, counting for each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+}
+
+// SAFETY: every method hands its arguments to `System` unchanged; counting touches a
+// thread-local without a destructor, which allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as promised by our caller.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as promised by our caller.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// A sink that costs nothing itself.
+struct Nothing;
+
+impl<S: Subscriber> Layer<S> for Nothing {
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {}
+}
+
+struct Shown(u32);
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").field("n", &self.0).finish()
+    }
+}
+
+fn log_all() {
+    error!("connection refused");
+    error!("cannot reach {} after {} attempts", "10.0.0.1", 7);
+    warn!(peer = "10.0.0.1", attempt = 7, error = ?Shown(3), "connection refused");
+    info!("{:?} {:>40}", Shown(3), 1.5);
+    info!(f = 1.0, b = true, w = 1u128, s = %"x");
+    let error: &(dyn std::error::Error + 'static) = &fmt::Error;
+    info!(error, "x");
+    tracing_log::format_trace(
+        &tracing_log::log::Record::builder().target("hyper").args(format_args!("from log")).build(),
+    )
+    .unwrap();
+    info!(target: "audit", "exempt");
+    info!(target: "other", request_id = 1, "x");
+}
+
+fn allocations_on_suppressed(stack: impl Subscriber + Send + Sync, cache: &Cache) {
+    tracing::subscriber::with_default(stack, || {
+        let _outer = info_span!("outer", user = "a", shard = 3).entered();
+        let _inner = info_span!("inner", user = "b").entered();
+        (0..2).for_each(|_| log_all());
+        let suppressed = cache.stats().suppressed;
+        let before = ALLOCATIONS.get();
+        (0..10).for_each(|_| log_all());
+        assert_eq!(ALLOCATIONS.get() - before, 0);
+        assert_ne!(cache.stats().suppressed, suppressed);
+    });
+}
+
+#[test]
+fn suppressed_events_allocate_nothing() {
+    for key in [
+        Key::Event,
+        Key::Callsite,
+        Key::Message,
+        Key::custom(|event, hasher| hasher.bytes(event.metadata().target().as_bytes())),
+    ] {
+        for global in [false, true] {
+            let cache = Arc::new(Cache::builder().build().unwrap());
+            let builder = Dedup::builder(Arc::clone(&cache))
+                .key(key.clone())
+                .fields(Fields::except(["request_id"]))
+                .rules(Rules::new(Rule::once()).exempt_target("audit"))
+                .span_fields(["user", "shard"])
+                .notices(true);
+            let dedup = if global { builder.global().build() } else { builder.build() };
+            let stack = registry().with(dedup.on(Nothing)).with(dedup.on(Nothing)).with(dedup.layer());
+            allocations_on_suppressed(stack, &cache);
+        }
+    }
+}
+
+#[test]
+fn the_counting_counts() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(Box::new(1)));
+    assert_eq!(ALLOCATIONS.get() - before, 1);
+}
