@@ -226,7 +226,7 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
     /// As [`check_rule_with`](Self::check_rule_with). Also says, of a call that is emitted, when
     /// the message was emitted before: `now` if that is not known.
     #[inline]
-    #[cfg(any(feature = "front", test))]
+    #[cfg(any(feature = "_front", test))]
     pub(crate) fn check_rule_since(
         &self,
         fingerprint: Fingerprint,

@@ -66,7 +66,7 @@
 
 #![deny(unsafe_code)]
 #![cfg_attr(
-    all(feature = "front", not(any(feature = "log", feature = "slog", feature = "tracing"))),
+    all(feature = "_front", not(any(feature = "log", feature = "slog", feature = "tracing"))),
     allow(dead_code, reason = "`metrics` alone has no front end to count for")
 )]
 
@@ -75,12 +75,12 @@ mod cache;
 mod caught;
 mod clock;
 mod engine;
-#[cfg(feature = "front")]
+#[cfg(feature = "_front")]
 mod fields;
 mod fingerprint;
-#[cfg(feature = "front")]
+#[cfg(feature = "_front")]
 mod front;
-#[cfg(feature = "front")]
+#[cfg(feature = "_front")]
 mod guard;
 mod handle;
 mod level;
@@ -110,12 +110,12 @@ pub use clock::{Clock, Coarse, Manual, Monotonic, Tick};
 #[cfg(feature = "seize")]
 pub use engine::Seize;
 pub use engine::{Epoch, Reclaim};
-#[cfg(feature = "front")]
+#[cfg(feature = "_front")]
 pub use fields::Fields;
 pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Secret, Value};
-#[cfg(feature = "front")]
+#[cfg(feature = "_front")]
 pub use front::SharedRules;
-#[cfg(feature = "front")]
+#[cfg(feature = "_front")]
 pub use guard::Guard;
 pub use handle::{Handle, KeyPolicy};
 pub use level::Level;

@@ -117,7 +117,7 @@ impl Rule {
 
     /// How long the present window of an entry is, in milliseconds. `aux` is what a drain
     /// knows of the entry.
-    #[cfg(any(feature = "front", test))]
+    #[cfg(any(feature = "_front", test))]
     pub(crate) fn window_at(&self, aux: u32, cache_window: u64) -> u64 {
         self.length(aux, self.base(cache_window))
     }
