@@ -3,6 +3,7 @@
 use crate::Summary;
 use crate::caught::caught;
 use crate::nesting::Nesting;
+use crate::shutdown::UnderWay;
 
 /// A namespace and the sink that its summaries belong to.
 pub(crate) trait Outlet: Send + Sync {
@@ -25,6 +26,7 @@ pub(crate) trait Outlet: Send + Sync {
         if all && nesting.is_too_deep() {
             return;
         }
+        let _under_way = UnderWay::begin();
         let mut write = |summary| {
             caught(|| self.write(&summary));
         };

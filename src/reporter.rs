@@ -2,7 +2,8 @@
 
 use crate::caught::{caught, discard};
 use crate::outlet::Outlet;
-use crate::{Cache, Clock, ConfigError, Handle, Reclaim, Sink, Summary, shutdown};
+use crate::shutdown::{self, UnderWay};
+use crate::{Cache, Clock, ConfigError, Handle, Reclaim, Sink, Summary};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -133,6 +134,8 @@ impl Reporter {
     pub fn flush(&self) {
         if let Some(target) = self.target.upgrade() {
             caught(|| target.report(true));
+            // As in the thread: it may be the last share of a callback.
+            caught(|| drop(target));
         }
     }
 
@@ -212,6 +215,7 @@ struct OfCache<C, R, F> {
 impl<C: Clock, R: Reclaim, F: Fn(Summary) + Send + Sync + 'static> Target for OfCache<C, R, F> {
     fn report(&self, all: bool) -> Continues {
         let Some(cache) = self.cache.upgrade() else { return Continues(false) };
+        let _under_way = UnderWay::begin();
         let report = |summary| {
             caught(|| (self.report)(summary));
         };

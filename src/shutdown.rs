@@ -3,6 +3,7 @@
 use crate::caught::caught;
 use crate::reporter::Target;
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 use std::{panic, process, thread};
@@ -15,6 +16,28 @@ const AT_EXIT: Duration = Duration::from_secs(2);
 /// How long one on a panic may take, which may not be the end.
 const ON_PANIC: Duration = Duration::from_millis(500);
 
+/// How many reports are under way: what they have taken is in no cache any more. Not a lock,
+/// which a fork may leave taken.
+static REPORTS: AtomicU64 = AtomicU64::new(0);
+
+/// A report that is under way, until dropped.
+pub(crate) struct UnderWay(());
+
+impl UnderWay {
+    pub(crate) fn begin() -> Self {
+        REPORTS.fetch_add(1, Ordering::AcqRel);
+        OWN_REPORTS.set(OWN_REPORTS.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        OWN_REPORTS.set(OWN_REPORTS.get() - 1);
+        REPORTS.fetch_sub(1, Ordering::Release);
+    }
+}
+
 pub(crate) fn register(target: Weak<dyn Target>) {
     let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
     live.retain(|other| other.strong_count() != 0);
@@ -22,7 +45,8 @@ pub(crate) fn register(target: Weak<dyn Target>) {
 }
 
 /// Writes all pending summaries of all [`Reporter`](crate::Reporter)s and
-/// [`Guard`](crate::Guard)s, flushes their sinks, and ends the process with `code`.
+/// [`Guard`](crate::Guard)s, flushes their sinks, lets the reports of other threads that are under
+/// way end, and ends the process with `code`.
 ///
 /// [`std::process::exit`] drops nothing, so it would lose them. The summaries are
 /// written on a thread of their own and waited for at most two seconds: a sink
@@ -61,6 +85,8 @@ pub fn install_panic_hook() {
 thread_local! {
     /// Whether this thread is the one that flushes: a panic in a sink must not start over.
     static FLUSHING: Cell<bool> = const { Cell::new(false) };
+    /// How many reports this thread is in: a sink may end the process.
+    static OWN_REPORTS: Cell<u64> = const { Cell::new(0) };
 }
 
 #[derive(Default)]
@@ -78,12 +104,19 @@ fn flush_all(patience: Duration) -> bool {
         return true;
     }
     let done = Arc::new(Done::default());
+    let own = OWN_REPORTS.get();
     let flusher = thread::Builder::new().name("quell-flush".into()).spawn({
         let done = Arc::clone(&done);
         move || {
             FLUSHING.set(true);
             for target in targets {
                 caught(|| target.report(true));
+                // A callback's own drop may panic, where its reporter has just stopped.
+                caught(|| drop(target));
+            }
+            // Others have taken counts that they have not written yet.
+            while REPORTS.load(Ordering::Acquire) > own && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(1));
             }
             *done.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
             done.changed.notify_all();

@@ -483,3 +483,71 @@ fn an_interval_of_zero_is_an_error() {
     assert!(error.source().is_some());
     assert!(error.to_string().starts_with("cannot start"));
 }
+
+/// The lines beginning with `S` of the program that `child_that_exits` is, and its exit code.
+fn lines_of_child(how: &str) -> (usize, Option<i32>) {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_exits", "--nocapture", "--test-threads=1"])
+        .env("QUELL_HOW", how)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (text.lines().filter(|line| line.starts_with('S')).count(), output.status.code())
+}
+
+#[test]
+fn child_that_exits() {
+    let Ok(how) = std::env::var("QUELL_HOW") else { return };
+    let repeat = |cache: &Cache<Manual>| {
+        for n in (0..10).chain(0..10) {
+            let _ = cache.check(quell::Fingerprint::from_u128(n));
+        }
+    };
+    let (cache, clock) = cache();
+    repeat(&cache);
+    match &*how {
+        "amid a report" => {
+            let (sender, begun) = mpsc::channel();
+            let slowly = AtomicCell::new(true);
+            let slow = move |summary: Summary| {
+                if slowly.swap(false) {
+                    let _ = sender.send(());
+                    thread::sleep(Duration::from_millis(300));
+                }
+                println!("\nS {summary:?}");
+            };
+            let _reporter = Reporter::spawn_for_cache(&cache, slow, OFTEN).unwrap();
+            clock.advance(WINDOW);
+            begun.recv().unwrap();
+            quell::exit(7);
+        }
+        "with a callback whose drop panics" => {
+            struct Nasty(Arc<OnceLock<Reporter>>);
+            impl Drop for Nasty {
+                fn drop(&mut self) {
+                    panic!("in drop");
+                }
+            }
+            // Stops its reporter, so whoever called it has the last share of it.
+            let nasty = Nasty(Arc::default());
+            let own = Arc::clone(&nasty.0);
+            let stops = move |_| nasty.0.get().unwrap().stop();
+            assert!(own.set(Reporter::spawn_for_cache(&cache, stops, NEVER).unwrap()).is_ok());
+            let (other, _clock) = common::cache();
+            repeat(&other);
+            let _reporter = Reporter::spawn_for_cache(&other, |summary| println!("\nS {summary:?}"), NEVER).unwrap();
+            quell::exit(7);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn exit_waits_for_a_report_under_way() {
+    assert_eq!(lines_of_child("amid a report"), (10, Some(7)));
+}
+
+#[test]
+fn a_callback_whose_drop_panics_costs_no_other_its_last_report() {
+    assert_eq!(lines_of_child("with a callback whose drop panics"), (10, Some(7)));
+}
