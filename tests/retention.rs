@@ -3,7 +3,7 @@
 
 mod common;
 
-use quell::{Cache, Decision, Fingerprint, Monotonic, Reclaim, Stats, Tick};
+use quell::{Cache, Decision, Fingerprint, Monotonic, Reclaim, Rule, Stats, Tick};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ on_each_backend! {
     a_hot_message_is_emitted_once_a_window_through_a_flood,
     one_thread_never_fails_open,
     repeaters_that_pause_survive_a_flood,
+    repeaters_survive_a_flood_under_rules_of_any_window,
     a_pause_of_less_than_a_generation_is_survived_by_all,
     expired_repeaters_make_room,
 }
@@ -181,6 +182,32 @@ fn repeaters_that_pause_survive_a_flood<R: Reclaim>() {
         });
         assert_eq!(sum, 2 * quarter as u64);
         assert_eq!(cache.stats().failed_open, 0);
+    }
+}
+
+/// What is handed over does not depend on the windows of the rules that the flood is under.
+fn repeaters_survive_a_flood_under_rules_of_any_window<R: Reclaim>() {
+    let _alone = alone();
+    for rule in [Rule::once(), Rule::first(2).unwrap()] {
+        for window in [Duration::from_millis(1), Duration::from_secs(3600)] {
+            let rule = rule.window(window).unwrap();
+            let cache = cache::<R>(2048);
+            let mut messages = Messages { next: 0 };
+            let (old, repeaters) = (messages.take(512), messages.take(512));
+            // Suppressed, in the window of the long rule, not in the cache's.
+            for &message in old.iter().chain(&old) {
+                let _ = cache.check_at(message, Tick::from_millis(1000));
+            }
+            let at = |millis| Tick::from_millis(now().as_millis() + millis);
+            for &message in repeaters.iter().chain(&repeaters) {
+                let _ = cache.check_at(message, now());
+            }
+            for message in messages.take(8 * 2048) {
+                assert!(cache.check_rule(message, at(500), &rule).is_emit());
+            }
+            let known = |message: &&Fingerprint| !cache.check_at(**message, at(500)).is_emit();
+            assert_eq!(repeaters.iter().filter(known).count(), 512, "{rule:?}");
+        }
     }
 }
 

@@ -465,8 +465,10 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
     pub(super) fn hand_over(&self, root: u64, old: usize) -> bool {
         let engine = self.engine;
         let previous = engine.arena.table(root - 1);
+        // The cache's: the entry need not be under this call's rule.
+        let window = engine.window();
         let before = previous.state(old);
-        if !before.is_counted() || before.is_frozen() || !before.is_fresh(self.now, self.window) {
+        if !before.is_counted() || before.is_frozen() || !before.is_fresh(self.now, window) {
             return false;
         }
         let fingerprint = previous.fingerprint(old, before);
@@ -482,7 +484,7 @@ impl<R: Reclaim, X> Call<'_, '_, R, X> {
             engine,
             guard: self.guard,
             now: self.now,
-            window: self.window,
+            window,
             ruling: None,
             carried: 0,
             before: self.now,
