@@ -161,7 +161,8 @@ impl Rule {
             let aux = match self.policy {
                 // In time, after a window with something suppressed in it.
                 Policy::BackOff { ceiling } if entry.noticed && elapsed < length.saturating_mul(2) => {
-                    if length < ceiling.get() { aux_of_level(level(entry.aux) + 1) } else { entry.aux }
+                    // Not as it is: it may be another rule's count.
+                    aux_of_level(level(entry.aux) + u32::from(length < ceiling.get()))
                 }
                 _ => 0,
             };
@@ -306,6 +307,15 @@ mod tests {
             entry = rule.decide(Entry { noticed: true, ..entry }, entry.since.after(millis(length)), 10).1;
         }
         assert_eq!(rule.window_at(0, 70), 70, "a ceiling below the window");
+    }
+
+    #[test]
+    fn a_count_does_not_outlive_its_window() {
+        let noticed = Entry { since: at(0), aux: 5, noticed: true };
+        let at_ceiling = Rule::back_off(millis(1)).unwrap();
+        let (emit, next) = at_ceiling.decide(noticed, at(10), 10);
+        assert!(emit && count(next.aux) == 0, "{next:?}");
+        assert!(Rule::first(2).unwrap().decide(next, at(11), 10).0, "the second of its window");
     }
 
     #[test]
