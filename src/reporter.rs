@@ -8,7 +8,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{fmt, io};
+use std::{fmt, io, process};
 
 /// A thread that reports what was suppressed as soon as it is known that no
 /// emission of the same window will.
@@ -49,6 +49,8 @@ pub struct Reporter {
     target: Weak<dyn Target>,
     stop: Arc<Stop>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// That has the thread: a fork has not.
+    process: u32,
 }
 
 // Sinks are called under `caught`, and nothing of ours is half done meanwhile.
@@ -124,7 +126,7 @@ impl Reporter {
             })
             .map_err(ReporterError::Spawn)?;
         shutdown::register(Weak::clone(&weak));
-        Ok(Self { target: weak, stop, thread: Mutex::new(Some(thread)) })
+        Ok(Self { target: weak, stop, thread: Mutex::new(Some(thread)), process: process::id() })
     }
 
     /// Reports everything pending now, in its window or not, on this thread.
@@ -150,13 +152,18 @@ impl Reporter {
     /// another call does nothing.
     ///
     /// Does not wait when called on the reporter's own thread (by a sink that owns
-    /// its reporter), nor for a call of `stop` on another thread.
+    /// its reporter), nor for a call of `stop` on another thread. In a forked child, which has
+    /// no such thread, the last report is written by this one.
     pub fn stop(&self) {
         self.stop.set();
         // Not under the lock: the thread itself may call `stop` meanwhile.
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
-            if thread.thread().id() != thread::current().id() {
+            if process::id() != self.process {
+                // To join it would panic; the C library has freed what it had.
+                std::mem::forget(thread);
+                self.flush();
+            } else if thread.thread().id() != thread::current().id() {
                 if let Err(payload) = thread.join() {
                     discard(payload);
                 }
