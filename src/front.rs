@@ -194,9 +194,10 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
         self.cache.drain_due(Some(self.namespace), &due, each);
     }
 
-    /// How long ago `since` was, in milliseconds.
+    /// How long ago `since` was, in milliseconds; 0 if the clock panics, which is no reason to
+    /// lose a summary, nor the event that brings it.
     pub(crate) fn age(&self, since: Tick) -> u64 {
-        self.cache.now().as_millis().saturating_sub(since.as_millis())
+        caught(|| self.cache.now()).map_or(0, |now| now.as_millis().saturating_sub(since.as_millis()))
     }
 
     /// Has the reporter look before its interval is over.

@@ -384,6 +384,34 @@ fn a_display_that_panics_or_fails_loses_no_record() {
 }
 
 #[test]
+fn a_clock_that_panics_loses_no_record_and_no_count() {
+    let _turn = turn();
+    /// At the n-th call from now on.
+    #[derive(Clone)]
+    struct Broken(Manual, Arc<AtomicU64>);
+    impl quell::Clock for Broken {
+        fn now(&self) -> quell::Tick {
+            assert!(self.1.fetch_sub(1, Ordering::Relaxed) != 1, "in the clock");
+            self.0.now()
+        }
+    }
+    log::set_max_level(LevelFilter::Trace);
+    for nth in 1..4 {
+        let clock = Broken(cache().1, Arc::new(AtomicU64::new(u64::MAX)));
+        let cache = Cache::builder().window(WINDOW).clock(clock.clone()).build().unwrap();
+        let lines = Lines::new();
+        let log = Dedup::builder(Arc::new(cache), Arc::clone(&lines)).build();
+        (0..3).for_each(|_| error!(logger: log, "x"));
+        clock.0.advance(WINDOW);
+        clock.1.store(nth, Ordering::Relaxed);
+        error!(logger: log, "x");
+        drop(log);
+        let told: Vec<_> = lines.lines().iter().map(Line::stands_for).collect();
+        assert_eq!((told.len(), told.iter().sum::<u64>()), (3, 4), "{nth}: {told:?}");
+    }
+}
+
+#[test]
 fn a_key_value_that_panics_or_fails_loses_no_record() {
     let _turn = turn();
     struct Texts(Mutex<Vec<String>>);

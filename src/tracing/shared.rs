@@ -4,6 +4,7 @@ use super::channel::{Channel, DispatchSlot};
 use super::deliver;
 use super::key::Key;
 use super::visit::Names;
+use crate::caught::caught;
 use crate::front::Front;
 use crate::outlet::Outlet;
 use crate::reporter::Waker;
@@ -114,13 +115,14 @@ impl<C: Clock, R: Reclaim> Outlet for Shared<C, R> {
         let live = self.live();
         for (channel, dispatch) in &live {
             for notice in channel.take_notices() {
-                crate::caught::caught(|| deliver::notice(dispatch, channel.address, &notice));
+                caught(|| deliver::notice(dispatch, channel.address, &notice));
             }
         }
         // First all of them: what comes back from `write` must not be taken again.
         let mut taken = Vec::new();
         for (channel, _) in &live {
-            channel.front.take(all, &mut |summary| taken.push(summary));
+            // A clock that panics keeps this channel's for later, and loses none of the others'.
+            caught(|| channel.front.take(all, &mut |summary| taken.push(summary)));
         }
         taken.into_iter().for_each(each);
     }

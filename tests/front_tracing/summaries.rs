@@ -242,3 +242,33 @@ fn a_sink_that_panics_costs_the_summary_it_happens_in() {
     in_scope(stack, || info!("d"));
     assert_eq!(memory.len(), 1, "the stack still works");
 }
+
+#[test]
+fn a_clock_that_panics_in_a_report_costs_no_summary() {
+    use quell::{Cache, Clock, Tick};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    /// Once, in the second call of the reporter's thread after the window.
+    #[derive(Clone, Default)]
+    struct Broken(Arc<(AtomicU64, AtomicU64)>);
+    impl Clock for Broken {
+        fn now(&self) -> Tick {
+            let millis = self.0.0.load(Ordering::Relaxed);
+            let reporter = std::thread::current().name() == Some("quell-reporter");
+            if reporter && millis != 0 && self.0.1.fetch_add(1, Ordering::Relaxed) == 1 {
+                panic!("in the clock");
+            }
+            Tick::from_millis(millis)
+        }
+    }
+    let clock = Broken::default();
+    let cache = Cache::builder().window(WINDOW).clock(clock.clone()).build().unwrap();
+    let dedup = Dedup::builder(Arc::new(cache)).interval(Duration::from_millis(1)).build();
+    let (one, two) = (Memory::default(), Memory::default());
+    let stack = tracing::Dispatch::new(registry().with(dedup.on(one.clone())).with(dedup.on(two.clone())));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || (0..5).for_each(|_| info!("x")));
+    clock.0.0.store(WINDOW.as_millis() as u64, Ordering::Relaxed);
+    until(|| clock.0.1.load(Ordering::Relaxed) >= 3);
+    finish(guard);
+    assert_eq!((one.sums().len(), two.sums().len()), (1, 1));
+}
