@@ -20,7 +20,8 @@ pub struct Summary {
     pub namespace: Namespace,
     /// How many calls were suppressed; never 0.
     pub suppressed: u64,
-    /// When the message was last emitted. In a sum, the earliest of them.
+    /// When the message was last emitted; under a rule that lets several of a window pass, when
+    /// the window began. In a sum, the earliest of them.
     pub since: Tick,
     /// What the message looked like, if the caller gave one.
     pub exemplar: Option<Arc<Exemplar>>,

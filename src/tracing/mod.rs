@@ -34,6 +34,7 @@
 //! | a level, an `EnvFilter`, `Targets` | `dedup.behind(filter, layer)`; the same as `filter.and(dedup.filter())` with `dedup.layer()` in the stack |
 //! | `filter.and(quell)` where `filter` has no level hint | works, but the program's level becomes `TRACE`, as with any `and` of a filter without a hint; give it one (`with_max_level_hint`) |
 //! | `quell.and(filter)` | counts and uses up what `filter` then rejects: quell goes last |
+//! | a layer that vetoes events for all others (`Layer::event_enabled`) | goes above quell, added after it: below, quell counts and uses up what it then vetoes, summaries included |
 //! | inside `or` | unsupported: what the other one lets pass is not decided on |
 //! | inside `not` | unsupported: nothing passes |
 //! | inside `reload` | unsupported: `reload::Layer` does not forward the question, so nothing is suppressed. Swap rules through [`SharedRules`](crate::SharedRules), and put the reloaded filter beside: `dedup.behind(reload, layer)` |

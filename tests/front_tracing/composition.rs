@@ -245,3 +245,37 @@ fn the_parts_may_go_where_they_are_needed() {
     everywhere::<quell::tracing::Builder>();
     everywhere::<quell::tracing::Key>();
 }
+
+#[test]
+fn a_veto_is_to_be_above_quell() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tracing_subscriber::layer::Context;
+    /// Vetoes all events for all layers while it is told to.
+    #[derive(Clone, Default)]
+    struct Veto(Arc<AtomicBool>);
+    impl<S: Subscriber> Layer<S> for Veto {
+        fn event_enabled(&self, _: &tracing::Event<'_>, _: Context<'_, S>) -> bool {
+            !self.0.load(Ordering::Relaxed)
+        }
+    }
+    for above in [true, false] {
+        let (dedup, _) = dedup();
+        let (memory, veto) = (Memory::default(), Veto::default());
+        let stack = if above {
+            tracing::Dispatch::new(registry().with(dedup.on(memory.clone())).with(veto.clone()))
+        } else {
+            tracing::Dispatch::new(registry().with(veto.clone()).with(dedup.on(memory.clone())))
+        };
+        let guard = dedup.guard().unwrap();
+        in_scope(stack.clone(), || (0..3).for_each(|_| info!("x")));
+        veto.0.store(true, Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            // Of its own: what the registry notes of a vetoed event stays with the thread.
+            scope.spawn(|| guard.flush());
+        });
+        veto.0.store(false, Ordering::Relaxed);
+        drop(guard);
+        assert_eq!(memory.sums().len(), usize::from(above), "above: {above}");
+    }
+}
