@@ -4,6 +4,7 @@ use crate::caught::caught;
 use crate::nesting::Nesting;
 use crate::outlet::Outlet;
 use crate::scope::{AttrValue, Scope, hash_field};
+use crate::shutdown::UnderWay;
 use crate::{
     Cache, Clock, Decision, Epoch, Event, Fingerprint, Level, Monotonic, Namespace, Reclaim, Sink, Summary, Tick, Value,
 };
@@ -252,6 +253,7 @@ impl<S: Sink, C: Clock, R: Reclaim> Handle<S, C, R> {
         if nesting.is_too_deep() {
             return;
         }
+        let _under_way = UnderWay::begin();
         let core = &*self.core;
         core.cache.drain_namespace(core.namespace, |summary| core.sink.summary(&summary));
         core.sink.flush();

@@ -521,6 +521,40 @@ fn child_that_exits() {
             begun.recv().unwrap();
             quell::exit(7);
         }
+        "amid a flush" => {
+            struct Slow(Sender<()>, AtomicCell<bool>);
+            impl Sink for Slow {
+                fn write(&self, _: &Event<'_>) {}
+                fn summary(&self, summary: &Summary) {
+                    if self.1.swap(false) {
+                        let _ = self.0.send(());
+                        thread::sleep(Duration::from_millis(300));
+                    }
+                    println!("\nS {summary:?}");
+                }
+            }
+            let (sender, begun) = mpsc::channel();
+            let log = Handle::new(Arc::clone(&cache), Slow(sender, AtomicCell::new(true)));
+            let _reporter = Reporter::spawn(&log, NEVER).unwrap();
+            for n in (0..10).chain(0..10) {
+                log.info(format_args!("{n}"));
+            }
+            thread::spawn(move || log.flush());
+            begun.recv().unwrap();
+            quell::exit(7);
+        }
+        "in a callback" => {
+            let ends = AtomicCell::new(true);
+            let last = move |summary: Summary| {
+                println!("\nS {summary:?}");
+                if ends.swap(false) {
+                    quell::exit(7);
+                }
+            };
+            let _reporter = Reporter::spawn_for_cache(&cache, last, OFTEN).unwrap();
+            clock.advance(WINDOW);
+            thread::park();
+        }
         "with a callback whose drop panics" => {
             struct Nasty(Arc<OnceLock<Reporter>>);
             impl Drop for Nasty {
@@ -545,6 +579,16 @@ fn child_that_exits() {
 #[test]
 fn exit_waits_for_a_report_under_way() {
     assert_eq!(lines_of_child("amid a report"), (10, Some(7)));
+}
+
+#[test]
+fn exit_waits_for_a_flush_under_way() {
+    assert_eq!(lines_of_child("amid a flush"), (10, Some(7)));
+}
+
+#[test]
+fn a_callback_may_exit() {
+    assert_eq!(lines_of_child("in a callback"), (10, Some(7)));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::caught::caught;
 use crate::front::{Front, NOTICE, SummaryText, Verdict};
 use crate::nesting::Nesting;
 use crate::outlet::Outlet;
+use crate::shutdown::UnderWay;
 use crate::specimen::{Guarded, Reading, Specimen};
 use crate::{
     Cache, Clock, Epoch, Exemplar, Fields, Guard, Level, Monotonic, Namespace, Reclaim, ReporterError, SharedRules,
@@ -122,6 +123,7 @@ impl<L: Log, C: Clock, R: Reclaim> Log for Dedup<L, C, R> {
         if nesting.is_too_deep() {
             return;
         }
+        let _under_way = UnderWay::begin();
         self.core.front.take(true, &mut |summary| self.core.write(&summary));
         self.core.inner.flush();
     }
