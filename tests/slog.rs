@@ -4,6 +4,9 @@
 mod common;
 #[path = "common/drains.rs"]
 mod drains;
+#[cfg(unix)]
+#[path = "common/forks.rs"]
+mod forks;
 
 use common::{WINDOW, cache, turn};
 use drains::{Line, Lines, Told, line_of};
@@ -766,4 +769,42 @@ fn before_slog_async_its_errors_and_records_go_through() {
     ];
     assert_eq!(texts, expected);
     assert!(told.iter().all(|line| line.file == file!() && line.module == module_path!()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_child_forked_while_others_log_can_log() {
+    let _turn = turn();
+    struct Counts(AtomicU64);
+    impl Drain for Counts {
+        type Ok = ();
+        type Err = Never;
+        fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+            let n = line_of(record, values).stands_for();
+            self.0.fetch_add(n, Ordering::Relaxed);
+            Ok(())
+        }
+        fn flush(&self) -> Result<(), FlushError> {
+            Ok(())
+        }
+    }
+    let cache = Arc::new(Cache::builder().build().unwrap());
+    let dedup = Arc::new(Dedup::builder(cache, Counts(AtomicU64::new(0))).build());
+    let root = Logger::root(Arc::clone(&dedup), o!());
+    let storm = |thread, n| {
+        let log = root.new(o!("thread" => thread));
+        error!(root, "hot");
+        info!(log, "new"; "n" => n);
+        if n % 1000 == 0 {
+            dedup.flush().unwrap();
+        }
+    };
+    forks::fork_amid(storm, || {
+        let log = root.new(o!("child" => true));
+        let before = dedup.inner().0.load(Ordering::Relaxed);
+        (0..3000).for_each(|n| warn!(log, "of the child"; "n" => n));
+        (0..3000).for_each(|_| warn!(log, "of the child"));
+        dedup.flush().unwrap();
+        assert!(dedup.inner().0.load(Ordering::Relaxed) >= before + 6000);
+    });
 }
