@@ -22,7 +22,7 @@ pub(crate) fn register(target: Weak<dyn Target>) {
 }
 
 /// Writes all pending summaries of all [`Reporter`](crate::Reporter)s and
-/// [`Guard`](crate::Guard)s, flushes their sinks, and ends the process with `code`.
+/// `Guard`s, flushes their sinks, and ends the process with `code`.
 ///
 /// [`std::process::exit`] drops nothing, so it would lose them. The summaries are
 /// written on a thread of their own and waited for at most two seconds: a sink
