@@ -8,7 +8,7 @@ mod forks;
 #[path = "common/records.rs"]
 mod records;
 
-use common::{WINDOW, cache, turn};
+use common::{Bad, WINDOW, accounted, cache, turn};
 use log::{Level, LevelFilter, Log, Metadata, Record, error, info, log, warn};
 use quell::log::{Dedup, Key};
 use quell::{Cache, ConfigError, Fields, Manual, ReporterError, Rule, Rules, SharedRules};
@@ -355,18 +355,6 @@ fn an_interval_of_zero_is_an_error() {
     assert!(!log::logger().enabled(&Metadata::builder().level(Level::Error).build()), "nothing installed");
 }
 
-/// Panics, or fails, each time.
-struct Bad {
-    panics: bool,
-}
-
-impl fmt::Display for Bad {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("so far")?;
-        if self.panics { panic!("in a Display") } else { Err(fmt::Error) }
-    }
-}
-
 #[test]
 fn a_display_that_panics_or_fails_loses_no_record() {
     let _turn = turn();
@@ -611,14 +599,9 @@ fn a_storm_into_two_files_is_conserved_line_by_line() {
         let text = std::fs::read_to_string(dir.path().join(name)).unwrap();
         let (mut offered, mut by_target) = (0, std::collections::BTreeMap::<&str, u64>::new());
         for line in text.lines() {
-            let mut words = line.split(' ');
-            let n = match words.next().unwrap() {
-                "E" => 1,
-                "S" => words.next().unwrap().parse().unwrap(),
-                other => panic!("{name}: {other}: {line}"),
-            };
+            let (n, rest) = accounted(line);
             offered += n;
-            *by_target.entry(words.next().unwrap()).or_default() += n;
+            *by_target.entry(rest.split(' ').next().unwrap()).or_default() += n;
         }
         assert_eq!(offered, THREADS * CALLS, "{name}: {by_target:?}");
         assert!((text.lines().count() as u64) < THREADS * CALLS / 2, "{name}: something was suppressed");

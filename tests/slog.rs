@@ -8,7 +8,7 @@ mod drains;
 #[path = "common/forks.rs"]
 mod forks;
 
-use common::{WINDOW, cache, turn};
+use common::{Bad, WINDOW, accounted, cache, turn};
 use drains::{Line, Lines, Told, line_of};
 use quell::slog::{Dedup, Key};
 use quell::{Cache, ConfigError, Fields, Manual, ReporterError, Rule, Rules, SharedRules};
@@ -457,18 +457,6 @@ fn the_guards_thread_writes_what_is_over() {
     assert_eq!(lines.try_iter().map(|line| line.text).collect::<Vec<_>>(), ["new: 2 more suppressed"]);
 }
 
-/// Panics, or fails, each time.
-struct Bad {
-    panics: bool,
-}
-
-impl fmt::Display for Bad {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("so far")?;
-        if self.panics { panic!("in a Display") } else { Err(fmt::Error) }
-    }
-}
-
 #[test]
 fn a_display_that_panics_or_fails_loses_no_record() {
     let _turn = turn();
@@ -737,12 +725,7 @@ fn a_storm_through_slog_async_into_two_files_is_conserved_line_by_line() {
     drop(log);
     for name in ["one", "two"] {
         let text = std::fs::read_to_string(dir.path().join(name)).unwrap();
-        let stands_for = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
-            ["E", ..] => 1,
-            ["S", n, ..] => n.parse().unwrap(),
-            _ => panic!("{name}: {line}"),
-        };
-        assert_eq!(text.lines().map(stands_for).sum::<u64>(), THREADS * CALLS, "{name}");
+        assert_eq!(text.lines().map(|line| accounted(line).0).sum::<u64>(), THREADS * CALLS, "{name}");
         assert!((text.lines().count() as u64) < THREADS * CALLS / 2, "{name}: something was suppressed");
     }
 }
