@@ -1,5 +1,5 @@
-//! Adopting quell in a program that logs through tracing: three lines, and two sinks that each
-//! see the first of each message and a summary of its repeats.
+//! A program that logs through `tracing`, moved to quell by the three lines marked so. Its two sinks
+//! each see the first of each message and a summary of its repeats.
 //!
 //! ```text
 //! cargo run --features tracing --example tracing
@@ -14,12 +14,12 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::{fmt, prelude::*, registry};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dedup = quell::tracing::Dedup::new(Arc::new(quell::Cache::builder().build()?)); // 1
-    registry()
-        .with(dedup.on(fmt::layer().with_writer(stdout))) // 2: was `.with(fmt::layer()...)`
-        .with(dedup.behind(LevelFilter::WARN, fmt::layer().with_ansi(false).with_writer(stderr)))
-        .init();
-    let _guard = dedup.guard()?; // 3
+    let terminal = fmt::layer().with_writer(stdout);
+    let warnings = fmt::layer().with_ansi(false).with_writer(stderr);
+    let dedup = quell::tracing::Dedup::new(Arc::new(quell::Cache::builder().build()?)); // quell
+    // Was `.with(terminal).with(warnings.with_filter(LevelFilter::WARN))`:
+    registry().with(dedup.on(terminal)).with(dedup.behind(LevelFilter::WARN, warnings)).init(); // quell
+    let _guard = dedup.guard()?; // quell
 
     info!("an outage begins");
     thread::scope(|scope| {

@@ -8,8 +8,20 @@ use std::time::Duration;
 /// Keeps the summaries of a front end coming, and writes the last of them when it is
 /// dropped. Bind it to a name in `main`:
 ///
-/// ```ignore
-/// let _guard = quell::log::init(my_logger, log::LevelFilter::Info)?;
+/// ```
+/// # #[cfg(feature = "log")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # struct MyLogger;
+/// # impl log::Log for MyLogger {
+/// #     fn enabled(&self, _: &log::Metadata<'_>) -> bool { true }
+/// #     fn log(&self, _: &log::Record<'_>) {}
+/// #     fn flush(&self) {}
+/// # }
+/// let _guard = quell::log::init(MyLogger, log::LevelFilter::Info)?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "log"))]
+/// # fn main() {}
 /// ```
 ///
 /// A program ends in many ways, and not all of them drop a guard:

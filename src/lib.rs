@@ -24,9 +24,42 @@
 //!
 //! # In front of the logger you have
 //!
-//! With the feature `log` or `slog`, [`quell::log::init`](https://docs.rs/quell/latest/quell/log/fn.init.html) wraps
-//! any `log::Log` and [`quell::slog::root`](https://docs.rs/quell/latest/quell/slog/fn.root.html) any
-//! `slog::Drain`, in one line each.
+//! | feature | in one line | piece by piece | what it is |
+//! |---|---|---|---|
+//! | `log` | [`quell::log::init`](https://docs.rs/quell/latest/quell/log/fn.init.html) | [`quell::log::Dedup`](https://docs.rs/quell/latest/quell/log/struct.Dedup.html) | a wrapper for any `log::Log` |
+//! | `tracing` | [`quell::tracing::init`](https://docs.rs/quell/latest/quell/tracing/fn.init.html) | [`quell::tracing::Dedup`](https://docs.rs/quell/latest/quell/tracing/struct.Dedup.html) | a filter for each layer of `tracing-subscriber` |
+//! | `slog` | [`quell::slog::root`](https://docs.rs/quell/latest/quell/slog/fn.root.html) | [`quell::slog::Dedup`](https://docs.rs/quell/latest/quell/slog/struct.Dedup.html) | a drain around any drain |
+//!
+//! In each, level, target, text and typed fields tell messages apart, as far as `Fields` and `Key` leave them in;
+//! each sink has a [`Namespace`], so it sees the first of each message whatever others saw; and summaries are
+//! records like the original, with `quell.suppressed` and `quell.since_ms`.
+//!
+//! # Rules
+//!
+//! A message passes once in the cache's window, unless a [`Rule`] says otherwise: the first N, every Mth after these, a window that
+//! doubles up to a ceiling. [`Rules`] say which rule holds for which level and target, and what is exempt:
+//!
+//! ```
+//! use quell::{Level, Rule, Rules};
+//! use std::time::Duration;
+//! let rules = Rules::new(Rule::first(10)?)
+//!     .target("http", Rule::first_then_every(5, 100)?)
+//!     .target("store", Rule::back_off(Duration::from_secs(3600))?)
+//!     .target_at("store", Level::Error, Rule::once().window(Duration::from_secs(5))?)
+//!     .exempt_target("audit");
+//! # assert_eq!(rules.find(Level::Error, "store::wal"), Some(Rule::once().window(Duration::from_secs(5))?));
+//! # Ok::<(), quell::ConfigError>(())
+//! ```
+//!
+//! Front ends take them by [`SharedRules`](https://docs.rs/quell/latest/quell/struct.SharedRules.html), which are swapped at run time; your own
+//! one asks [`Cache::check_rule`].
+//!
+//! # How summaries come out
+//!
+//! With the next line of the message, when its window has ended, when the cache forgets it, and at the end. For the
+//! last of them a program keeps a front end's [`Guard`](https://docs.rs/quell/latest/quell/struct.Guard.html) in `main`, or a [`Reporter`], and
+//! ends by returning, by unwinding, or by [`exit`]; [`install_panic_hook`] is for panics that abort, and
+//! `Guard::flush` for a thread of your own that handles signals.
 //!
 //! # Deciding by yourself
 //!

@@ -45,7 +45,7 @@ pub(crate) fn register(target: Weak<dyn Target>) {
 }
 
 /// Writes all pending summaries of all [`Reporter`](crate::Reporter)s and
-/// [`Guard`](crate::Guard)s, flushes their sinks, lets the reports and flushes of other threads that
+/// `Guard`s, flushes their sinks, lets the reports and flushes of other threads that
 /// are under way end, and ends the process with `code`.
 ///
 /// [`std::process::exit`] drops nothing, so it would lose them. The summaries are

@@ -2,6 +2,8 @@
 //! a program that ends in one way, and counts the lines it left.
 #![cfg(all(unix, any(feature = "log", feature = "slog")))]
 
+mod common;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -195,12 +197,7 @@ fn run(front_end: &str, how: &str, file: &Path) -> ExitStatus {
 /// How many records the lines of a file stand for, and how many lines there are.
 fn account(file: &Path) -> (u64, usize) {
     let text = std::fs::read_to_string(file).unwrap();
-    let stands_for = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
-        ["E", ..] => 1,
-        ["S", n, ..] => n.parse::<u64>().unwrap(),
-        _ => panic!("{line}"),
-    };
-    (text.lines().map(stands_for).sum(), text.lines().count())
+    (text.lines().map(|line| common::accounted(line).0).sum(), text.lines().count())
 }
 
 fn however_it_ends(front_end: &str) {

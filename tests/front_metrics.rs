@@ -1,14 +1,14 @@
 //! The front ends' counters and gauges, through the `metrics` facade.
-#![cfg(all(feature = "metrics", any(feature = "log", feature = "slog")))]
+#![cfg(all(feature = "metrics", any(feature = "log", feature = "slog", feature = "tracing")))]
 
 mod common;
 
+use common::Bad;
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
     with_local_recorder,
 };
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -74,15 +74,7 @@ impl Recorder for Registry {
     }
 }
 
-struct Panics;
-
-impl fmt::Display for Panics {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("in a Display")
-    }
-}
-
-/// What both front ends offer: 4 errors, 3 warnings (exempt), one that cannot be read, twice.
+/// What each front end is offered: 4 errors, 3 warnings (exempt), one that cannot be read, twice.
 fn expected(front_end: &str, capacity: u64) -> BTreeMap<String, u64> {
     let events = |outcome: &str, level: &str, n: u64| {
         (format!("quell_events_total{{front_end={front_end},level={level},outcome={outcome}}}"), n)
@@ -124,7 +116,7 @@ fn what_log_offers_is_counted() {
         assert_eq!(registry.cells.lock().unwrap().len() as u64, HANDLES, "each with labels of its own");
         (0..4).for_each(|_| error!(logger: log, "x"));
         (0..3).for_each(|_| warn!(logger: log, "x"));
-        (0..2).for_each(|_| info!(logger: log, "{}", Panics));
+        (0..2).for_each(|_| info!(logger: log, "{}", Bad { panics: true }));
         log.flush();
     });
     assert_eq!(registry.values(), expected("log", capacity));
@@ -147,7 +139,7 @@ fn what_slog_offers_is_counted() {
         assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES);
         (0..4).for_each(|_| error!(log, "x"));
         (0..3).for_each(|_| warn!(log, "x"));
-        (0..2).for_each(|_| info!(log, "{}", Panics));
+        (0..2).for_each(|_| info!(log, "{}", Bad { panics: true }));
         let _ = dedup.flush();
         assert_eq!(registry.values(), expected("slog", capacity));
         (0..2).for_each(|_| crit!(log, "x"));
@@ -157,4 +149,32 @@ fn what_slog_offers_is_counted() {
     };
     assert_eq!((value("emitted"), value("suppressed")), (2, 4), "critical is counted as error");
     assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES, "nothing is registered for an event");
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn what_tracing_offers_is_counted() {
+    use tracing::{Event, Subscriber, error, info, warn};
+    use tracing_subscriber::layer::Context;
+    use tracing_subscriber::{Layer, prelude::*, registry};
+    struct Nowhere;
+    impl<S: Subscriber> Layer<S> for Nowhere {
+        fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {}
+    }
+    let _turn = common::turn();
+    let recorder = Registry::default();
+    let cache = common::cache().0;
+    let capacity = cache.stats().capacity as u64;
+    let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
+    let dedup = quell::tracing::Dedup::builder(cache).rules(rules).metrics().build();
+    let stack = with_local_recorder(&recorder, || tracing::Dispatch::new(registry().with(dedup.on(Nowhere))));
+    assert_eq!(recorder.registered.load(Ordering::Relaxed), HANDLES);
+    tracing::dispatcher::with_default(&stack, || {
+        (0..4).for_each(|_| error!("x"));
+        (0..3).for_each(|_| warn!("x"));
+        (0..2).for_each(|_| info!("{}", Bad { panics: true }));
+    });
+    dedup.guard().unwrap().flush();
+    assert_eq!(recorder.values(), expected("tracing", capacity), "the summaries that were written are no events");
+    assert_eq!(recorder.registered.load(Ordering::Relaxed), HANDLES, "nothing is registered for an event");
 }

@@ -1,6 +1,10 @@
 //! The front end for tracing under the global subscriber. There is one in a process, so each
 //! test runs in a child: this binary again, told by a variable which part to play.
 
+#[cfg(unix)]
+#[path = "common/forks.rs"]
+mod forks;
+
 use quell::tracing::{Dedup, Key};
 use quell::{Cache, Guard};
 use std::fmt;
@@ -313,39 +317,14 @@ fn a_child_forked_while_others_log() {
     let dedup = Dedup::builder(Arc::new(Cache::builder().build().unwrap())).notices(true).build();
     registry().with(dedup.on(Counts::default())).init();
     let _guard = dedup.guard().unwrap();
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let mut n = 0;
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    n += 1;
-                    info!("x");
-                    info!("number {n}");
-                }
-            });
+    let storm = |_, n| {
+        info!("x");
+        info!("number {n}");
+    };
+    forks::fork_amid(storm, || {
+        for n in 0..20 {
+            info!("x");
+            info!("in child {n}");
         }
-        for round in 0..50 {
-            // SAFETY: the child runs code of this test, quell and tracing only, which is what is
-            // tested.
-            let pid = unsafe { libc::fork() };
-            if pid == 0 {
-                // A child that hangs is ended by this, and so not by 0.
-                // SAFETY: no memory is involved.
-                unsafe { libc::alarm(60) };
-                for n in 0..20 {
-                    info!("x");
-                    info!("in child {round} {n}");
-                }
-                // SAFETY: ends the child.
-                unsafe { libc::_exit(0) };
-            }
-            let mut status = 0;
-            // SAFETY: `status` outlives the call.
-            let waited = unsafe { libc::waitpid(pid, &mut status, 0) };
-            assert_eq!(waited, pid);
-            assert_eq!(status, 0, "round {round}");
-        }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }

@@ -2,10 +2,13 @@
 #![cfg(feature = "log")]
 
 mod common;
+#[cfg(unix)]
+#[path = "common/forks.rs"]
+mod forks;
 #[path = "common/records.rs"]
 mod records;
 
-use common::{WINDOW, cache, turn};
+use common::{Bad, WINDOW, accounted, cache, turn};
 use log::{Level, LevelFilter, Log, Metadata, Record, error, info, log, warn};
 use quell::log::{Dedup, Key};
 use quell::{Cache, ConfigError, Fields, Manual, ReporterError, Rule, Rules, SharedRules};
@@ -352,18 +355,6 @@ fn an_interval_of_zero_is_an_error() {
     assert!(!log::logger().enabled(&Metadata::builder().level(Level::Error).build()), "nothing installed");
 }
 
-/// Panics, or fails, each time.
-struct Bad {
-    panics: bool,
-}
-
-impl fmt::Display for Bad {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("so far")?;
-        if self.panics { panic!("in a Display") } else { Err(fmt::Error) }
-    }
-}
-
 #[test]
 fn a_display_that_panics_or_fails_loses_no_record() {
     let _turn = turn();
@@ -636,14 +627,9 @@ fn a_storm_into_two_files_is_conserved_line_by_line() {
         let text = std::fs::read_to_string(dir.path().join(name)).unwrap();
         let (mut offered, mut by_target) = (0, std::collections::BTreeMap::<&str, u64>::new());
         for line in text.lines() {
-            let mut words = line.split(' ');
-            let n = match words.next().unwrap() {
-                "E" => 1,
-                "S" => words.next().unwrap().parse().unwrap(),
-                other => panic!("{name}: {other}: {line}"),
-            };
+            let (n, rest) = accounted(line);
             offered += n;
-            *by_target.entry(words.next().unwrap()).or_default() += n;
+            *by_target.entry(rest.split(' ').next().unwrap()).or_default() += n;
         }
         assert_eq!(offered, THREADS * CALLS, "{name}: {by_target:?}");
         assert!((text.lines().count() as u64) < THREADS * CALLS / 2, "{name}: something was suppressed");
@@ -688,11 +674,9 @@ fn through_env_logger() {
 #[cfg(unix)]
 #[test]
 fn a_child_forked_while_others_log_can_log() {
-    use std::sync::atomic::AtomicBool;
     let _turn = turn();
-    const CHILDREN: usize = 24;
     log::set_max_level(LevelFilter::Trace);
-    struct Counts(AtomicU64, AtomicU64);
+    struct Counts(AtomicU64);
     impl Log for Counts {
         fn enabled(&self, _: &Metadata<'_>) -> bool {
             true
@@ -701,60 +685,22 @@ fn a_child_forked_while_others_log_can_log() {
             let n = line_of(record).stands_for();
             self.0.fetch_add(n, Ordering::Relaxed);
         }
-        fn flush(&self) {
-            self.1.fetch_add(1, Ordering::Relaxed);
-        }
+        fn flush(&self) {}
     }
     let cache = Arc::new(Cache::builder().build().unwrap());
-    let log = Dedup::builder(cache, Counts(AtomicU64::new(0), AtomicU64::new(0))).build();
-    let over = AtomicBool::new(false);
-    let calls = AtomicU64::new(0);
-    let statuses: Vec<i32> = std::thread::scope(|scope| {
-        for _ in 0..2 {
-            let (log, over, calls) = (&log, &over, &calls);
-            scope.spawn(move || {
-                for n in 0.. {
-                    error!(logger: log, thread = 1; "hot");
-                    info!(logger: log, n; "new");
-                    if n % 1000 == 0 {
-                        log.flush();
-                    }
-                    calls.fetch_add(1, Ordering::Relaxed);
-                    if over.load(Ordering::Relaxed) {
-                        break;
-                    }
-                }
-            });
+    let log = Dedup::builder(cache, Counts(AtomicU64::new(0))).build();
+    let storm = |_, n| {
+        error!(logger: log, thread = 1; "hot");
+        info!(logger: log, n; "new");
+        if n % 1000 == 0 {
+            log.flush();
         }
-        let statuses = (0..CHILDREN).map(|_| {
-            let before = calls.load(Ordering::Relaxed);
-            while calls.load(Ordering::Relaxed) == before {
-                std::thread::yield_now();
-            }
-            // SAFETY: the child uses the logger and the allocator, which the C library makes ready
-            // for it, and ends without returning.
-            let pid = unsafe { libc::fork() };
-            if pid == 0 {
-                // SAFETY: a child that hangs is ended by the alarm, which the parent sees.
-                unsafe { libc::alarm(60) };
-                let done = catch_unwind(AssertUnwindSafe(|| {
-                    let before = log.inner().0.load(Ordering::Relaxed);
-                    (0..3000).for_each(|n| warn!(logger: log, n; "of the child"));
-                    (0..3000).for_each(|_| warn!(logger: log, "of the child"));
-                    log.flush();
-                    assert!(log.inner().0.load(Ordering::Relaxed) >= before + 6000);
-                }));
-                // SAFETY: ends this process.
-                unsafe { libc::_exit(if done.is_ok() { 0 } else { 1 }) };
-            }
-            let mut status = -1;
-            // SAFETY: waits for our child, with a place for its status.
-            let waited = unsafe { libc::waitpid(pid, &mut status, 0) };
-            if waited == pid && pid > 0 { status } else { -1 }
-        });
-        let statuses = statuses.collect();
-        over.store(true, Ordering::Relaxed);
-        statuses
+    };
+    forks::fork_amid(storm, || {
+        let before = log.inner().0.load(Ordering::Relaxed);
+        (0..3000).for_each(|n| warn!(logger: log, n; "of the child"));
+        (0..3000).for_each(|_| warn!(logger: log, "of the child"));
+        log.flush();
+        assert!(log.inner().0.load(Ordering::Relaxed) >= before + 6000);
     });
-    assert_eq!(statuses, [0; CHILDREN], "a child hung (14) or failed (256)");
 }

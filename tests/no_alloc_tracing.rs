@@ -1,54 +1,18 @@
 //! A suppressed tracing event allocates nothing. In a test binary of its own, for the sake of
 //! its allocator.
 
+#[path = "common/allocations.rs"]
+mod allocations;
+
+use allocations::allocations;
 use quell::tracing::{Dedup, Key};
 use quell::{Cache, Fields, Rule, Rules};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use tracing::{Event, Subscriber, error, info, info_span, warn};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
-
-/// The system's allocator, counting for each thread.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-}
-
-// SAFETY: every method hands its arguments to `System` unchanged; counting touches a
-// thread-local without a destructor, which allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as promised by our caller.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as promised by our caller.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as promised by our caller.
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as promised by our caller.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// A sink that costs nothing itself.
 struct Nothing;
@@ -87,9 +51,7 @@ fn allocations_on_suppressed(stack: impl Subscriber + Send + Sync, cache: &Cache
         let _inner = info_span!("inner", user = "b").entered();
         (0..2).for_each(|_| log_all());
         let suppressed = cache.stats().suppressed;
-        let before = ALLOCATIONS.get();
-        (0..10).for_each(|_| log_all());
-        assert_eq!(ALLOCATIONS.get() - before, 0);
+        assert_eq!(allocations(|| (0..10).for_each(|_| log_all())), 0);
         assert_ne!(cache.stats().suppressed, suppressed);
     });
 }
@@ -119,7 +81,5 @@ fn suppressed_events_allocate_nothing() {
 
 #[test]
 fn the_counting_counts() {
-    let before = ALLOCATIONS.get();
-    drop(std::hint::black_box(Box::new(1)));
-    assert_eq!(ALLOCATIONS.get() - before, 1);
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
 }

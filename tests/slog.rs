@@ -4,8 +4,11 @@
 mod common;
 #[path = "common/drains.rs"]
 mod drains;
+#[cfg(unix)]
+#[path = "common/forks.rs"]
+mod forks;
 
-use common::{WINDOW, cache, turn};
+use common::{Bad, WINDOW, accounted, cache, turn};
 use drains::{Line, Lines, Told, line_of};
 use quell::slog::{Dedup, Key};
 use quell::{Cache, ConfigError, Fields, Manual, ReporterError, Rule, Rules, SharedRules};
@@ -454,18 +457,6 @@ fn the_guards_thread_writes_what_is_over() {
     assert_eq!(lines.try_iter().map(|line| line.text).collect::<Vec<_>>(), ["new: 2 more suppressed"]);
 }
 
-/// Panics, or fails, each time.
-struct Bad {
-    panics: bool,
-}
-
-impl fmt::Display for Bad {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("so far")?;
-        if self.panics { panic!("in a Display") } else { Err(fmt::Error) }
-    }
-}
-
 #[test]
 fn a_display_that_panics_or_fails_loses_no_record() {
     let _turn = turn();
@@ -734,12 +725,7 @@ fn a_storm_through_slog_async_into_two_files_is_conserved_line_by_line() {
     drop(log);
     for name in ["one", "two"] {
         let text = std::fs::read_to_string(dir.path().join(name)).unwrap();
-        let stands_for = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
-            ["E", ..] => 1,
-            ["S", n, ..] => n.parse().unwrap(),
-            _ => panic!("{name}: {line}"),
-        };
-        assert_eq!(text.lines().map(stands_for).sum::<u64>(), THREADS * CALLS, "{name}");
+        assert_eq!(text.lines().map(|line| accounted(line).0).sum::<u64>(), THREADS * CALLS, "{name}");
         assert!((text.lines().count() as u64) < THREADS * CALLS / 2, "{name}: something was suppressed");
     }
 }
@@ -766,4 +752,42 @@ fn before_slog_async_its_errors_and_records_go_through() {
     ];
     assert_eq!(texts, expected);
     assert!(told.iter().all(|line| line.file == file!() && line.module == module_path!()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_child_forked_while_others_log_can_log() {
+    let _turn = turn();
+    struct Counts(AtomicU64);
+    impl Drain for Counts {
+        type Ok = ();
+        type Err = Never;
+        fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+            let n = line_of(record, values).stands_for();
+            self.0.fetch_add(n, Ordering::Relaxed);
+            Ok(())
+        }
+        fn flush(&self) -> Result<(), FlushError> {
+            Ok(())
+        }
+    }
+    let cache = Arc::new(Cache::builder().build().unwrap());
+    let dedup = Arc::new(Dedup::builder(cache, Counts(AtomicU64::new(0))).build());
+    let root = Logger::root(Arc::clone(&dedup), o!());
+    let storm = |thread, n| {
+        let log = root.new(o!("thread" => thread));
+        error!(root, "hot");
+        info!(log, "new"; "n" => n);
+        if n % 1000 == 0 {
+            dedup.flush().unwrap();
+        }
+    };
+    forks::fork_amid(storm, || {
+        let log = root.new(o!("child" => true));
+        let before = dedup.inner().0.load(Ordering::Relaxed);
+        (0..3000).for_each(|n| warn!(log, "of the child"; "n" => n));
+        (0..3000).for_each(|_| warn!(log, "of the child"));
+        dedup.flush().unwrap();
+        assert!(dedup.inner().0.load(Ordering::Relaxed) >= before + 6000);
+    });
 }

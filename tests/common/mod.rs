@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 use quell::{Cache, Event, Level, Manual, Namespace, Reclaim, Sink, Stats, Summary, Tick};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -187,5 +188,29 @@ impl Sink for Tally {
     fn summary(&self, summary: &Summary) {
         assert_ne!(summary.suppressed, 0);
         self.0.lock().unwrap().with_summaries += summary.suppressed;
+    }
+}
+
+/// Panics, or fails, each time.
+pub struct Bad {
+    pub panics: bool,
+}
+
+impl fmt::Display for Bad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("so far")?;
+        if self.panics { panic!("in a Display") } else { Err(fmt::Error) }
+    }
+}
+
+/// How many records a line `E rest` or `S n rest` of a file stands for, and the rest.
+pub fn accounted(line: &str) -> (u64, &str) {
+    match line.split_once(' ') {
+        Some(("E", rest)) => (1, rest),
+        Some(("S", rest)) => {
+            let (n, rest) = rest.split_once(' ').unwrap();
+            (n.parse().unwrap(), rest)
+        }
+        _ => panic!("{line}"),
     }
 }
