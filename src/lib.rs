@@ -96,6 +96,7 @@ mod rules;
 mod scope;
 mod shutdown;
 mod sink;
+mod sip;
 #[cfg(feature = "slog")]
 pub mod slog;
 #[cfg(any(feature = "log", feature = "slog"))]

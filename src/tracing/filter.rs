@@ -75,7 +75,8 @@ impl<C: Clock, R: Reclaim> DedupFilter<C, R> {
             site.target(),
             shared.key.is_located(),
             |hasher| {
-                let seen = shared.key.write(event, &site, shared.fields.as_ref(), &shared.span_fields, hasher)?;
+                let mut seen = visit::Seen::default();
+                shared.key.write(event, &site, shared.fields.as_ref(), &shared.span_fields, &mut seen, hasher)?;
                 if shared.span_fields.is_empty() {
                     return Ok(());
                 }
