@@ -291,6 +291,15 @@ impl FingerprintHasher {
         self.text.write(bytes);
     }
 
+    /// Adds a level, as a number below eight, and a target to the text.
+    #[cfg(feature = "_front")]
+    #[inline]
+    pub(crate) fn place(&mut self, level: u8, target: &str) {
+        self.text.write_here(target.as_bytes());
+        // No byte of UTF-8: the target ends here.
+        self.text.add(u64::from(0xf8 | level), 1);
+    }
+
     /// Adds a field.
     #[inline]
     pub fn field(&mut self, name: &str, value: Value<'_>) {
@@ -325,10 +334,10 @@ impl FingerprintHasher {
         };
         let mut sip = self.begin_field(name, tag);
         match value {
-            Plain::Word(word) => sip.word(word),
+            Plain::Word(word) => sip.add(word, 8),
             Plain::Wide(wide) => {
-                sip.word(wide as u64);
-                sip.word((wide >> 64) as u64);
+                sip.add(wide as u64, 8);
+                sip.add((wide >> 64) as u64, 8);
             }
             Plain::Text(_) => {}
         }
@@ -344,7 +353,7 @@ impl FingerprintHasher {
     #[inline(always)]
     fn begin_field(&self, name: &str, tag: u8) -> Sip {
         let mut sip = Sip::new(self.key);
-        sip.word((name.len() as u64) << 8 | u64::from(tag));
+        sip.add((name.len() as u64) << 8 | u64::from(tag), 8);
         sip
     }
 
@@ -373,17 +382,15 @@ impl FingerprintHasher {
     #[inline]
     pub fn finish(&self) -> Fingerprint {
         let mut sip = self.text;
-        // In whole words; how much of the last one is text is in the end.
-        let part = sip.len() % 8;
-        sip.pad();
-        let mut end = u64::from(self.namespace.0) | part << 16;
-        if self.fields.count != 0 {
-            // The end tells whether these are there, so the whole is injective.
-            sip.word(self.fields.sum as u64);
-            sip.word((self.fields.sum >> 64) as u64);
-            end |= 1 << 19 | (self.fields.count & u64::from(u32::MAX)) << 24;
+        let has_fields = self.fields.count != 0;
+        if has_fields {
+            sip.add(self.fields.sum as u64, 8);
+            sip.add((self.fields.sum >> 64) as u64, 8);
+            sip.add(self.fields.count & u64::from(u32::MAX), 4);
         }
-        Fingerprint(sip.finish_with(end)).with_namespace(self.namespace)
+        // The last byte tells the two endings apart, so the whole is injective.
+        sip.add(u64::from(self.namespace.0) | u64::from(has_fields) << 16, 3);
+        Fingerprint(sip.finish()).with_namespace(self.namespace)
     }
 }
 
@@ -494,9 +501,11 @@ mod tests {
         let hash = FingerprintHasher::new(&SECRET).hash_field("a", Value::U64(1));
         assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes()]));
         assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &hash.count.to_le_bytes()]));
-        // Nor do the zeros that fill the last word up.
+        let count = (hash.count as u32).to_le_bytes();
+        assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &count]));
+        assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &count, &[0, 0, 1]]));
+        // Nor do zeros.
         assert_ne!(text(&[b"a"]), text(&[b"a\0"]));
-        assert_ne!(text(&[b"1234567"]), text(&[b"1234567\0"]));
         assert_ne!(text(&[]), text(&[&[0; 8]]));
     }
 

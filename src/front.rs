@@ -174,9 +174,7 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
             let mut hasher = self.cache.hasher();
             hasher.namespace(self.namespace);
             if located {
-                // In one piece: the hash takes eight bytes at a time.
-                hasher.bytes(&((target.len() as u64) << 8 | level as u64).to_le_bytes());
-                hasher.bytes(target.as_bytes());
+                hasher.place(level as u8, target);
             }
             key(&mut hasher).ok()?;
             (!hasher.failed()).then(|| (hasher.finish(), self.cache.now()))

@@ -1,8 +1,7 @@
 //! SipHash-1-3 with 128 bits of output, for many short writes and whole words.
 //!
 //! Here and not from a crate because most of what is hashed comes in pieces of a few bytes,
-//! or is a word already: the state is 48 bytes, and words need not go through bytes. Tested
-//! against the crate `siphasher`.
+//! or is a number already. Tested against the crate `siphasher`.
 
 /// A secret key, in words.
 #[derive(Clone, Copy)]
@@ -38,12 +37,6 @@ impl Sip {
         Self { v, tail: 0, len: 0 }
     }
 
-    /// How many bytes there were.
-    #[inline]
-    pub(crate) fn len(&self) -> u64 {
-        self.len
-    }
-
     #[inline(never)]
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.write_here(bytes);
@@ -52,60 +45,35 @@ impl Sip {
     /// As [`write`](Self::write), where the state is in registers and is to stay there.
     #[inline(always)]
     pub(crate) fn write_here(&mut self, bytes: &[u8]) {
-        // The bytes held, in bits.
-        let held = (self.len % 8 * 8) as u32;
-        self.len = self.len.wrapping_add(bytes.len() as u64);
-        let Some(last) = bytes.last_chunk::<8>() else {
-            return self.part(held, few(bytes), bytes.len());
+        let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) else {
+            return self.add(few(bytes), bytes.len());
         };
-        let words = bytes.chunks_exact(8);
-        let rest = words.remainder().len();
+        let held = (self.len % 8) as usize;
+        self.len = self.len.wrapping_add(bytes.len() as u64);
+        let mut rest = bytes;
+        if held != 0 {
+            self.compress(self.tail | u64::from_le_bytes(*first) << (8 * held));
+            rest = &bytes[8 - held..];
+        }
+        let words = rest.chunks_exact(8);
+        let left = words.remainder().len();
         for word in words {
-            let word = u64::from_le_bytes(word.try_into().expect("chunks of eight"));
-            self.compress(self.tail | word << held);
-            self.tail = above(word, held);
+            self.compress(u64::from_le_bytes(word.try_into().expect("chunks of eight")));
         }
-        if rest != 0 {
-            self.part(held, u64::from_le_bytes(*last) >> (64 - 8 * rest), rest);
-        }
+        self.tail = if left == 0 { 0 } else { u64::from_le_bytes(*last) >> (64 - 8 * left) };
     }
 
-    /// Fewer bytes than a word has.
+    /// Writes the lower `len` bytes of `part`, at most eight; the others are zero.
     #[inline(always)]
-    fn part(&mut self, held: u32, part: u64, len: usize) {
-        self.tail |= part << held;
-        if held as usize + 8 * len >= 64 {
+    pub(crate) fn add(&mut self, part: u64, len: usize) {
+        let held = (self.len % 8) as usize;
+        self.len = self.len.wrapping_add(len as u64);
+        self.tail |= part << (8 * held);
+        if held + len >= 8 {
             self.compress(self.tail);
-            self.tail = above(part, held);
+            // What did not fit.
+            self.tail = if held == 0 { 0 } else { part >> (64 - 8 * held) };
         }
-    }
-
-    /// Writes eight bytes where whole words were written before.
-    #[inline(always)]
-    pub(crate) fn word(&mut self, word: u64) {
-        debug_assert!(self.len % 8 == 0);
-        self.len = self.len.wrapping_add(8);
-        self.compress(word);
-    }
-
-    /// Writes zeros up to the next whole word.
-    #[inline(always)]
-    pub(crate) fn pad(&mut self) {
-        if self.len % 8 != 0 {
-            self.len = self.len.wrapping_add(8 - self.len % 8);
-            self.compress(self.tail);
-            self.tail = 0;
-        }
-    }
-
-    /// Writes seven bytes, the lower ones of `end`, where whole words were written before, and
-    /// finishes.
-    #[inline(always)]
-    pub(crate) fn finish_with(mut self, end: u64) -> u128 {
-        debug_assert!(self.len % 8 == 0 && end >> 56 == 0);
-        self.tail = end;
-        self.len = self.len.wrapping_add(7);
-        self.finish()
     }
 
     #[inline(always)]
@@ -147,12 +115,6 @@ fn round([mut v0, mut v1, mut v2, mut v3]: [u64; 4]) -> [u64; 4] {
     [v0, v1, v2, v3]
 }
 
-/// What of `word << held` does not fit; `held` is from 0 to 56.
-#[inline(always)]
-fn above(word: u64, held: u32) -> u64 {
-    word >> 1 >> (63 - held)
-}
-
 /// At most seven bytes as a word.
 #[inline]
 fn few(bytes: &[u8]) -> u64 {
@@ -189,20 +151,18 @@ mod tests {
             pieces.iter().for_each(|piece| ours.write(piece));
             let all = pieces.concat();
             prop_assert_eq!(ours.finish(), theirs(key, &all));
-            prop_assert_eq!(ours.len(), all.len() as u64);
         }
 
         #[test]
-        fn words_and_ends_are_bytes(key: [u8; 16], text: Vec<u8>, word: u64, end in 0..1u64 << 56) {
+        fn numbers_are_bytes(key: [u8; 16], text: Vec<u8>, parts in prop::collection::vec((any::<u64>(), 1..=8usize), 0..8)) {
             let mut ours = Sip::new(SipKey::new(key));
             ours.write(&text);
-            ours.pad();
-            ours.word(word);
-            let mut all = text.clone();
-            all.resize(text.len().next_multiple_of(8), 0);
-            all.extend(word.to_le_bytes());
-            all.extend(&end.to_le_bytes()[..7]);
-            prop_assert_eq!(ours.finish_with(end), theirs(key, &all));
+            let mut all = text;
+            for (part, len) in parts {
+                ours.add(part & u64::MAX >> (64 - 8 * len), len);
+                all.extend(&part.to_le_bytes()[..len]);
+            }
+            prop_assert_eq!(ours.finish(), theirs(key, &all));
         }
     }
 
