@@ -494,6 +494,31 @@ mod tests {
         }
     }
 
+    /// Processes that share a secret may be of different builds.
+    #[test]
+    fn fingerprints_are_what_the_design_says() {
+        use siphasher::sip128::{Hash128, SipHasher13};
+        let siphash = |parts: &[&[u8]]| -> u128 {
+            let hash: Hash128 = SipHasher13::new_with_key(&SECRET.0).hash(&parts.concat());
+            hash.into()
+        };
+        let ns = |bits: u128| Fingerprint(bits).with_namespace(Namespace(0x102));
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        hasher.namespace(Namespace(0x102));
+        hasher.bytes(b"disk full");
+        assert_eq!(hasher.finish(), ns(siphash(&[b"disk full", &[2, 1, 0]])));
+
+        hasher.field("peer", Value::Str("db1"));
+        hasher.field("tries", Value::U64(7));
+        hasher.field("cause", Value::Display(&"x"));
+        let word = |word: u64| word.to_le_bytes();
+        let sum = siphash(&[&word(4 << 8 | 8), b"peer", b"db1"])
+            .wrapping_add(siphash(&[&word(5 << 8 | 3), &word(7), b"tries"]))
+            .wrapping_add(siphash(&[&word(5 << 8 | 10), b"cause", b"x"]));
+        let end = [&sum.to_le_bytes()[..], &3u32.to_le_bytes(), &[2, 1, 1]].concat();
+        assert_eq!(hasher.finish(), ns(siphash(&[b"disk full", &end])));
+    }
+
     #[test]
     fn a_text_that_spells_the_ending_is_another_text() {
         let mut with_field = FingerprintHasher::new(&SECRET);
