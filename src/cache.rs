@@ -244,7 +244,7 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
 
     /// As [`check_rule_since`](Self::check_rule_since) by [`Rule::once`].
     #[inline(always)]
-    #[cfg(any(feature = "_front", test))]
+    #[cfg(feature = "_front")]
     pub(crate) fn check_once_since(
         &self,
         fingerprint: Fingerprint,

@@ -76,7 +76,7 @@ impl<R: Reclaim, X> Engine<R, X> {
     /// As [`check_rule_since`](Self::check_rule_since) by [`Rule::once`]; as fast as
     /// [`check`](Self::check), of which it is a copy for want of a common part that compiles as well.
     #[inline(always)]
-    #[cfg(any(feature = "_front", test))]
+    #[cfg(feature = "_front")]
     pub(crate) fn check_once_since(&self, fingerprint: Fingerprint, now: Tick) -> (Decision, Tick) {
         let Some(guard) = self.reclaim.pin_known() else {
             return self.check_once_slowly(fingerprint, now, None);
@@ -103,7 +103,7 @@ impl<R: Reclaim, X> Engine<R, X> {
 
     #[cold]
     #[inline(never)]
-    #[cfg(any(feature = "_front", test))]
+    #[cfg(feature = "_front")]
     fn check_once_slowly<'e>(
         &'e self,
         fingerprint: Fingerprint,
