@@ -1,7 +1,9 @@
 //! What does a suppressed event cost, on the whole way through a front end? All contenders in
 //! one run, taken in turn, medians: a noisy machine hits all alike.
 //!
-//! `cargo bench --features tracing --bench front_ends -- [rounds] [milliseconds]`
+//! `cargo bench --features tracing,log,slog --bench front_ends -- [rounds] [milliseconds] [names]`
+//!
+//! Rows and contenders are chosen by parts of `row: contender`, `"a literal: quell, coarse"` say.
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,14 @@ fn median(values: &mut [f64]) -> f64 {
 
 /// Runs the contenders of one row in turn; all are compared with the first.
 fn compare(row: &str, mut contenders: Vec<Contender>, rounds: usize, target: Duration) {
+    contenders.retain(|contender| {
+        let name = format!("{row}: {}", contender.name);
+        let fits = |arg: String| arg.starts_with('-') || arg.parse::<u64>().is_ok() || name.contains(&arg);
+        std::env::args().skip(1).all(fits)
+    });
+    if contenders.is_empty() {
+        return;
+    }
     // The first round warms up and finds out how many calls take long enough.
     for round in 0..=rounds {
         for contender in &mut contenders {
@@ -59,13 +69,198 @@ fn main() {
     let target = Duration::from_millis(numbers.next().unwrap_or(20));
     println!("nanoseconds an event, and how many more than the first; median of {rounds} rounds in turn\n");
     through_tracing::rows(rounds, target);
+    #[cfg(feature = "log")]
+    through_log::rows(rounds, target);
+    #[cfg(feature = "slog")]
+    through_slog::rows(rounds, target);
+}
+
+/// A writer to nowhere.
+struct Discard;
+
+impl std::io::Write for Discard {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::hint::black_box(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "log")]
+mod through_log {
+    use super::{Contender, Discard, compare};
+    use log::{Log, Metadata, Record, kv};
+    use quell::log::Dedup;
+    use std::io::{BufWriter, Write};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    pub(super) fn rows(rounds: usize, target: Duration) {
+        log::set_max_level(log::LevelFilter::Info);
+        macro_rules! row {
+            ($name:literal, $($event:tt)*) => {
+                compare(
+                    concat!("log, ", $name),
+                    loggers().into_iter().map(|(name, logger)| {
+                        Contender::new(name, move |calls| {
+                            for _ in 0..calls {
+                                log::error!(logger: logger, $($event)*);
+                            }
+                        })
+                    }).collect(),
+                    rounds,
+                    target,
+                )
+            };
+        }
+        let (peer, attempts) = (std::hint::black_box("10.0.0.1"), std::hint::black_box(7u64));
+        row!("a literal", "connection to the storage node was refused, will try again");
+        row!("2 format arguments", "cannot reach {} after {} attempts", peer, attempts);
+        row!("3 key-values", peer, attempts, retry = true; "connection refused");
+    }
+
+    fn loggers() -> Vec<(&'static str, Box<dyn Log>)> {
+        let cache = || Arc::new(quell::Cache::builder().build().unwrap());
+        let coarse = || Arc::new(quell::Cache::builder().clock(quell::Coarse::new()).build().unwrap());
+        vec![
+            ("an empty logger", Box::new(Empty)),
+            ("quell", Box::new(Dedup::builder(cache(), Empty).build())),
+            ("quell, coarse clock", Box::new(Dedup::builder(coarse(), Empty).build())),
+            ("no filter: format the line", Box::new(Format(Mutex::new(BufWriter::new(Discard))))),
+        ]
+    }
+
+    struct Empty;
+
+    impl Log for Empty {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &Record<'_>) {
+            std::hint::black_box(record);
+        }
+
+        fn flush(&self) {}
+    }
+
+    struct Format(Mutex<BufWriter<Discard>>);
+
+    impl Log for Format {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &Record<'_>) {
+            let out = &mut *self.0.lock().unwrap();
+            let _ = write!(out, "{:5} {}: {}", record.level(), record.target(), record.args());
+            let _ = record.key_values().visit(&mut Pairs(out));
+            let _ = writeln!(out);
+        }
+
+        fn flush(&self) {}
+    }
+
+    struct Pairs<'a>(&'a mut BufWriter<Discard>);
+
+    impl<'kvs> kv::VisitSource<'kvs> for Pairs<'_> {
+        fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+            write!(self.0, " {key}={value}")?;
+            Ok(())
+        }
+    }
+}
+
+#[cfg(feature = "slog")]
+mod through_slog {
+    use super::{Contender, Discard, compare};
+    use quell::slog::Dedup;
+    use slog::{Drain, Key, Logger, Never, OwnedKVList, Record, Serializer, o};
+    use std::fmt;
+    use std::io::{BufWriter, Write};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    pub(super) fn rows(rounds: usize, target: Duration) {
+        macro_rules! row {
+            ($name:literal, $($event:tt)*) => {
+                compare(
+                    concat!("slog, ", $name),
+                    loggers().into_iter().map(|(name, logger)| {
+                        Contender::new(name, move |calls| {
+                            for _ in 0..calls {
+                                slog::error!(logger, $($event)*);
+                            }
+                        })
+                    }).collect(),
+                    rounds,
+                    target,
+                )
+            };
+        }
+        let (peer, attempts) = (std::hint::black_box("10.0.0.1"), std::hint::black_box(7u64));
+        row!("a literal", "connection to the storage node was refused, will try again");
+        row!("2 format arguments", "cannot reach {} after {} attempts", peer, attempts);
+        row!("3 key-values", "connection refused"; "peer" => peer, "attempts" => attempts, "retry" => true);
+    }
+
+    fn loggers() -> Vec<(&'static str, Logger)> {
+        let cache = || Arc::new(quell::Cache::builder().build().unwrap());
+        let coarse = || Arc::new(quell::Cache::builder().clock(quell::Coarse::new()).build().unwrap());
+        vec![
+            ("an empty drain", Logger::root(Empty, o!())),
+            ("quell", Logger::root(Dedup::builder(cache(), Empty).build(), o!())),
+            ("quell, coarse clock", Logger::root(Dedup::builder(coarse(), Empty).build(), o!())),
+            ("no filter: format the line", Logger::root(Format(Mutex::new(BufWriter::new(Discard))), o!())),
+        ]
+    }
+
+    struct Empty;
+
+    impl Drain for Empty {
+        type Ok = ();
+        type Err = Never;
+
+        fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
+            std::hint::black_box(record);
+            Ok(())
+        }
+    }
+
+    struct Format(Mutex<BufWriter<Discard>>);
+
+    impl Drain for Format {
+        type Ok = ();
+        type Err = Never;
+
+        fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+            use slog::KV;
+            let out = &mut *self.0.lock().unwrap();
+            let _ = write!(out, "{} {}: {}", record.level(), record.module(), record.msg());
+            let _ = record.kv().serialize(record, &mut Pairs(out));
+            let _ = values.serialize(record, &mut Pairs(out));
+            let _ = writeln!(out);
+            Ok(())
+        }
+    }
+
+    struct Pairs<'a>(&'a mut BufWriter<Discard>);
+
+    impl Serializer for Pairs<'_> {
+        fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
+            write!(self.0, " {key}={value}")?;
+            Ok(())
+        }
+    }
 }
 
 mod through_tracing {
-    use super::{Contender, compare};
+    use super::{Contender, Discard, compare};
     use quell::tracing::{Dedup, Key};
     use std::collections::HashMap;
-    use std::io::Write;
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
     use tracing::callsite::Identifier;
@@ -174,20 +369,6 @@ mod through_tracing {
             }
             (*last, *count) = (now, 0);
             true
-        }
-    }
-
-    /// A writer to nowhere.
-    struct Discard;
-
-    impl Write for Discard {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            std::hint::black_box(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
         }
     }
 }

@@ -242,6 +242,22 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
         (decision, since)
     }
 
+    /// As [`check_rule_since`](Self::check_rule_since) by [`Rule::once`].
+    #[inline(always)]
+    #[cfg(feature = "_front")]
+    pub(crate) fn check_once_since(
+        &self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> (Decision, Tick) {
+        let (decision, since) = self.engine.check_once_since(fingerprint, now);
+        if decision.is_emit() {
+            self.keep_exemplar(fingerprint, exemplar);
+        }
+        (decision, since)
+    }
+
     #[cold]
     fn keep_exemplar(&self, fingerprint: Fingerprint, exemplar: impl FnOnce() -> Exemplar) {
         if self.engine.wants_exemplar(fingerprint) {
@@ -253,12 +269,14 @@ impl<C: Clock, R: Reclaim> Cache<C, R> {
 
     /// A hasher keyed by this cache's secret.
     #[must_use]
+    #[inline]
     pub fn hasher(&self) -> FingerprintHasher {
         FingerprintHasher::new(&self.secret)
     }
 
     /// The clock's present moment.
     #[must_use]
+    #[inline]
     pub fn now(&self) -> Tick {
         self.clock.now()
     }

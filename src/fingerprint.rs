@@ -4,7 +4,7 @@
 //! "SipHash: a fast short-input PRF", 2012), keyed by a secret: a text that
 //! somebody else chose cannot be made to collide with a message it should hide.
 
-use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
+use crate::sip::{Sip, SipKey};
 use std::collections::hash_map::RandomState;
 use std::fmt::{self, Write};
 use std::hash::{BuildHasher, Hasher};
@@ -260,10 +260,9 @@ impl FieldsHash {
 /// Allocates nothing (what a value's own `Display` does aside).
 #[derive(Clone)]
 pub struct FingerprintHasher {
-    /// The state before any input, to start the hash of each field from.
-    blank: SipHasher13,
-    text: SipHasher13,
-    text_len: u64,
+    /// To start the hash of each field.
+    key: SipKey,
+    text: Sip,
     fields: FieldsHash,
     namespace: Namespace,
     failed: bool,
@@ -280,62 +279,89 @@ impl FingerprintHasher {
     /// A hasher keyed by `secret`; [`Cache::hasher`](crate::Cache::hasher) makes
     /// one with the cache's own.
     #[must_use]
+    #[inline]
     pub fn new(secret: &Secret) -> Self {
-        let blank = SipHasher13::new_with_key(&secret.0);
-        Self {
-            blank,
-            text: blank,
-            text_len: 0,
-            fields: FieldsHash::default(),
-            namespace: Namespace::default(),
-            failed: false,
-        }
+        let key = SipKey::new(secret.0);
+        Self { key, text: Sip::new(key), fields: FieldsHash::default(), namespace: Namespace::default(), failed: false }
     }
 
     /// Adds `bytes` to the text.
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.text.write(bytes);
-        self.text_len = self.text_len.wrapping_add(bytes.len() as u64);
+    }
+
+    /// Adds a level, as a number below eight, and a target to the text.
+    #[cfg(feature = "_front")]
+    #[inline]
+    pub(crate) fn place(&mut self, level: u8, target: &str) {
+        self.text.write_here(target.as_bytes());
+        // No byte of UTF-8: the target ends here.
+        self.text.add(u64::from(0xf8 | level), 1);
     }
 
     /// Adds a field.
+    #[inline]
     pub fn field(&mut self, name: &str, value: Value<'_>) {
         let hash = self.hash_field(name, value);
         self.add_fields(hash);
     }
 
     /// Adds fields that were hashed before, by a hasher with the same secret.
+    #[inline]
     pub fn add_fields(&mut self, fields: FieldsHash) {
         self.fields = self.fields.plus(fields);
     }
 
     /// Hashes one field without adding it. A `Display` or `Debug` that
     /// returns an error is noted: see [`failed`](Self::failed).
+    #[inline]
     pub fn hash_field(&mut self, name: &str, value: Value<'_>) -> FieldsHash {
-        let mut hash = FieldHasher { state: self.blank, len: 0 };
-        hash.len_prefixed(name.as_bytes());
+        // One way for all, so that the state stays in registers.
+        let (tag, value): (u8, Plain<'_>) = match value {
+            Value::Null => (0, Plain::Text(&[])),
+            Value::Bool(v) => (1, Plain::Word(v.into())),
+            Value::I64(v) => (2, Plain::Word(v as u64)),
+            Value::U64(v) => (3, Plain::Word(v)),
+            Value::I128(v) => (4, Plain::Wide(v as u128)),
+            Value::U128(v) => (5, Plain::Wide(v)),
+            Value::F64(v) => (6, Plain::Word(v.to_bits())),
+            Value::Char(v) => (7, Plain::Word(v.into())),
+            Value::Str(v) => (8, Plain::Text(v.as_bytes())),
+            Value::Bytes(v) => (9, Plain::Text(v)),
+            Value::Display(v) => return self.streamed(name, 10, format_args!("{v}")),
+            Value::Debug(v) => return self.streamed(name, 11, format_args!("{v:?}")),
+        };
+        let mut sip = self.begin_field(name, tag);
         match value {
-            Value::Null => hash.tag(0),
-            Value::Bool(v) => hash.fixed(1, &[u8::from(v)]),
-            Value::I64(v) => hash.fixed(2, &v.to_le_bytes()),
-            Value::U64(v) => hash.fixed(3, &v.to_le_bytes()),
-            Value::I128(v) => hash.fixed(4, &v.to_le_bytes()),
-            Value::U128(v) => hash.fixed(5, &v.to_le_bytes()),
-            Value::F64(v) => hash.fixed(6, &v.to_bits().to_le_bytes()),
-            Value::Char(v) => hash.fixed(7, &u32::from(v).to_le_bytes()),
-            Value::Str(v) => {
-                hash.tag(8);
-                hash.len_prefixed(v.as_bytes());
+            Plain::Word(word) => sip.add(word, 8),
+            Plain::Wide(wide) => {
+                sip.add(wide as u64, 8);
+                sip.add((wide >> 64) as u64, 8);
             }
-            Value::Bytes(v) => {
-                hash.tag(9);
-                hash.len_prefixed(v);
-            }
-            Value::Display(v) => self.failed |= hash.streamed(10, format_args!("{v}")),
-            Value::Debug(v) => self.failed |= hash.streamed(11, format_args!("{v:?}")),
+            Plain::Text(_) => {}
         }
-        FieldsHash { sum: hash.state.finish128().into(), count: 1 }
+        sip.write_here(name.as_bytes());
+        if let Plain::Text(text) = value {
+            sip.write_here(text);
+        }
+        FieldsHash { sum: sip.finish(), count: 1 }
+    }
+
+    /// A field is hashed as its type and the length of its name in one word, then a value of a
+    /// size that the type knows, the name, and a value of any size, up to the end.
+    #[inline(always)]
+    fn begin_field(&self, name: &str, tag: u8) -> Sip {
+        let mut sip = Sip::new(self.key);
+        sip.add((name.len() as u64) << 8 | u64::from(tag), 8);
+        sip
+    }
+
+    fn streamed(&mut self, name: &str, tag: u8, text: fmt::Arguments<'_>) -> FieldsHash {
+        let mut sip = self.begin_field(name, tag);
+        sip.write(name.as_bytes());
+        self.failed |= Streamed(&mut sip).write_fmt(text).is_err();
+        FieldsHash { sum: sip.finish(), count: 1 }
     }
 
     /// Sets the namespace; the last call counts.
@@ -355,17 +381,16 @@ impl FingerprintHasher {
     #[must_use]
     #[inline]
     pub fn finish(&self) -> Fingerprint {
-        let mut state = self.text;
-        // The last word tells the two endings apart, so the whole is injective.
-        let mut last = self.text_len << 17 | u64::from(self.namespace.0);
-        if self.fields.count != 0 {
-            last |= 1 << 16;
-            state.write(&self.fields.sum.to_le_bytes());
-            state.write(&self.fields.count.to_le_bytes());
+        let mut sip = self.text;
+        let has_fields = self.fields.count != 0;
+        if has_fields {
+            sip.add(self.fields.sum as u64, 8);
+            sip.add((self.fields.sum >> 64) as u64, 8);
+            sip.add(self.fields.count & u64::from(u32::MAX), 4);
         }
-        state.write(&last.to_le_bytes());
-        let hash: u128 = Hash128::into(state.finish128());
-        Fingerprint(hash).with_namespace(self.namespace)
+        // The last byte tells the two endings apart, so the whole is injective.
+        sip.add(u64::from(self.namespace.0) | u64::from(has_fields) << 16, 3);
+        Fingerprint(sip.finish()).with_namespace(self.namespace)
     }
 }
 
@@ -377,40 +402,19 @@ impl fmt::Write for FingerprintHasher {
     }
 }
 
-struct FieldHasher {
-    state: SipHasher13,
-    len: u64,
+/// A value by what of it is hashed.
+enum Plain<'a> {
+    Word(u64),
+    Wide(u128),
+    Text(&'a [u8]),
 }
 
-impl FieldHasher {
-    fn tag(&mut self, tag: u8) {
-        self.state.write(&[tag]);
-    }
+struct Streamed<'a>(&'a mut Sip);
 
-    fn fixed(&mut self, tag: u8, bytes: &[u8]) {
-        self.tag(tag);
-        self.state.write(bytes);
-    }
-
-    fn len_prefixed(&mut self, bytes: &[u8]) {
-        self.state.write(&(bytes.len() as u64).to_le_bytes());
-        self.state.write(bytes);
-    }
-
-    /// Text whose length is known only at its end. Returns whether it failed.
-    fn streamed(&mut self, tag: u8, text: fmt::Arguments<'_>) -> bool {
-        self.tag(tag);
-        let failed = self.write_fmt(text).is_err();
-        let len = self.len;
-        self.state.write(&len.to_le_bytes());
-        failed
-    }
-}
-
-impl fmt::Write for FieldHasher {
+impl fmt::Write for Streamed<'_> {
+    #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.state.write(text.as_bytes());
-        self.len += text.len() as u64;
+        self.0.write(text.as_bytes());
         Ok(())
     }
 }
@@ -490,13 +494,44 @@ mod tests {
         }
     }
 
+    /// Processes that share a secret may be of different builds.
+    #[test]
+    fn fingerprints_are_what_the_design_says() {
+        use siphasher::sip128::{Hash128, SipHasher13};
+        let siphash = |parts: &[&[u8]]| -> u128 {
+            let hash: Hash128 = SipHasher13::new_with_key(&SECRET.0).hash(&parts.concat());
+            hash.into()
+        };
+        let ns = |bits: u128| Fingerprint(bits).with_namespace(Namespace(0x102));
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        hasher.namespace(Namespace(0x102));
+        hasher.bytes(b"disk full");
+        assert_eq!(hasher.finish(), ns(siphash(&[b"disk full", &[2, 1, 0]])));
+
+        hasher.field("peer", Value::Str("db1"));
+        hasher.field("tries", Value::U64(7));
+        hasher.field("cause", Value::Display(&"x"));
+        let word = |word: u64| word.to_le_bytes();
+        let sum = siphash(&[&word(4 << 8 | 8), b"peer", b"db1"])
+            .wrapping_add(siphash(&[&word(5 << 8 | 3), &word(7), b"tries"]))
+            .wrapping_add(siphash(&[&word(5 << 8 | 10), b"cause", b"x"]));
+        let end = [&sum.to_le_bytes()[..], &3u32.to_le_bytes(), &[2, 1, 1]].concat();
+        assert_eq!(hasher.finish(), ns(siphash(&[b"disk full", &end])));
+    }
+
     #[test]
     fn a_text_that_spells_the_ending_is_another_text() {
         let mut with_field = FingerprintHasher::new(&SECRET);
         with_field.field("a", Value::U64(1));
         let hash = FingerprintHasher::new(&SECRET).hash_field("a", Value::U64(1));
-        let spelled = text(&[&hash.sum.to_le_bytes(), &hash.count.to_le_bytes()]);
-        assert_ne!(with_field.finish(), spelled);
+        assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes()]));
+        assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &hash.count.to_le_bytes()]));
+        let count = (hash.count as u32).to_le_bytes();
+        assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &count]));
+        assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &count, &[0, 0, 1]]));
+        // Nor do zeros.
+        assert_ne!(text(&[b"a"]), text(&[b"a\0"]));
+        assert_ne!(text(&[]), text(&[&[0; 8]]));
     }
 
     #[test]

@@ -7,14 +7,15 @@ use crate::nesting::Nesting;
 use crate::reporter::Waker;
 use crate::{
     Cache, Clock, Decision, Epoch, Exemplar, Fingerprint, FingerprintHasher, Level, Monotonic, Namespace, Reclaim,
-    Rules, Summary, Tick,
+    Rule, Rules, Summary, Tick,
 };
 use arc_swap::ArcSwap;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
 #[cfg(feature = "tracing")]
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rules that can be swapped while they are in use. Clones share them: keep one, give
 /// others to front ends.
@@ -29,25 +30,63 @@ use std::sync::OnceLock;
 ///
 /// A swap loses no state: what was counted stays counted, and the new rule goes on from the
 /// window that an entry is in.
-#[derive(Clone, Debug, Default)]
-pub struct SharedRules(Arc<ArcSwap<Rules>>);
+#[derive(Clone, Debug)]
+pub struct SharedRules(Arc<Swapped>);
+
+#[derive(Debug)]
+struct Swapped {
+    rules: ArcSwap<Rules>,
+    /// Only set while `rules` are once for everything: spares events the load, two locked
+    /// instructions. Relaxed: it stands for a constant and publishes nothing.
+    once: AtomicBool,
+    /// One `set` at a time, so that the two agree in the end.
+    setting: Mutex<()>,
+}
 
 impl SharedRules {
+    fn new(rules: Rules) -> Self {
+        let once = AtomicBool::new(rules.is_once());
+        Self(Arc::new(Swapped { rules: ArcSwap::from_pointee(rules), once, setting: Mutex::default() }))
+    }
+
     /// Replaces the rules for the events from now on.
     pub fn set(&self, rules: impl Into<Rules>) {
-        self.0.store(Arc::new(rules.into()));
+        let rules = rules.into();
+        let once = rules.is_once();
+        let _setting = self.0.setting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.once.store(false, Ordering::Relaxed);
+        self.0.rules.store(Arc::new(rules));
+        self.0.once.store(once, Ordering::Relaxed);
     }
 
     /// The rules in force.
     #[must_use]
     pub fn get(&self) -> Arc<Rules> {
-        self.0.load_full()
+        self.0.rules.load_full()
+    }
+
+    /// Whether the rules in force are once for everything. May say no for a moment when they are.
+    #[inline]
+    fn is_once(&self) -> bool {
+        self.0.once.load(Ordering::Relaxed)
+    }
+
+    /// [`Rules::find`] of the rules in force.
+    #[inline(never)]
+    fn find(&self, level: Level, target: &str) -> Option<Rule> {
+        self.0.rules.load().find(level, target)
+    }
+}
+
+impl Default for SharedRules {
+    fn default() -> Self {
+        Self::new(Rules::default())
     }
 }
 
 impl<T: Into<Rules>> From<T> for SharedRules {
     fn from(rules: T) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(rules.into())))
+        Self::new(rules.into())
     }
 }
 
@@ -122,8 +161,12 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
         exemplar: impl FnOnce() -> Exemplar,
     ) -> (Verdict, Option<Fingerprint>) {
         // Copied out at once: `key` runs other people's code.
-        let rule = self.rules.0.load().find(level, target);
-        let Some(rule) = rule else {
+        let rule = if self.rules.is_once() {
+            // Not a rule like any other: what every event pays for is as little as can be.
+            None
+        } else if let Some(rule) = self.rules.find(level, target) {
+            Some(rule)
+        } else {
             self.cache.count_exempt();
             return (self.metered(level, Outcome::Exempt, Verdict::PASS), None);
         };
@@ -131,9 +174,7 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
             let mut hasher = self.cache.hasher();
             hasher.namespace(self.namespace);
             if located {
-                // In one piece: the hash takes eight bytes at a time.
-                hasher.bytes(&((target.len() as u64) << 8 | level as u64).to_le_bytes());
-                hasher.bytes(target.as_bytes());
+                hasher.place(level as u8, target);
             }
             key(&mut hasher).ok()?;
             (!hasher.failed()).then(|| (hasher.finish(), self.cache.now()))
@@ -142,16 +183,20 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
             self.cache.count_failed_open();
             return (self.metered(level, Outcome::FailedOpen, Verdict::PASS), None);
         };
-        let verdict =
-            match self.cache.check_rule_since(fingerprint, now, &rule, || exemplar().namespace(self.namespace)) {
-                (Decision::Emit { suppressed }, since) => {
-                    self.metered(level, Outcome::Emitted, Verdict::Pass { suppressed, since })
-                }
-                (Decision::Suppress { first }, _) => {
-                    let verdict = if first && self.notices { Verdict::Notice } else { Verdict::Drop };
-                    self.metered(level, Outcome::Suppressed, verdict)
-                }
-            };
+        let exemplar = || exemplar().namespace(self.namespace);
+        let decided = match &rule {
+            None => self.cache.check_once_since(fingerprint, now, exemplar),
+            Some(rule) => self.cache.check_rule_since(fingerprint, now, rule, exemplar),
+        };
+        let verdict = match decided {
+            (Decision::Emit { suppressed }, since) => {
+                self.metered(level, Outcome::Emitted, Verdict::Pass { suppressed, since })
+            }
+            (Decision::Suppress { first }, _) => {
+                let verdict = if first && self.notices { Verdict::Notice } else { Verdict::Drop };
+                self.metered(level, Outcome::Suppressed, verdict)
+            }
+        };
         (verdict, Some(fingerprint))
     }
 

@@ -129,6 +129,7 @@ mod rules;
 mod scope;
 mod shutdown;
 mod sink;
+mod sip;
 #[cfg(feature = "slog")]
 pub mod slog;
 #[cfg(any(feature = "log", feature = "slog"))]

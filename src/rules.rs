@@ -84,6 +84,12 @@ impl Rules {
         self.default
     }
 
+    /// Whether they are [`Rule::once`] for everything.
+    #[cfg(feature = "_front")]
+    pub(crate) fn is_once(&self) -> bool {
+        self.entries.is_empty() && self.default == Rule::once()
+    }
+
     /// Replaces an entry for the same target and level.
     fn with(mut self, target: &str, level: Option<Level>, rule: Option<Rule>) -> Self {
         self.entries.retain(|entry| (&*entry.target, entry.level) != (target, level));

@@ -28,9 +28,7 @@ impl Key {
         hasher: &mut FingerprintHasher,
     ) -> fmt::Result {
         if self == Key::Event {
-            hasher.bytes(&[record.level() as u8]);
-            hasher.bytes(&(record.tag().len() as u64).to_le_bytes());
-            hasher.bytes(record.tag().as_bytes());
+            hasher.place(record.level() as u8, record.tag());
         }
         // One stream, however it comes: the same text is the same message.
         match record.msg().as_str() {

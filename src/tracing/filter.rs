@@ -6,7 +6,7 @@ use super::site::Site;
 use super::{address, memo, spans, visit};
 use crate::front::Verdict;
 use crate::nesting::Nesting;
-use crate::{Clock, Epoch, Fields, Monotonic, Namespace, Reclaim, Summary};
+use crate::{Clock, Epoch, Exemplar, Fields, Fingerprint, Monotonic, Namespace, Reclaim, Summary, Tick};
 use std::fmt;
 use std::ptr;
 use std::sync::Arc;
@@ -75,7 +75,8 @@ impl<C: Clock, R: Reclaim> DedupFilter<C, R> {
             site.target(),
             shared.key.is_located(),
             |hasher| {
-                let seen = shared.key.write(event, &site, shared.fields.as_ref(), &shared.span_fields, hasher)?;
+                let mut seen = visit::Seen::default();
+                shared.key.write(event, &site, shared.fields.as_ref(), &shared.span_fields, &mut seen, hasher)?;
                 if shared.span_fields.is_empty() {
                     return Ok(());
                 }
@@ -91,20 +92,27 @@ impl<C: Clock, R: Reclaim> DedupFilter<C, R> {
             }
             Verdict::Pass { suppressed: 0, .. } => true,
             Verdict::Pass { suppressed, since } => {
-                // An event cannot be given one more field, so the count gets an event of its own.
-                shared.cache.put_back(Summary {
-                    fingerprint,
-                    namespace: front.namespace,
-                    suppressed,
-                    since,
-                    exemplar: Some(Arc::new(exemplar().namespace(front.namespace))),
-                });
-                front.wake();
+                self.report(exemplar(), fingerprint, suppressed, since);
                 true
             }
         }
     }
 
+    /// An event cannot be given one more field, so the count gets an event of its own.
+    #[cold]
+    fn report(&self, exemplar: Exemplar, fingerprint: Option<Fingerprint>, suppressed: u64, since: Tick) {
+        let front = &self.channel.front;
+        self.shared.cache.put_back(Summary {
+            fingerprint,
+            namespace: front.namespace,
+            suppressed,
+            since,
+            exemplar: Some(Arc::new(exemplar.namespace(front.namespace))),
+        });
+        front.wake();
+    }
+
+    #[cold]
     fn text_of(&self, event: &Event<'_>, site: &Site<'_>) -> String {
         let all = const { &Fields::all() };
         let fields = match &self.shared.key {

@@ -1,7 +1,7 @@
 //! What makes two events the same message.
 
 use super::site::Site;
-use super::visit::{KeyVisitor, Names};
+use super::visit::{KeyVisitor, Names, Seen};
 use crate::{Fields, FingerprintHasher};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -58,7 +58,7 @@ impl Key {
         matches!(self, Key::Event)
     }
 
-    /// Writes an event into `hasher`, and notes in `visitor` which of the chosen span fields
+    /// Writes an event into `hasher`, and notes in `seen` which of the chosen span fields
     /// it has itself.
     #[inline]
     pub(super) fn write(
@@ -67,8 +67,9 @@ impl Key {
         site: &Site<'_>,
         fields: Option<&Fields>,
         span_fields: &Names,
+        seen: &mut Seen,
         hasher: &mut FingerprintHasher,
-    ) -> Result<super::visit::Seen, fmt::Error> {
+    ) -> fmt::Result {
         let all = const { &Fields::all() };
         let (message, fields) = match self {
             Key::Event => (true, Some(fields.unwrap_or(all))),
@@ -82,7 +83,7 @@ impl Key {
                 (false, None)
             }
         };
-        let mut visitor = KeyVisitor::new(hasher, message, fields, span_fields, site.is_bridged());
+        let mut visitor = KeyVisitor::new(hasher, message, fields, span_fields, seen, site.is_bridged());
         if message || fields.is_some() {
             event.record(&mut visitor);
         }

@@ -62,7 +62,7 @@ pub(super) struct KeyVisitor<'a> {
     message: bool,
     fields: Option<&'a Fields>,
     span_fields: &'a Names,
-    seen: Seen,
+    seen: &'a mut Seen,
     bridged: bool,
     result: fmt::Result,
 }
@@ -74,15 +74,16 @@ impl<'a> KeyVisitor<'a> {
         message: bool,
         fields: Option<&'a Fields>,
         span_fields: &'a Names,
+        seen: &'a mut Seen,
         bridged: bool,
     ) -> Self {
-        Self { hasher, message, fields, span_fields, seen: Seen::default(), bridged, result: Ok(()) }
+        Self { hasher, message, fields, span_fields, seen, bridged, result: Ok(()) }
     }
 
-    /// What was met; an error if a `Debug` returned one.
+    /// An error if a `Debug` returned one.
     #[inline]
-    pub(super) fn finish(self) -> Result<Seen, fmt::Error> {
-        self.result.map(|()| self.seen)
+    pub(super) fn finish(self) -> fmt::Result {
+        self.result
     }
 
     #[inline]
