@@ -61,16 +61,30 @@ pub(super) struct Call<'e, 'g, R: Reclaim, X> {
 impl<R: Reclaim, X> Engine<R, X> {
     /// Decides. Wait-free while it suppresses what is noticed and at home; otherwise
     /// lock-free.
+    #[inline(always)]
+    pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick) -> Decision {
+        self.at_home(fingerprint, now, Decision::Suppress { first: false }, |guard| match guard {
+            Some(guard) => self.check_slowly(fingerprint, now, guard).into(),
+            None => self.check_unknown(fingerprint, now).into(),
+        })
+    }
+
+    /// The hot path: counts a call that is suppressed at home, by an entry that is noticed. What
+    /// is `otherwise` gets the guard, unless the thread is not known to the reclaimer.
     ///
     /// Always part of the public method, whose own inlining is the compiler's choice. Each word
     /// is read where it is needed, and what others than the hot path need is left to them: what
     /// is live across the pin ends on the stack, and the counter's locked add waits for such
     /// stores.
     #[inline(always)]
-    pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick) -> Decision {
-        let Some(guard) = self.reclaim.pin_known() else {
-            return self.check_unknown(fingerprint, now).into();
-        };
+    pub(super) fn at_home<'e, T>(
+        &'e self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        suppressed: T,
+        otherwise: impl FnOnce(Option<R::Guard<'e>>) -> T,
+    ) -> T {
+        let Some(guard) = self.reclaim.pin_known() else { return otherwise(None) };
         let (slots, first) = self.arena.home(self.root(), slot::home(fingerprint));
         let key = slot::mixed(fingerprint);
         for (i, slot) in slots.iter().enumerate() {
@@ -85,12 +99,12 @@ impl<R: Reclaim, X> Engine<R, X> {
                     if let Some(spilled) = spilled {
                         self.spill(fingerprint, state, spilled);
                     }
-                    return Decision::Suppress { first: false };
+                    return suppressed;
                 }
                 break;
             }
         }
-        self.check_slowly(fingerprint, now, guard).into()
+        otherwise(Some(guard))
     }
 
     /// A thread's first call, or one of its last.

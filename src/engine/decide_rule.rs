@@ -73,32 +73,12 @@ impl<R: Reclaim, X> Engine<R, X> {
         self.check_rule_slowly(fingerprint, now, window, rule, words, guard)
     }
 
-    /// As [`check_rule_since`](Self::check_rule_since) by [`Rule::once`]; as fast as
-    /// [`check`](Self::check), of which it is a copy for want of a common part that compiles as well.
+    /// As [`check_rule_since`](Self::check_rule_since) by [`Rule::once`].
     #[inline(always)]
     #[cfg(feature = "_front")]
     pub(crate) fn check_once_since(&self, fingerprint: Fingerprint, now: Tick) -> (Decision, Tick) {
-        let Some(guard) = self.reclaim.pin_known() else {
-            return self.check_once_slowly(fingerprint, now, None);
-        };
-        let (slots, first) = self.arena.home(self.root(), slot::home(fingerprint));
-        let key = slot::mixed(fingerprint);
-        for (i, slot) in slots.iter().enumerate() {
-            // Relaxed, twice, as in `check`.
-            if slot.key.load(Ordering::Relaxed) == key {
-                let state = State(slot.state.load(Ordering::Relaxed));
-                if state.suffices(fingerprint, now, self.window()) {
-                    // SAFETY: `home` gives all slots of a group of the arena.
-                    let spilled = unsafe { self.arena.counts().add_mine(first + i, 1) };
-                    if let Some(spilled) = spilled {
-                        self.spill(fingerprint, state, spilled);
-                    }
-                    return (Decision::Suppress { first: false }, now);
-                }
-                break;
-            }
-        }
-        self.check_once_slowly(fingerprint, now, Some(guard))
+        let suppressed = (Decision::Suppress { first: false }, now);
+        self.at_home(fingerprint, now, suppressed, |guard| self.check_once_slowly(fingerprint, now, guard))
     }
 
     #[cold]
