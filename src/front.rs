@@ -204,7 +204,8 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
     fn metered(&self, _level: Level, _outcome: Outcome, verdict: Verdict) -> Verdict {
         #[cfg(feature = "metrics")]
         if let Some(meters) = &self.meters {
-            meters.count(_outcome, _level);
+            // A recorder that panics is no reason to lose the event.
+            caught(|| meters.count(_outcome, _level));
         }
         verdict
     }
@@ -214,8 +215,8 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
     #[cold]
     pub(crate) fn count_only(&self, level: Level, nesting: &Nesting) {
         // A clock that logs would bring us here again from `now`, without end.
-        let now = if nesting.is_one_too_deep() { self.cache.now() } else { Tick::MAX };
-        self.cache.count_unattributed(self.namespace, 1, now);
+        let now = nesting.is_one_too_deep().then(|| caught(|| self.cache.now())).flatten();
+        self.cache.count_unattributed(self.namespace, 1, now.unwrap_or(Tick::MAX));
         self.metered(level, Outcome::Suppressed, Verdict::Drop);
     }
 
@@ -224,7 +225,7 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
     pub(crate) fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
         #[cfg(feature = "metrics")]
         if let Some(meters) = &self.meters {
-            meters.gauge(&self.cache.stats());
+            caught(|| meters.gauge(&self.cache.stats()));
         }
         if all {
             return self.cache.drain_namespace(self.namespace, each);

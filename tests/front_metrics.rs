@@ -178,3 +178,72 @@ fn what_tracing_offers_is_counted() {
     assert_eq!(recorder.values(), expected("tracing", capacity), "the summaries that were written are no events");
     assert_eq!(recorder.registered.load(Ordering::Relaxed), HANDLES, "nothing is registered for an event");
 }
+
+/// Panics whenever it is told something.
+#[cfg(feature = "log")]
+struct Broken;
+
+#[cfg(feature = "log")]
+impl CounterFn for Broken {
+    fn increment(&self, _: u64) {
+        panic!("in a counter");
+    }
+    fn absolute(&self, _: u64) {
+        panic!("in a counter");
+    }
+}
+
+#[cfg(feature = "log")]
+impl GaugeFn for Broken {
+    fn increment(&self, _: f64) {
+        panic!("in a gauge");
+    }
+    fn decrement(&self, _: f64) {
+        panic!("in a gauge");
+    }
+    fn set(&self, _: f64) {
+        panic!("in a gauge");
+    }
+}
+
+#[cfg(feature = "log")]
+impl Recorder for Broken {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Arc::new(Broken))
+    }
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(Arc::new(Broken))
+    }
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[cfg(feature = "log")]
+#[test]
+fn a_recorder_that_panics_costs_no_line() {
+    use log::{Log, Record, error};
+    #[derive(Default)]
+    struct Texts(Mutex<Vec<String>>);
+    impl Log for Texts {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, record: &Record<'_>) {
+            let text = record.args().to_string();
+            self.0.lock().unwrap().push(text);
+        }
+        fn flush(&self) {}
+    }
+    let _turn = common::turn();
+    log::set_max_level(log::LevelFilter::Trace);
+    let log = with_local_recorder(&Broken, || {
+        quell::log::Dedup::builder(common::cache().0, Texts::default()).metrics().build()
+    });
+    (0..4).for_each(|_| error!(logger: log, "x"));
+    log.flush();
+    assert_eq!(*log.inner().0.lock().unwrap(), ["x", "x: 3 more suppressed"]);
+}
