@@ -2,7 +2,7 @@
 //!
 //! One type for all filters: a span's extensions hold one value of each type.
 
-use super::visit::{Chain, Names, Seen};
+use super::visit::{Chain, Names, Seen, record_typed};
 use crate::caught::caught;
 use crate::nesting::Nesting;
 use crate::{Cache, Clock, FieldsHash, FingerprintHasher, Reclaim, Value};
@@ -108,40 +108,10 @@ impl<C: Clock, R: Reclaim> SpanVisitor<'_, C, R> {
 }
 
 impl<C: Clock, R: Reclaim> Visit for SpanVisitor<'_, C, R> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.field(field, Value::F64(value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.field(field, Value::I64(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.field(field, Value::U64(value));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.field(field, Value::I128(value));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.field(field, Value::U128(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.field(field, Value::Bool(value));
-    }
+    record_typed!();
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.field(field, Value::Str(value));
-    }
-
-    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.field(field, Value::Bytes(value));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.field(field, Value::Display(&Chain(value)));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -104,30 +104,30 @@ fn is_message(field: &Field) -> bool {
     field.name() == "message"
 }
 
+/// The methods of `Visit` that hand a value on with its type: each is overridden, lest numbers
+/// arrive as what their `Debug` writes.
+macro_rules! record_typed {
+    () => {
+        $crate::tracing::visit::record_typed! {
+            record_f64: f64 => Value::F64, record_i64: i64 => Value::I64, record_u64: u64 => Value::U64,
+            record_i128: i128 => Value::I128, record_u128: u128 => Value::U128, record_bool: bool => Value::Bool,
+            record_bytes: &[u8] => Value::Bytes
+        }
+
+        fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+            self.field(field, Value::Display(&Chain(value)));
+        }
+    };
+    ($($record:ident: $ty:ty => $value:expr),+) => {$(
+        fn $record(&mut self, field: &Field, value: $ty) {
+            self.field(field, $value(value));
+        }
+    )+};
+}
+pub(super) use record_typed;
+
 impl Visit for KeyVisitor<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.field(field, Value::F64(value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.field(field, Value::I64(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.field(field, Value::U64(value));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.field(field, Value::I128(value));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.field(field, Value::U128(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.field(field, Value::Bool(value));
-    }
+    record_typed!();
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if !is_message(field) {
@@ -135,14 +135,6 @@ impl Visit for KeyVisitor<'_> {
         } else if self.message {
             self.hasher.bytes(value.as_bytes());
         }
-    }
-
-    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.field(field, Value::Bytes(value));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.field(field, Value::Display(&Chain(value)));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
