@@ -5,7 +5,7 @@ use super::callsites;
 use crate::front::{NOTICE, SummaryText};
 use crate::{Exemplar, Level, Summary};
 use std::fmt;
-use tracing_core::field::{FieldSet, Value};
+use tracing_core::field::{FieldSet, Value, display};
 use tracing_core::{Dispatch, Event, Kind, Metadata};
 
 /// Dispatches a summary, as a macro would, to one address. Returns whether it got there.
@@ -14,28 +14,40 @@ use tracing_core::{Dispatch, Event, Kind, Metadata};
 pub(super) fn summary(dispatch: &Dispatch, to: Address, summary: &Summary, age: u64) -> bool {
     let exemplar = summary.exemplar.as_deref();
     let text = SummaryText { text: exemplar.map(|exemplar| &*exemplar.text), suppressed: summary.suppressed };
-    let line = Line { text: &format_args!("{text}"), counts: Some((summary.suppressed, age)), exemplar };
-    match exemplar.and_then(|exemplar| exemplar.level) {
-        Some(level) => line.dispatch(dispatch, to, level),
-        // A sum over forgotten messages has no level: one that the stack lets pass, then.
-        None => line.dispatch(dispatch, to, Level::Warn) || line.dispatch(dispatch, to, Level::Error),
-    }
+    Line { text: &text, counts: Some((summary.suppressed, age)), exemplar }.deliver(dispatch, to)
 }
 
 /// Dispatches a notice that suppression of a message starts.
 pub(super) fn notice(dispatch: &Dispatch, to: Address, exemplar: &Exemplar) {
-    let line = Line { text: &format_args!("{}{NOTICE}", exemplar.text), counts: None, exemplar: Some(exemplar) };
-    line.dispatch(dispatch, to, exemplar.level.unwrap_or(Level::Warn));
+    let text = NoticeText(&exemplar.text);
+    Line { text: &text, counts: None, exemplar: Some(exemplar) }.deliver(dispatch, to);
+}
+
+struct NoticeText<'a>(&'a str);
+
+impl fmt::Display for NoticeText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{NOTICE}", self.0)
+    }
 }
 
 struct Line<'a> {
-    text: &'a fmt::Arguments<'a>,
+    text: &'a dyn fmt::Display,
     /// How many, and how many milliseconds ago the message was last logged; none in a notice.
     counts: Option<(u64, u64)>,
     exemplar: Option<&'a Exemplar>,
 }
 
 impl Line<'_> {
+    /// Returns whether it got there.
+    fn deliver(&self, dispatch: &Dispatch, to: Address) -> bool {
+        match self.exemplar.and_then(|exemplar| exemplar.level) {
+            Some(level) => self.dispatch(dispatch, to, level),
+            // A sum over forgotten messages has no level: one that the stack lets pass, then.
+            None => self.dispatch(dispatch, to, Level::Warn) || self.dispatch(dispatch, to, Level::Error),
+        }
+    }
+
     fn dispatch(&self, dispatch: &Dispatch, to: Address, level: Level) -> bool {
         if let Some(original) = self.exemplar.and_then(|exemplar| exemplar.metadata) {
             let site = callsites::of(original);
@@ -77,8 +89,9 @@ impl Line<'_> {
         let module = real.and_then(|real| real.module.as_deref());
         let file = real.and_then(|real| real.file.as_deref());
         let line = real.and_then(|real| real.line);
+        let text = display(self.text);
         let values = [
-            (&next(), Some(self.text as &dyn Value)),
+            (&next(), Some(&text as &dyn Value)),
             (&next(), suppressed.as_ref().map(|x| x as &dyn Value)),
             (&next(), age.as_ref().map(|x| x as &dyn Value)),
             (&next(), notice.as_ref().map(|x| x as &dyn Value)),
