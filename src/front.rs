@@ -2,6 +2,7 @@
 //! summaries come from.
 
 use crate::caught::caught;
+use crate::engine::AtomicCell;
 use crate::nesting::Nesting;
 #[cfg(feature = "tracing")]
 use crate::reporter::Waker;
@@ -14,7 +15,6 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 #[cfg(feature = "tracing")]
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rules that can be swapped while they are in use. Clones share them: keep one, give
@@ -37,15 +37,15 @@ pub struct SharedRules(Arc<Swapped>);
 struct Swapped {
     rules: ArcSwap<Rules>,
     /// Only set while `rules` are once for everything: spares events the load, two locked
-    /// instructions. Relaxed: it stands for a constant and publishes nothing.
-    once: AtomicBool,
+    /// instructions.
+    once: AtomicCell<bool>,
     /// One `set` at a time, so that the two agree in the end.
     setting: Mutex<()>,
 }
 
 impl SharedRules {
     fn new(rules: Rules) -> Self {
-        let once = AtomicBool::new(rules.is_once());
+        let once = AtomicCell::new(rules.is_once());
         Self(Arc::new(Swapped { rules: ArcSwap::from_pointee(rules), once, setting: Mutex::default() }))
     }
 
@@ -54,9 +54,9 @@ impl SharedRules {
         let rules = rules.into();
         let once = rules.is_once();
         let _setting = self.0.setting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.once.store(false, Ordering::Relaxed);
+        self.0.once.store(false);
         self.0.rules.store(Arc::new(rules));
-        self.0.once.store(once, Ordering::Relaxed);
+        self.0.once.store(once);
     }
 
     /// The rules in force.
@@ -68,7 +68,7 @@ impl SharedRules {
     /// Whether the rules in force are once for everything. May say no for a moment when they are.
     #[inline]
     fn is_once(&self) -> bool {
-        self.0.once.load(Ordering::Relaxed)
+        self.0.once.load()
     }
 
     /// [`Rules::find`] of the rules in force.

@@ -1,9 +1,9 @@
 //! The ways a process ends without dropping its guards: `exit`, and a panic that aborts.
 
 use crate::caught::caught;
+use crate::engine::AtomicCell;
 use crate::reporter::Target;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 use std::{panic, process, thread};
@@ -18,14 +18,14 @@ const ON_PANIC: Duration = Duration::from_millis(500);
 
 /// How many reports are under way: what they have taken is in no cache any more. Not a lock,
 /// which a fork may leave taken.
-static REPORTS: AtomicU64 = AtomicU64::new(0);
+static REPORTS: AtomicCell<u64> = AtomicCell::new(0);
 
 /// A report that is under way, until dropped.
 pub(crate) struct UnderWay(());
 
 impl UnderWay {
     pub(crate) fn begin() -> Self {
-        REPORTS.fetch_add(1, Ordering::AcqRel);
+        REPORTS.fetch_add(1);
         OWN_REPORTS.set(OWN_REPORTS.get() + 1);
         Self(())
     }
@@ -34,7 +34,7 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         OWN_REPORTS.set(OWN_REPORTS.get() - 1);
-        REPORTS.fetch_sub(1, Ordering::Release);
+        REPORTS.fetch_sub(1);
     }
 }
 
@@ -115,7 +115,7 @@ fn flush_all(patience: Duration) -> bool {
                 caught(|| drop(target));
             }
             // Others have taken counts that they have not written yet.
-            while REPORTS.load(Ordering::Acquire) > own && Instant::now() < deadline {
+            while REPORTS.load() > own && Instant::now() < deadline {
                 thread::sleep(Duration::from_millis(1));
             }
             *done.told.lock().unwrap_or_else(PoisonError::into_inner) = true;

@@ -12,13 +12,16 @@ mod records;
 #[path = "front_tracing/support.rs"]
 #[allow(dead_code, reason = "this binary uses a part of it")]
 mod support;
+#[path = "common/until.rs"]
+mod until;
 
 use common::WINDOW;
 use quell::{Cache, Guard, Level, Manual, Rule, Rules, SharedRules, Tick};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use until::until;
 
 /// What a sink was told, in any front end.
 #[derive(Clone, Debug)]
@@ -289,15 +292,6 @@ impl<F: FrontEnd> World<F> {
         assert_eq!(self.passed() as u64, stats.emitted, "{stats:?}");
         assert_eq!(self.suppressed(), stats.suppressed, "{stats:?}");
         assert_eq!(stats.emitted + stats.suppressed, offered, "{stats:?}");
-    }
-}
-
-/// Waits for what another thread is about to do.
-fn until(done: impl Fn() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(120);
-    while !done() {
-        assert!(Instant::now() < patience, "it never came");
-        thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct AtomicCell<T>(std::sync::Mutex<T>);
 
 #[cfg(loom)]
 impl<T: Copy + Eq> AtomicCell<T> {
-    pub(crate) fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self(std::sync::Mutex::new(value))
     }
 
@@ -42,6 +42,12 @@ impl AtomicCell<u64> {
         let mut value = self.0.lock().unwrap();
         let sum = *value + n;
         std::mem::replace(&mut value, sum)
+    }
+
+    pub(crate) fn fetch_sub(&self, n: u64) -> u64 {
+        let mut value = self.0.lock().unwrap();
+        let rest = *value - n;
+        std::mem::replace(&mut value, rest)
     }
 }
 

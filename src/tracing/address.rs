@@ -4,9 +4,9 @@
 //! remembers which call site it has and whom it is for; events that sinks log meanwhile have
 //! other call sites and are none of this.
 
+use crate::engine::AtomicCell;
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Event, Interest, LevelFilter, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter};
@@ -17,8 +17,8 @@ pub(super) struct Address(u64);
 
 impl Address {
     pub(super) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+        static NEXT: AtomicCell<u64> = AtomicCell::new(1);
+        Self(NEXT.fetch_add(1))
     }
 }
 

@@ -5,11 +5,11 @@ use super::deliver;
 use super::key::Key;
 use super::visit::Names;
 use crate::caught::caught;
+use crate::engine::AtomicCell;
 use crate::front::Front;
 use crate::outlet::Outlet;
 use crate::reporter::Waker;
 use crate::{Cache, Clock, Fields, Namespace, Reclaim, SharedRules, Summary};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use tracing_core::Dispatch;
 
@@ -31,17 +31,15 @@ pub(super) struct Shared<C: Clock, R: Reclaim> {
     /// The one channel of a `Dedup` that decides once for all its filters.
     one: OnceLock<Arc<Channel<C, R>>>,
     global: bool,
-    filters: AtomicU32,
+    filters: AtomicCell<u32>,
     waker: OnceLock<Waker>,
 }
 
 impl<C: Clock, R: Reclaim> Shared<C, R> {
     pub(super) fn new(builder: super::Builder<C, R>) -> Self {
-        static NEXT: Mutex<u64> = Mutex::new(0);
-        let mut next = lock(&NEXT);
-        *next += 1;
+        static NEXT: AtomicCell<u64> = AtomicCell::new(1);
         Self {
-            number: *next,
+            number: NEXT.fetch_add(1),
             cache: builder.cache,
             rules: builder.rules,
             key: builder.key,
@@ -54,7 +52,7 @@ impl<C: Clock, R: Reclaim> Shared<C, R> {
             channels: Mutex::default(),
             one: OnceLock::new(),
             global: builder.global,
-            filters: AtomicU32::new(0),
+            filters: AtomicCell::new(0),
             waker: OnceLock::new(),
         }
     }
@@ -65,7 +63,7 @@ impl<C: Clock, R: Reclaim> Shared<C, R> {
 
     /// A channel for one more filter, and the filter's number.
     pub(super) fn channel(&self) -> (Arc<Channel<C, R>>, u32) {
-        let number = self.filters.fetch_add(1, Ordering::Relaxed);
+        let number = self.filters.fetch_add(1);
         let channel =
             if self.global { Arc::clone(self.one.get_or_init(|| self.new_channel())) } else { self.new_channel() };
         (channel, number)

@@ -10,3 +10,5 @@ mod spans;
 mod storm;
 mod summaries;
 mod support;
+#[path = "../common/until.rs"]
+mod until;

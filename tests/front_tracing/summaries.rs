@@ -1,6 +1,7 @@
 //! What was suppressed comes out as an event like the original.
 
-use crate::support::{Memory, WINDOW, builder, cache, dedup, finish, in_scope, stack, until};
+use crate::support::{Memory, WINDOW, builder, cache, dedup, finish, in_scope, stack};
+use crate::until::until;
 use quell::tracing::Dedup;
 use quell::{ConfigError, ReporterError};
 use std::sync::{Arc, Mutex};

@@ -140,12 +140,3 @@ pub(crate) fn in_scope<T>(subscriber: impl Into<tracing::Dispatch>, f: impl FnOn
 pub(crate) fn finish(guard: Guard) {
     drop(guard);
 }
-
-/// Waits for what another thread is about to do.
-pub(crate) fn until(done: impl Fn() -> bool) {
-    let patience = std::time::Instant::now() + Duration::from_secs(120);
-    while !done() {
-        assert!(std::time::Instant::now() < patience, "it never came");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
