@@ -1,33 +1,34 @@
 //! Configuration of a cache, checked when it is built.
 
-use crate::engine::{self, Engine, Epoch, Faults, Reclaim, Shape};
-use crate::{Cache, Clock, Monotonic, Rule, Secret};
+use crate::engine::{self, Engine, Faults, Shape};
+use crate::{Cache, Clock, Coarse, Rule, Secret};
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
 
 /// Builds a [`Cache`]; start with [`Cache::builder`].
 ///
 /// ```
-/// use quell::{Cache, Coarse};
+/// use quell::{Cache, Monotonic};
 /// use std::time::Duration;
 /// let cache = Cache::builder()
 ///     .window(Duration::from_secs(10))
 ///     .max_entries(4096)
-///     .clock(Coarse::new())
+///     .clock(Monotonic::new())
 ///     .build()?;
 /// # Ok::<(), quell::ConfigError>(())
 /// ```
+///
+/// The collector that frees what other threads may still read is chosen at compile time:
+/// crossbeam-epoch or, with the feature `seize`, seize.
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Builder<C = Monotonic, R = Epoch> {
+pub struct Builder<C = Coarse> {
     window: Duration,
     max_entries: usize,
     clock: C,
     secret: Option<Secret>,
     tiny: Option<Shape>,
     faults: Faults,
-    reclaim: PhantomData<fn() -> R>,
 }
 
 impl Builder {
@@ -35,36 +36,36 @@ impl Builder {
         Self {
             window: Duration::from_secs(60),
             max_entries: 1024,
-            clock: Monotonic::new(),
+            clock: Coarse::new(),
             secret: None,
             tiny: None,
             faults: Faults::default(),
-            reclaim: PhantomData,
         }
     }
 }
 
-impl<C: Clock, R: Reclaim> Builder<C, R> {
-    /// How long a message stays suppressed after an emission; 60 seconds unless
+impl<C: Clock> Builder<C> {
+    /// Sets how long a message stays suppressed after an emission; 60 seconds unless
     /// set. Rounded up to a millisecond.
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
-    /// How many different messages are remembered at least; 1024 unless set.
+    /// Sets how many different messages are remembered at least; 1024 unless set.
     ///
-    /// A message in its window is forgotten only after this many *other*
-    /// messages were seen without a sight of it. (Or fewer, if 64 of them crowd the
-    /// same places; the odds are below one in a million generations.) It costs
-    /// about 200 bytes an entry, 500 kB at least: see [`Cache::memory_bound`].
+    /// A message in its window is forgotten only to make room, after about this many *other*
+    /// messages were seen without a sight of it. [`Stats::forgotten`](crate::Stats::forgotten)
+    /// counts these. [`Cache::memory_bound`] says what it costs.
     pub fn max_entries(mut self, max_entries: usize) -> Self {
         self.max_entries = max_entries;
         self
     }
 
-    /// Where [`Cache::check`] takes its time from; [`Monotonic`] unless set.
-    pub fn clock<D: Clock>(self, clock: D) -> Builder<D, R> {
+    /// Sets where [`Cache::check`] takes its time from; [`Coarse`] unless set.
+    ///
+    /// Take [`Monotonic`](crate::Monotonic) if the few milliseconds that `Coarse` is late matter.
+    pub fn clock<D: Clock>(self, clock: D) -> Builder<D> {
         Builder {
             window: self.window,
             max_entries: self.max_entries,
@@ -72,37 +73,21 @@ impl<C: Clock, R: Reclaim> Builder<C, R> {
             secret: self.secret,
             tiny: self.tiny,
             faults: self.faults,
-            reclaim: PhantomData,
         }
     }
 
-    /// How a table waits for the threads that still read it; [`Epoch`] unless
-    /// set.
-    pub fn reclaim<Q: Reclaim>(self) -> Builder<C, Q> {
-        Builder {
-            window: self.window,
-            max_entries: self.max_entries,
-            clock: self.clock,
-            secret: self.secret,
-            tiny: self.tiny,
-            faults: self.faults,
-            reclaim: PhantomData,
-        }
-    }
-
-    /// The key of the hash; [`Secret::random`] unless set.
+    /// Sets the key of the hash; [`Secret::random`] unless set.
     pub fn secret(mut self, secret: Secret) -> Self {
         self.secret = Some(secret);
         self
     }
 
-    /// Tables of `groups` groups of four slots, `claims` claims a generation and
-    /// `hand_over` entries handed over at most, in place of `max_entries`: for tests
-    /// and models, whose rotations must fall inside their races. Not for use: it
+    /// Makes the table `buckets` buckets of four slots, two at least, in place of `max_entries`: for
+    /// tests and models, whose evictions must fall inside their races. Not for use: it
     /// forgets at once.
     #[doc(hidden)]
-    pub fn tiny(mut self, groups: usize, claims: usize, hand_over: usize) -> Self {
-        self.tiny = Some(Shape::tiny(groups, claims, hand_over));
+    pub fn tiny(mut self, buckets: usize) -> Self {
+        self.tiny = Some(Shape::tiny(buckets));
         self
     }
 
@@ -114,13 +99,12 @@ impl<C: Clock, R: Reclaim> Builder<C, R> {
         self
     }
 
-    /// Builds the cache. All memory that it will ever use, exemplars aside, is
-    /// allocated here, as zeroed pages that the system provides as they are
-    /// touched.
+    /// Builds the cache. The memory of its table is allocated here, as zeroed pages that the
+    /// system provides as they are touched.
     ///
     /// # Errors
     /// [`ConfigError`] says which value cannot be used.
-    pub fn build(self) -> Result<Cache<C, R>, ConfigError> {
+    pub fn build(self) -> Result<Cache<C>, ConfigError> {
         let window = window_millis(self.window)?;
         let shape = match self.max_entries {
             0 => return Err(ConfigError::ZeroEntries),

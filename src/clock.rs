@@ -89,7 +89,7 @@ impl Clock for Monotonic {
 
 /// The system's coarse monotonic clock: a few times cheaper to read than
 /// [`Monotonic`], and late by up to a few milliseconds (the kernel's tick, 1 to
-/// 10 ms on Linux).
+/// 10 ms on Linux). A cache has this one unless told otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct Coarse {
     origin: coarsetime::Instant,

@@ -7,8 +7,8 @@ use crate::nesting::Nesting;
 #[cfg(feature = "tracing")]
 use crate::reporter::Waker;
 use crate::{
-    Cache, Clock, Decision, Epoch, Exemplar, Fingerprint, FingerprintHasher, Level, Monotonic, Namespace, Reclaim,
-    Rule, Rules, Summary, Tick,
+    Cache, Clock, Coarse, Decision, Exemplar, Fingerprint, FingerprintHasher, Level, Namespace, Rule, Rules, Summary,
+    Tick,
 };
 use arc_swap::ArcSwap;
 use std::fmt;
@@ -102,8 +102,8 @@ pub(crate) enum Verdict {
 }
 
 /// One front end's share of a cache.
-pub(crate) struct Front<C: Clock = Monotonic, R: Reclaim = Epoch> {
-    pub(crate) cache: Arc<Cache<C, R>>,
+pub(crate) struct Front<C: Clock = Coarse> {
+    pub(crate) cache: Arc<Cache<C>>,
     pub(crate) namespace: Namespace,
     pub(crate) rules: SharedRules,
     pub(crate) notices: bool,
@@ -114,12 +114,12 @@ pub(crate) struct Front<C: Clock = Monotonic, R: Reclaim = Epoch> {
 }
 
 // As the cache: nothing of ours is between two states while other people's code runs.
-impl<C: Clock, R: Reclaim> UnwindSafe for Front<C, R> {}
-impl<C: Clock, R: Reclaim> RefUnwindSafe for Front<C, R> {}
+impl<C: Clock> UnwindSafe for Front<C> {}
+impl<C: Clock> RefUnwindSafe for Front<C> {}
 
-impl<C: Clock, R: Reclaim> Front<C, R> {
+impl<C: Clock> Front<C> {
     /// With a namespace of its own.
-    pub(crate) fn new(cache: Arc<Cache<C, R>>) -> Self {
+    pub(crate) fn new(cache: Arc<Cache<C>>) -> Self {
         Self {
             namespace: cache.new_namespace(),
             cache,
@@ -183,16 +183,17 @@ impl<C: Clock, R: Reclaim> Front<C, R> {
             self.cache.count_failed_open();
             return (self.metered(level, Outcome::FailedOpen, Verdict::PASS), None);
         };
-        let exemplar = || exemplar().namespace(self.namespace);
+        let exemplar = || Some(exemplar().namespace(self.namespace));
         let decided = match &rule {
-            None => self.cache.check_once_since(fingerprint, now, exemplar),
-            Some(rule) => self.cache.check_rule_since(fingerprint, now, rule, exemplar),
+            None => self.cache.check_with_at(fingerprint, now, &Rule::once(), exemplar),
+            Some(rule) => self.cache.check_with_at(fingerprint, now, rule, exemplar),
         };
         let verdict = match decided {
-            (Decision::Emit { suppressed }, since) => {
+            Decision::Emit { suppressed, since, .. } => {
+                let since = since.unwrap_or(now);
                 self.metered(level, Outcome::Emitted, Verdict::Pass { suppressed, since })
             }
-            (Decision::Suppress { first }, _) => {
+            Decision::Suppress { first } => {
                 let verdict = if first && self.notices { Verdict::Notice } else { Verdict::Drop };
                 self.metered(level, Outcome::Suppressed, verdict)
             }

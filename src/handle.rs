@@ -5,9 +5,7 @@ use crate::nesting::Nesting;
 use crate::outlet::Outlet;
 use crate::scope::{AttrValue, Scope, hash_field};
 use crate::shutdown::UnderWay;
-use crate::{
-    Cache, Clock, Decision, Epoch, Event, Fingerprint, Level, Monotonic, Namespace, Reclaim, Sink, Summary, Tick, Value,
-};
+use crate::{Cache, Clock, Coarse, Decision, Event, Fingerprint, Level, Namespace, Rule, Sink, Summary, Tick, Value};
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
@@ -59,16 +57,16 @@ pub enum KeyPolicy {
 /// * When the last handle of a family is dropped, what is pending in its namespace
 ///   is written to the sink and the sink is flushed. A panic of the sink is
 ///   swallowed there.
-pub struct Handle<S: Sink, C: Clock = Monotonic, R: Reclaim = Epoch> {
-    core: Arc<Core<S, C, R>>,
+pub struct Handle<S: Sink, C: Clock = Coarse> {
+    core: Arc<Core<S, C>>,
     scope: Scope,
     policy: KeyPolicy,
     notices: bool,
 }
 
-impl<S: Sink, C: Clock, R: Reclaim> Handle<S, C, R> {
+impl<S: Sink, C: Clock> Handle<S, C> {
     /// The first handle of a family, with a new namespace of `cache`.
-    pub fn new(cache: Arc<Cache<C, R>>, sink: S) -> Self {
+    pub fn new(cache: Arc<Cache<C>>, sink: S) -> Self {
         let namespace = cache.new_namespace();
         let core = Arc::new(Core { cache, sink, namespace });
         Self { core, scope: Scope::default(), policy: KeyPolicy::default(), notices: false }
@@ -173,8 +171,8 @@ impl<S: Sink, C: Clock, R: Reclaim> Handle<S, C, R> {
             core.cache.count_failed_open();
             return core.sink.write(&event);
         };
-        match core.cache.check_with_at(fingerprint, at, || event.exemplar()) {
-            Decision::Emit { suppressed } => {
+        match core.cache.check_with_at(fingerprint, at, &Rule::once(), || Some(event.exemplar())) {
+            Decision::Emit { suppressed, .. } => {
                 event.suppressed = suppressed;
                 core.sink.write(&event);
             }
@@ -261,7 +259,7 @@ impl<S: Sink, C: Clock, R: Reclaim> Handle<S, C, R> {
 
     /// The cache this handle asks.
     #[must_use]
-    pub fn cache(&self) -> &Arc<Cache<C, R>> {
+    pub fn cache(&self) -> &Arc<Cache<C>> {
         &self.core.cache
     }
 
@@ -277,19 +275,19 @@ impl<S: Sink, C: Clock, R: Reclaim> Handle<S, C, R> {
         self.core.namespace
     }
 
-    pub(crate) fn core(&self) -> &Arc<Core<S, C, R>> {
+    pub(crate) fn core(&self) -> &Arc<Core<S, C>> {
         &self.core
     }
 }
 
 // Not derived: a clone shares the sink and needs no copy of it.
-impl<S: Sink, C: Clock, R: Reclaim> Clone for Handle<S, C, R> {
+impl<S: Sink, C: Clock> Clone for Handle<S, C> {
     fn clone(&self) -> Self {
         Self { core: Arc::clone(&self.core), scope: self.scope.clone(), policy: self.policy, notices: self.notices }
     }
 }
 
-impl<S: Sink, C: Clock, R: Reclaim> fmt::Debug for Handle<S, C, R> {
+impl<S: Sink, C: Clock> fmt::Debug for Handle<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
             .field("namespace", &self.core.namespace)
@@ -300,13 +298,13 @@ impl<S: Sink, C: Clock, R: Reclaim> fmt::Debug for Handle<S, C, R> {
 }
 
 /// What all handles of a family share.
-pub(crate) struct Core<S: Sink, C: Clock, R: Reclaim> {
-    cache: Arc<Cache<C, R>>,
+pub(crate) struct Core<S: Sink, C: Clock> {
+    cache: Arc<Cache<C>>,
     sink: S,
     namespace: Namespace,
 }
 
-impl<S: Sink, C: Clock, R: Reclaim> Core<S, C, R> {
+impl<S: Sink, C: Clock> Core<S, C> {
     #[cold]
     fn count_only(&self, nesting: &Nesting) {
         // A clock that logs would bring us here again from `now`, without end.
@@ -315,7 +313,7 @@ impl<S: Sink, C: Clock, R: Reclaim> Core<S, C, R> {
     }
 }
 
-impl<S: Sink, C: Clock, R: Reclaim> Outlet for Core<S, C, R> {
+impl<S: Sink, C: Clock> Outlet for Core<S, C> {
     fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
         if all {
             self.cache.drain_namespace(self.namespace, each);
@@ -333,7 +331,7 @@ impl<S: Sink, C: Clock, R: Reclaim> Outlet for Core<S, C, R> {
     }
 }
 
-impl<S: Sink, C: Clock, R: Reclaim> Drop for Core<S, C, R> {
+impl<S: Sink, C: Clock> Drop for Core<S, C> {
     fn drop(&mut self) {
         self.report(true);
     }

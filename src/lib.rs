@@ -52,7 +52,7 @@
 //! ```
 //!
 //! Front ends take them by [`SharedRules`](https://docs.rs/quell/latest/quell/struct.SharedRules.html), which are swapped at run time; your own
-//! one asks [`Cache::check_rule`].
+//! one asks [`Cache::check_with`].
 //!
 //! # How summaries come out
 //!
@@ -71,7 +71,7 @@
 //! let mut hasher = cache.hasher();
 //! write!(hasher, "disk {} is full", 7)?; // allocates nothing
 //! match cache.check(hasher.finish()) {
-//!     Decision::Emit { suppressed } => println!("disk 7 is full ({suppressed} before)"),
+//!     Decision::Emit { suppressed, .. } => println!("disk 7 is full ({suppressed} before)"),
 //!     Decision::Suppress { .. } => {}
 //! }
 //! cache.drain(|summary| println!("{} more of {:?}", summary.suppressed, summary.fingerprint));
@@ -94,8 +94,8 @@
 //! # Features
 //!
 //! None is on by default. `log`, `tracing`, `slog`: the front ends. `metrics`: counters and
-//! gauges of the front ends, for the `metrics` facade. `seize`: `Seize` as a second reclamation
-//! backend. `cli`: the command `quell`.
+//! gauges of the front ends, for the `metrics` facade. `seize`: the memory that other threads may still read is
+//! freed by seize instead of crossbeam-epoch. `cli`: the command `quell`.
 
 #![deny(unsafe_code)]
 #![cfg_attr(
@@ -141,9 +141,6 @@ pub mod tracing;
 pub use builder::{Builder, ConfigError};
 pub use cache::{Cache, Decision, Stats};
 pub use clock::{Clock, Coarse, Manual, Monotonic, Tick};
-#[cfg(feature = "seize")]
-pub use engine::Seize;
-pub use engine::{Epoch, Reclaim};
 #[cfg(feature = "_front")]
 pub use fields::Fields;
 pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Secret, Value};
@@ -167,5 +164,5 @@ pub use summary::{Exemplar, Summary};
 pub mod model {
     pub use crate::engine::Fault;
     #[cfg(loom)]
-    pub use crate::engine::{Model, set_thread_index, twin};
+    pub use crate::engine::set_thread_index;
 }

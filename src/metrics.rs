@@ -5,7 +5,6 @@
 //! | `quell_events_total` | counter | `outcome`: `emitted`, `suppressed`, `failed_open`, `exempt`; `level`; `front_end` |
 //! | `quell_entries` | gauge | `front_end` |
 //! | `quell_capacity` | gauge | `front_end` |
-//! | `quell_rotations` | gauge | `front_end` |
 //! | `quell_forgotten` | gauge | `front_end` |
 //!
 //! The handles are registered once, when a front end is told to use metrics, with the
@@ -25,7 +24,6 @@ pub(crate) struct Meters {
     events: [[Counter; 5]; 4],
     entries: Gauge,
     capacity: Gauge,
-    rotations: Gauge,
     forgotten: Gauge,
 }
 
@@ -34,8 +32,7 @@ impl Meters {
         describe_counter!("quell_events_total", "Events by what became of them.");
         describe_gauge!("quell_entries", "Messages in the cache, expired ones included.");
         describe_gauge!("quell_capacity", "The most messages that can be in the cache.");
-        describe_gauge!("quell_rotations", "How often the cache began a new generation.");
-        describe_gauge!("quell_forgotten", "Messages that left the cache with their generation.");
+        describe_gauge!("quell_forgotten", "Messages evicted while in their window.");
         let outcomes = ["emitted", "suppressed", "failed_open", "exempt"];
         Self {
             events: outcomes.map(|outcome| {
@@ -46,7 +43,6 @@ impl Meters {
             }),
             entries: gauge!("quell_entries", "front_end" => front_end),
             capacity: gauge!("quell_capacity", "front_end" => front_end),
-            rotations: gauge!("quell_rotations", "front_end" => front_end),
             forgotten: gauge!("quell_forgotten", "front_end" => front_end),
         }
     }
@@ -59,7 +55,6 @@ impl Meters {
     pub(crate) fn gauge(&self, stats: &Stats) {
         self.entries.set(stats.entries as f64);
         self.capacity.set(stats.capacity as f64);
-        self.rotations.set(stats.rotations as f64);
         self.forgotten.set(stats.forgotten as f64);
     }
 }

@@ -3,7 +3,7 @@
 use crate::caught::{caught, discard};
 use crate::outlet::Outlet;
 use crate::shutdown::{self, UnderWay};
-use crate::{Cache, Clock, ConfigError, Handle, Reclaim, Sink, Summary};
+use crate::{Cache, Clock, ConfigError, Handle, Sink, Summary};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -64,11 +64,10 @@ impl Reporter {
     /// # Errors
     /// [`ReporterError::Config`] if `interval` is zero, [`ReporterError::Spawn`] if
     /// the thread cannot be started.
-    pub fn spawn<S, C, R>(handle: &Handle<S, C, R>, interval: Duration) -> Result<Self, ReporterError>
+    pub fn spawn<S, C>(handle: &Handle<S, C>, interval: Duration) -> Result<Self, ReporterError>
     where
         S: Sink + 'static,
         C: Clock,
-        R: Reclaim,
     {
         Self::of(handle.core(), interval)
     }
@@ -91,14 +90,13 @@ impl Reporter {
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn).
-    pub fn spawn_for_cache<C, R>(
-        cache: &Arc<Cache<C, R>>,
+    pub fn spawn_for_cache<C>(
+        cache: &Arc<Cache<C>>,
         report: impl Fn(Summary) + Send + Sync + 'static,
         interval: Duration,
     ) -> Result<Self, ReporterError>
     where
         C: Clock,
-        R: Reclaim,
     {
         Self::start(OfCache { cache: Arc::downgrade(cache), report }, interval)
     }
@@ -214,12 +212,12 @@ impl<O: Outlet + 'static> Target for OfOutlet<O> {
     }
 }
 
-struct OfCache<C, R, F> {
-    cache: Weak<Cache<C, R>>,
+struct OfCache<C, F> {
+    cache: Weak<Cache<C>>,
     report: F,
 }
 
-impl<C: Clock, R: Reclaim, F: Fn(Summary) + Send + Sync + 'static> Target for OfCache<C, R, F> {
+impl<C: Clock, F: Fn(Summary) + Send + Sync + 'static> Target for OfCache<C, F> {
     fn report(&self, all: bool) -> Continues {
         let Some(cache) = self.cache.upgrade() else { return Continues(false) };
         let _under_way = UnderWay::begin();

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// How often a message may pass.
 ///
 /// A rule is a value of a few bytes that comes with each call
-/// ([`Cache::check_rule`](crate::Cache::check_rule)). Nothing has to be registered, and
+/// ([`Cache::check_with`](crate::Cache::check_with)). Nothing has to be registered, and
 /// the next call may bring another rule: it goes on from when the message was last
 /// emitted, and from how often if both rules count.
 ///
@@ -17,11 +17,11 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// let cache = Cache::builder().build()?;
 /// let rule = Rule::first(2)?.window(Duration::from_millis(10))?;
-/// let decide = |now| cache.check_rule(Fingerprint::from_u128(7), Tick::from_millis(now), &rule);
-/// assert_eq!(decide(0), Decision::Emit { suppressed: 0 });
-/// assert_eq!(decide(5), Decision::Emit { suppressed: 0 });
+/// let decide = |now| cache.check_with_at(Fingerprint::from_u128(7), Tick::from_millis(now), &rule, || None);
+/// assert_eq!(decide(0).reports(), Some(0));
+/// assert_eq!(decide(5).reports(), Some(0));
 /// assert_eq!(decide(9), Decision::Suppress { first: true });
-/// assert_eq!(decide(10), Decision::Emit { suppressed: 1 });
+/// assert_eq!(decide(10).reports(), Some(1));
 /// # Ok::<(), quell::ConfigError>(())
 /// ```
 ///
@@ -78,7 +78,7 @@ impl Rule {
     }
 
     /// Once per window, and the window doubles each time that something was suppressed in
-    /// it: 1, 2, 4, 8, ... times the window, at most `ceiling`.
+    /// it: 1, 2, 4, 8, ... times the window, at most `ceiling` and 2^31 times the window.
     ///
     /// It starts over at 1 after a window, whatever its length, in which nothing was
     /// suppressed: after a window without a repeat, or when the time of one more such
@@ -115,24 +115,23 @@ impl Rule {
         self.window.map_or(cache_window, NonZeroU64::get)
     }
 
-    /// How long the present window of an entry is, in milliseconds. `aux` is what a drain
-    /// knows of the entry.
+    /// How long the present window of an entry is, in milliseconds, at a level of its back-off.
     #[cfg(any(feature = "_front", test))]
-    pub(crate) fn window_at(&self, aux: u32, cache_window: u64) -> u64 {
-        self.length(aux, self.base(cache_window))
+    pub(crate) fn window_at(&self, level: u32, cache_window: u64) -> u64 {
+        self.length(level, self.base(cache_window))
     }
 
-    /// Whether an entry's last emission is all there is to know for this rule.
+    /// Whether it has to know how many calls there were in a window.
     #[inline]
-    pub(crate) fn is_once(&self) -> bool {
-        self.policy == Policy::Once
+    pub(crate) fn counts_calls(&self) -> bool {
+        matches!(self.policy, Policy::First { .. })
     }
 
     #[inline]
-    fn length(&self, aux: u32, base: u64) -> u64 {
+    fn length(&self, level: u32, base: u64) -> u64 {
         match self.policy {
             Policy::BackOff { ceiling } => {
-                let doubled = 1u64.checked_shl(level(aux)).map_or(u64::MAX, |times| base.saturating_mul(times));
+                let doubled = 1u64.checked_shl(level).map_or(u64::MAX, |times| base.saturating_mul(times));
                 doubled.min(ceiling.get()).max(base)
             }
             _ => base,
@@ -142,46 +141,44 @@ impl Rule {
     /// Whether a call at `now` is suppressed and leaves the entry as it is: what
     /// [`decide`](Self::decide) says in most calls, in fewer steps.
     #[inline]
-    pub(crate) fn holds(&self, entry: Entry, now: Tick, base: u64) -> bool {
+    pub(crate) fn holds(&self, state: RuleState, now: Tick, base: u64) -> bool {
         let enough = match self.policy {
-            Policy::First { n, every } => every == 0 && count(entry.aux) + 1 >= n,
+            Policy::First { n, every } => every == 0 && state.calls + 1 >= n,
             _ => true,
         };
-        let elapsed = now.as_millis().saturating_sub(entry.since.as_millis());
-        entry.noticed && enough && (elapsed < base || elapsed < self.length(entry.aux, base))
+        let elapsed = now.as_millis().saturating_sub(state.since.as_millis());
+        state.noticed && enough && (elapsed < base || elapsed < self.length(state.level, base))
     }
 
     /// What becomes of a call at `now`, by the rule's `base` window: whether it is emitted,
     /// and what the entry is then. If it is what it was there is nothing to write.
     #[inline]
-    pub(crate) fn decide(&self, entry: Entry, now: Tick, base: u64) -> (bool, Entry) {
-        let elapsed = now.as_millis().saturating_sub(entry.since.as_millis());
-        let length = self.length(entry.aux, base);
+    pub(crate) fn decide(&self, state: RuleState, now: Tick, base: u64) -> (bool, RuleState) {
+        let elapsed = now.as_millis().saturating_sub(state.since.as_millis());
+        let length = self.length(state.level, base);
         if elapsed >= length {
-            let aux = match self.policy {
+            let level = match self.policy {
                 // In time, after a window with something suppressed in it.
-                Policy::BackOff { ceiling } if entry.noticed && elapsed < length.saturating_mul(2) => {
-                    // Not as it is: it may be another rule's count.
-                    aux_of_level(level(entry.aux) + u32::from(length < ceiling.get()))
+                Policy::BackOff { ceiling } if state.noticed && elapsed < length.saturating_mul(2) => {
+                    (state.level + u32::from(length < ceiling.get())).min(RuleState::MAX_LEVEL)
                 }
                 _ => 0,
             };
-            return (true, Entry { since: now, aux, noticed: false });
+            return (true, RuleState { since: now, level, calls: 0, noticed: false });
         }
-        let suppressed = Entry { noticed: true, ..entry };
+        let suppressed = RuleState { noticed: true, ..state };
         let Policy::First { n, every } = self.policy else { return (false, suppressed) };
-        let after = count(entry.aux);
-        if after + 1 < n {
-            return (true, Entry { aux: after + 1, ..entry });
+        if state.calls + 1 < n {
+            return (true, RuleState { calls: state.calls + 1, ..state });
         }
         if every == 0 {
             return (false, suppressed);
         }
-        let nth = (after - (n - 1)) % every + 1;
+        let nth = (state.calls - (n - 1)) % every + 1;
         if nth == every {
-            return (true, Entry { aux: n - 1, ..entry });
+            return (true, RuleState { calls: n - 1, ..state });
         }
-        (false, Entry { aux: n - 1 + nth, ..suppressed })
+        (false, RuleState { calls: n - 1 + nth, ..suppressed })
     }
 }
 
@@ -191,39 +188,24 @@ const fn in_range(n: u32) -> Result<u32, ConfigError> {
 
 /// What rules know of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct RuleState {
     /// When its window began: the last emission that found the one before ended.
     pub(crate) since: Tick,
-    /// Below [`Entry::MAX_AUX`]. Zero for an entry just emitted; then how often it was looked
-    /// at since, as far as a rule counts, or the level of a back-off. Each is zero for
-    /// who looks for the other, so that a rule may take an entry over from another.
-    pub(crate) aux: u32,
+    /// How often a back-off has doubled its window; at most [`RuleState::MAX_LEVEL`].
+    pub(crate) level: u32,
+    /// How many calls a rule has counted after the one that began the window, as far as it
+    /// counts; below [`RuleState::CALLS`].
+    pub(crate) calls: u32,
     /// Whether something was suppressed in the window.
     pub(crate) noticed: bool,
 }
 
-impl Entry {
-    pub(crate) const AUX_BITS: u32 = 20;
-    pub(crate) const MAX_AUX: u32 = 1 << Self::AUX_BITS;
+impl RuleState {
+    pub(crate) const CALLS: u32 = 1 << 20;
+    pub(crate) const MAX_LEVEL: u32 = 31;
 }
 
-/// From here on `aux` is a level.
-const LEVELS: u32 = Entry::MAX_AUX - 64;
-const _: () = assert!(2 * Rule::MAX <= LEVELS);
-
-#[inline]
-fn level(aux: u32) -> u32 {
-    aux.saturating_sub(LEVELS)
-}
-
-fn aux_of_level(level: u32) -> u32 {
-    LEVELS + level.min(63)
-}
-
-#[inline]
-fn count(aux: u32) -> u32 {
-    if aux < LEVELS { aux } else { 0 }
-}
+const _: () = assert!(2 * Rule::MAX <= RuleState::CALLS);
 
 #[cfg(all(test, not(loom)))]
 mod tests {
@@ -240,11 +222,11 @@ mod tests {
 
     /// The outcomes of calls at these moments, of a new entry.
     fn outcomes(rule: Rule, base: u64, moments: impl IntoIterator<Item = u64>) -> Vec<bool> {
-        let mut entry: Option<Entry> = None;
+        let mut entry: Option<RuleState> = None;
         let outcome = |now| {
-            let new = (true, Entry { since: at(now), aux: 0, noticed: false });
+            let new = (true, RuleState { since: at(now), level: 0, calls: 0, noticed: false });
             let (emit, next) = entry.map_or(new, |entry| rule.decide(entry, at(now), base));
-            assert!(next.aux < Entry::MAX_AUX);
+            assert!(next.calls < RuleState::CALLS);
             entry = Some(next);
             emit
         };
@@ -261,7 +243,7 @@ mod tests {
         assert_eq!(Rule::once().window_at(0, 70), 70);
         let own = Rule::once().window(Duration::from_micros(1001)).unwrap();
         assert_eq!(own.window_at(0, 70), 2);
-        assert!(own.is_once());
+        assert!(!own.counts_calls());
     }
 
     #[test]
@@ -301,35 +283,36 @@ mod tests {
         assert_eq!(emitted(&outcomes(rule, 10, [0, 1, 10, 30, 31, 40])), [0, 2, 3, 5]);
         assert_eq!(emitted(&outcomes(rule, 10, [0, 1, 10, 11, 49, 50, 88, 89])), [0, 2, 4, 7], "just in time");
         assert_eq!(emitted(&outcomes(rule, 10, [0, 1, 10, 11, 50, 51, 60])), [0, 2, 4, 6], "started over");
-        let mut entry = Entry { since: at(0), aux: 0, noticed: false };
+        let mut entry = RuleState { since: at(0), level: 0, calls: 0, noticed: false };
         for length in [10, 20, 40, 50, 50] {
-            assert_eq!(rule.window_at(entry.aux, 10), length);
-            entry = rule.decide(Entry { noticed: true, ..entry }, entry.since.after(millis(length)), 10).1;
+            assert_eq!(rule.window_at(entry.level, 10), length);
+            entry = rule.decide(RuleState { noticed: true, ..entry }, entry.since.after(millis(length)), 10).1;
         }
         assert_eq!(rule.window_at(0, 70), 70, "a ceiling below the window");
     }
 
     #[test]
     fn a_count_does_not_outlive_its_window() {
-        let noticed = Entry { since: at(0), aux: 5, noticed: true };
+        let noticed = RuleState { since: at(0), level: 0, calls: 5, noticed: true };
         let at_ceiling = Rule::back_off(millis(1)).unwrap();
         let (emit, next) = at_ceiling.decide(noticed, at(10), 10);
-        assert!(emit && count(next.aux) == 0, "{next:?}");
+        assert!(emit && next.calls == 0, "{next:?}");
         assert!(Rule::first(2).unwrap().decide(next, at(11), 10).0, "the second of its window");
     }
 
     #[test]
     fn levels_do_not_overflow() {
         let rule = Rule::back_off(Duration::MAX).unwrap();
-        let mut entry = Entry { since: at(0), aux: 0, noticed: true };
+        let mut entry = RuleState { since: at(0), level: 0, calls: 0, noticed: true };
         let mut length = 1;
         while entry.since.as_millis() + length < Tick::MAX.as_millis() {
             let (emit, next) = rule.decide(entry, at(entry.since.as_millis() + length), 1);
-            assert!(emit && next.aux < Entry::MAX_AUX);
-            (entry, length) = (Entry { noticed: true, ..next }, 2 * length);
-            assert_eq!(rule.window_at(entry.aux, 1), length);
+            assert!(emit && next.level <= RuleState::MAX_LEVEL);
+            (entry, length) = (RuleState { noticed: true, ..next }, (2 * length).min(1 << RuleState::MAX_LEVEL));
+            assert_eq!(rule.window_at(entry.level, 1), length);
         }
-        assert_eq!(rule.window_at(Entry::MAX_AUX - 1, u64::MAX), u64::MAX);
+        assert_eq!(entry.level, RuleState::MAX_LEVEL);
+        assert_eq!(rule.window_at(RuleState::MAX_LEVEL, u64::MAX), u64::MAX);
     }
 
     fn any_rule() -> impl Strategy<Value = Rule> {
@@ -345,16 +328,16 @@ mod tests {
         /// Of any rule, on what any rule has left behind.
         #[test]
         fn nothing_is_suppressed_out_of_its_window(
-            rule in any_rule(), since in 0..1000u64, aux in 0..Entry::MAX_AUX, noticed: bool,
-            now in 0..1000u64, base in 1..50u64
+            rule in any_rule(), since in 0..1000u64, level in 0..=RuleState::MAX_LEVEL, calls in 0..RuleState::CALLS,
+            noticed: bool, now in 0..1000u64, base in 1..50u64
         ) {
-            let entry = Entry { since: at(since), aux, noticed };
+            let entry = RuleState { since: at(since), level, calls, noticed };
             let (emit, next) = rule.decide(entry, at(now), base);
-            let length = rule.length(aux, base);
+            let length = rule.length(level, base);
             let fresh = now.saturating_sub(since) < length;
             prop_assert!(fresh || emit);
             prop_assert_eq!(next.since, if fresh { entry.since } else { at(now) });
-            prop_assert!(next.aux < Entry::MAX_AUX && length >= base);
+            prop_assert!(next.calls < RuleState::CALLS && length >= base);
             prop_assert_eq!(rule.holds(entry, at(now), base), (emit, next) == (false, entry));
             prop_assert_eq!(next.noticed, if emit { noticed && fresh } else { true });
             // A suppression by a rule that does not sample has nothing to write twice.

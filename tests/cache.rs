@@ -1,10 +1,11 @@
-//! What a cache decides and reports, call by call, on each backend.
+//! What a cache decides and reports, call by call.
 
 mod common;
 
+use common::{AGAIN, EMIT, Expected, FIRST, emit};
 use quell::{
-    Cache, Coarse, ConfigError, Decision, Epoch, Exemplar, Fingerprint, Level, Manual, Monotonic, Namespace, Reclaim,
-    Secret, Summary, Tick,
+    Cache, ConfigError, Decision, Exemplar, Fingerprint, Level, Manual, Monotonic, Namespace, Rule, Secret, Summary,
+    Tick,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,36 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-on_each_backend! {
-    a_continuous_repeat_is_logged_once_a_window_for_ever,
-    a_stamp_newer_than_now_is_fresh,
-    suppression_starts_once_between_two_emissions,
-    a_count_is_reported_once_whoever_reports_it,
-    a_drain_of_what_expired_leaves_the_rest,
-    a_wider_window_revives_and_a_zero_one_changes_nothing,
-    the_end_of_time_fails_open,
-    a_window_without_end_never_ends,
-    structured_fingerprints_are_told_apart,
-    namespaces_have_budgets_of_their_own,
-    new_namespaces_are_new,
-    the_clock_decides_when_no_tick_is_given,
-    exemplars_are_asked_for_once_and_kept,
-    exemplars_outlive_rotation_and_forgetting,
-    a_duplicate_never_makes_an_exemplar,
-    stats_are_exact_at_rest,
-    an_entry_is_present_or_forgotten,
-    the_bound_on_memory_rises_once,
-    what_is_forgotten_is_in_the_next_drain,
-    more_forgotten_than_there_are_records_is_summed_by_namespace,
-    a_report_may_use_the_cache,
-    dropping_a_cache_drops_what_is_pending,
-    a_cache_may_be_used_from_the_destructor_of_a_thread_local,
-    caches_do_not_share,
-}
-
 const WINDOW: u64 = 10;
 
-/// Rotation waits for pinned threads, so those of other tests would be in the way.
+/// Has tests take turns, so that what one forgets does not hang on the threads of another.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,23 +34,15 @@ fn fp(n: u128) -> Fingerprint {
     Fingerprint::from_u128(n.wrapping_mul(0x2545_f491_4f6c_dd1d_9e37_79b9_7f4a_7c15)).with_namespace(Namespace(0))
 }
 
-fn cache<R: Reclaim>() -> Cache<Monotonic, R> {
-    Cache::builder().window(millis(WINDOW)).reclaim().build().unwrap()
+fn cache() -> Cache {
+    Cache::builder().window(millis(WINDOW)).build().unwrap()
 }
 
-fn tiny<R: Reclaim>() -> Cache<Monotonic, R> {
-    Cache::builder().window(millis(WINDOW)).reclaim().tiny(2, 4, 1).build().unwrap()
+fn tiny() -> Cache {
+    Cache::builder().window(millis(WINDOW)).tiny(2).build().unwrap()
 }
 
-const EMIT: Decision = Decision::Emit { suppressed: 0 };
-const FIRST: Decision = Decision::Suppress { first: true };
-const AGAIN: Decision = Decision::Suppress { first: false };
-
-fn emit(suppressed: u64) -> Decision {
-    Decision::Emit { suppressed }
-}
-
-fn drained<R: Reclaim>(cache: &Cache<Monotonic, R>) -> Vec<Summary> {
+fn drained(cache: &Cache) -> Vec<Summary> {
     let mut all = Vec::new();
     cache.drain(|summary| all.push(summary));
     all
@@ -86,34 +52,35 @@ fn total(summaries: &[Summary]) -> u64 {
     summaries.iter().map(|summary| summary.suppressed).sum()
 }
 
-/// Checks new messages until the table has rotated `times` more times.
-fn rotate<R: Reclaim>(cache: &Cache<Monotonic, R>, now: Tick, times: u64) {
+/// Checks half as many new messages as a tiny cache has slots, `times` times.
+fn flood(cache: &Cache, now: Tick, times: u64) {
     thread_local! {
         static NEXT: Cell<u128> = const { Cell::new(1 << 64) };
     }
-    let goal = cache.stats().rotations + times;
-    while cache.stats().rotations < goal {
+    for _ in 0..4 * times {
         let next = NEXT.replace(NEXT.get() + 1);
         assert!(cache.check_at(fp(next), now).is_emit(), "a new message");
     }
 }
 
-fn a_continuous_repeat_is_logged_once_a_window_for_ever<R: Reclaim>() {
+#[test]
+fn a_continuous_repeat_is_logged_once_a_window_for_ever() {
     let _alone = alone();
-    let cache = cache::<R>();
+    let cache = cache();
     for now in 0..1000 {
         let expected = match (now, now % WINDOW) {
             (0, _) => EMIT,
             (_, 0) => emit(WINDOW - 1),
-            (_, since) => Decision::Suppress { first: since == 1 },
+            (_, since) => Expected::Suppress { first: since == 1 },
         };
         assert_eq!(cache.check_at(fp(1), at(now)), expected, "at {now}");
     }
 }
 
-fn a_stamp_newer_than_now_is_fresh<R: Reclaim>() {
+#[test]
+fn a_stamp_newer_than_now_is_fresh() {
     let _alone = alone();
-    let cache = cache::<R>();
+    let cache = cache();
     assert_eq!(cache.check_at(fp(1), at(100)), EMIT);
     assert_eq!(cache.check_at(fp(1), at(50)), FIRST);
     assert_eq!(cache.check_at(fp(1), at(0)), AGAIN);
@@ -123,29 +90,31 @@ fn a_stamp_newer_than_now_is_fresh<R: Reclaim>() {
     assert_eq!(cache.check_at(fp(1), at(100)), FIRST);
 }
 
-fn suppression_starts_once_between_two_emissions<R: Reclaim>() {
+#[test]
+fn suppression_starts_once_between_two_emissions() {
     let _alone = alone();
-    let cache = tiny::<R>();
+    let cache = tiny();
     for now in [0, WINDOW, 5 * WINDOW] {
         assert!(cache.check_at(fp(1), at(now)).is_emit());
         assert_eq!(cache.check_at(fp(1), at(now)), FIRST);
         assert_eq!(cache.check_at(fp(1), at(now)), AGAIN);
         assert_eq!(total(&drained(&cache)), 2);
         assert_eq!(cache.check_at(fp(1), at(now)), AGAIN, "a drain does not start it anew");
-        rotate(&cache, at(now), 1);
-        assert_eq!(cache.check_at(fp(1), at(now)), AGAIN, "nor does a rotation");
+        flood(&cache, at(now), 1);
+        assert_eq!(cache.check_at(fp(1), at(now)), AGAIN, "nor do others");
         cache.drain_namespace(Namespace(0), |_| {});
     }
-    // Noticed in the newer table though not in the older.
+    // Nor where others come before the first that is suppressed.
     assert_eq!(cache.check_at(fp(2), at(900)), EMIT);
-    rotate(&cache, at(900), 1);
+    flood(&cache, at(900), 1);
     assert_eq!(cache.check_at(fp(2), at(900)), FIRST);
     assert_eq!(cache.check_at(fp(2), at(900)), AGAIN);
 }
 
-fn a_count_is_reported_once_whoever_reports_it<R: Reclaim>() {
+#[test]
+fn a_count_is_reported_once_whoever_reports_it() {
     let _alone = alone();
-    let cache = cache::<R>();
+    let cache = cache();
     let suppress = |n: u64, now| {
         for _ in 0..n {
             assert!(!cache.check_at(fp(1), at(now)).is_emit());
@@ -181,9 +150,34 @@ fn a_count_is_reported_once_whoever_reports_it<R: Reclaim>() {
     assert_eq!((stats.emitted, stats.suppressed), (4, 18));
 }
 
-fn a_drain_of_what_expired_leaves_the_rest<R: Reclaim>() {
+#[test]
+fn an_emission_says_when_the_one_before_was() {
     let _alone = alone();
-    let cache = cache::<R>();
+    let cache = cache();
+    let told = |decision| match decision {
+        Decision::Emit { suppressed, since, untracked, .. } => Some((suppressed, since, untracked)),
+        Decision::Suppress { .. } => None,
+    };
+    let two = Rule::first(2).unwrap();
+    let ask = |now, rule| told(cache.check_with_at(fp(1), now, rule, || None));
+    assert_eq!(told(cache.check_at(fp(1), at(5))), Some((0, None, false)));
+    assert_eq!(told(cache.check_at(fp(1), at(6))), None);
+    assert_eq!(told(cache.check_at(fp(1), at(15))), Some((1, Some(at(5)), false)));
+    assert_eq!(ask(at(25), &two), Some((0, Some(at(15)), false)));
+    assert_eq!(ask(at(26), &two), Some((0, Some(at(25)), false)), "the beginning of its window");
+    assert_eq!(ask(at(27), &two), None);
+    assert_eq!(ask(at(40), &Rule::once()), Some((1, Some(at(25)), false)));
+    assert_eq!(told(cache.check_at(fp(2), Tick::MAX)), Some((0, None, true)));
+    assert_eq!(told(cache.check_at(fp(2), at(50))), Some((0, None, false)), "no trace of it");
+    let decision = cache.check_at(fp(2), at(51));
+    assert_eq!((decision.reports(), decision.is_emit()), (None, false));
+    assert_eq!(cache.check_at(fp(2), at(60)).reports(), Some(1));
+}
+
+#[test]
+fn a_drain_of_what_expired_leaves_the_rest() {
+    let _alone = alone();
+    let cache = cache();
     let other = fp(2).with_namespace(Namespace(9));
     for (fingerprint, now) in [(fp(1), 0), (other, 0), (fp(3), 5)] {
         assert_eq!(cache.check_at(fingerprint, at(now)), EMIT);
@@ -201,9 +195,10 @@ fn a_drain_of_what_expired_leaves_the_rest<R: Reclaim>() {
     assert_eq!(cache.check_at(fp(1), at(WINDOW)), EMIT);
 }
 
-fn a_wider_window_revives_and_a_zero_one_changes_nothing<R: Reclaim>() {
+#[test]
+fn a_wider_window_revives_and_a_zero_one_changes_nothing() {
     let _alone = alone();
-    let cache = cache::<R>();
+    let cache = cache();
     assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
     cache.set_window(millis(100)).unwrap();
     assert_eq!(cache.window(), millis(100));
@@ -219,20 +214,21 @@ fn a_wider_window_revives_and_a_zero_one_changes_nothing<R: Reclaim>() {
     assert_eq!(cache.check_at(fp(1), at(100)), FIRST);
     assert_eq!(cache.check_at(fp(1), at(101)), emit(1));
 
-    // In the previous table, too; but what was forgotten stays so.
-    let cache = tiny::<R>();
+    // In a table that is full, too; but what was forgotten stays so.
+    let cache = tiny();
     assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
     assert_eq!(cache.check_at(fp(2), at(0)), EMIT);
-    rotate(&cache, at(0), 1);
+    flood(&cache, at(0), 1);
     cache.set_window(millis(100)).unwrap();
     assert_eq!(cache.check_at(fp(1), at(99)), FIRST);
-    rotate(&cache, at(99), 1);
+    flood(&cache, at(99), 50);
     assert_eq!(cache.check_at(fp(2), at(99)), EMIT, "forgotten");
 }
 
-fn the_end_of_time_fails_open<R: Reclaim>() {
+#[test]
+fn the_end_of_time_fails_open() {
     let _alone = alone();
-    let cache = cache::<R>();
+    let cache = cache();
     for n in 1..=3 {
         assert_eq!(cache.check_at(fp(1), Tick::MAX), EMIT);
         assert_eq!(cache.check_at(fp(1), at(u64::MAX)), EMIT);
@@ -251,17 +247,19 @@ fn the_end_of_time_fails_open<R: Reclaim>() {
     assert_eq!(total(&drained(&cache)), 1);
 }
 
-fn a_window_without_end_never_ends<R: Reclaim>() {
+#[test]
+fn a_window_without_end_never_ends() {
     let _alone = alone();
-    let cache = Cache::builder().window(Duration::MAX).reclaim::<R>().build().unwrap();
+    let cache = Cache::builder().window(Duration::MAX).build().unwrap();
     assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
     assert_eq!(cache.check_at(fp(1), Tick::MAX), FIRST);
     assert_eq!(cache.check_at(fp(1), at(0)), AGAIN);
 }
 
-fn structured_fingerprints_are_told_apart<R: Reclaim>() {
+#[test]
+fn structured_fingerprints_are_told_apart() {
     let _alone = alone();
-    let cache = Cache::builder().max_entries(20_000).reclaim::<R>().build().unwrap();
+    let cache = Cache::builder().max_entries(20_000).build().unwrap();
     let mut all: Vec<u128> = (0..1000).collect();
     for shift in [7, 16, 32, 46, 48, 64, 80, 96, 110, 112] {
         all.extend((1..1000).map(|n| n << shift));
@@ -286,12 +284,13 @@ fn structured_fingerprints_are_told_apart<R: Reclaim>() {
     });
     reported.sort_unstable();
     assert_eq!(reported, all);
-    assert_eq!((cache.stats().failed_open, cache.stats().rotations), (0, 0));
+    assert_eq!((cache.stats().failed_open, cache.stats().forgotten), (0, 0));
 }
 
-fn namespaces_have_budgets_of_their_own<R: Reclaim>() {
+#[test]
+fn namespaces_have_budgets_of_their_own() {
     let _alone = alone();
-    let cache = cache::<R>();
+    let cache = cache();
     let (a, b) = (fp(1).with_namespace(Namespace(1)), fp(1).with_namespace(Namespace(2)));
     for fingerprint in [a, b] {
         assert_eq!(cache.check_at(fingerprint, at(0)), EMIT);
@@ -305,9 +304,10 @@ fn namespaces_have_budgets_of_their_own<R: Reclaim>() {
     assert_eq!(cache.check_at(b, at(WINDOW)), EMIT);
 }
 
-fn new_namespaces_are_new<R: Reclaim>() {
+#[test]
+fn new_namespaces_are_new() {
     let _alone = alone();
-    let cache = cache::<R>();
+    let cache = cache();
     let mut seen: Vec<_> = (0..65_534).map(|_| cache.new_namespace()).collect();
     assert!(!seen.contains(&Namespace(0)) && !seen.contains(&Namespace::MIXED));
     seen.sort_unstable();
@@ -316,10 +316,11 @@ fn new_namespaces_are_new<R: Reclaim>() {
     assert_eq!(cache.new_namespace(), Namespace(1), "they come round");
 }
 
-fn the_clock_decides_when_no_tick_is_given<R: Reclaim>() {
+#[test]
+fn the_clock_decides_when_no_tick_is_given() {
     let _alone = alone();
     let clock = Manual::new(at(7));
-    let builder = Cache::builder().window(millis(WINDOW)).reclaim::<R>();
+    let builder = Cache::builder().window(millis(WINDOW));
     let cache = builder.clock(clock.clone()).build().unwrap();
     assert_eq!(cache.now(), at(7));
     assert_eq!(cache.check(fp(1)), EMIT);
@@ -332,7 +333,7 @@ fn the_clock_decides_when_no_tick_is_given<R: Reclaim>() {
     assert_eq!(cache.check(fp(1)), FIRST, "a clock set back");
     // Two caches with one secret agree on fingerprints, others do not.
     let hash = |secret| {
-        let cache = Cache::builder().reclaim::<R>().secret(secret).build().unwrap();
+        let cache = Cache::builder().secret(secret).build().unwrap();
         let mut hasher = cache.hasher();
         hasher.bytes(b"text");
         hasher.finish()
@@ -341,14 +342,15 @@ fn the_clock_decides_when_no_tick_is_given<R: Reclaim>() {
     assert_ne!(hash(Secret::random()), hash(Secret::random()));
 }
 
-fn exemplars_are_asked_for_once_and_kept<R: Reclaim>() {
+#[test]
+fn exemplars_are_asked_for_once_and_kept() {
     let _alone = alone();
-    let cache = cache::<R>();
+    let cache = cache();
     let asked = Cell::new(0);
     let check = |now| {
-        cache.check_with_at(fp(1), at(now), || {
+        cache.check_with_at(fp(1), at(now), &Rule::once(), || {
             asked.set(asked.get() + 1);
-            Exemplar::new(&format!("number {}", asked.get())).level(Level::Error).target("t")
+            Some(Exemplar::new(&format!("number {}", asked.get())).level(Level::Error).target("t"))
         })
     };
     assert_eq!(check(0), EMIT);
@@ -365,68 +367,77 @@ fn exemplars_are_asked_for_once_and_kept<R: Reclaim>() {
 
     // An entry that began without gets one at its next emission.
     assert_eq!(cache.check_at(fp(2), at(0)), EMIT);
-    assert_eq!(cache.check_with_at(fp(2), at(5), || unreachable!()), FIRST);
-    assert_eq!(cache.check_with_at(fp(2), at(10), || Exemplar::new("late")), emit(1));
+    assert_eq!(cache.check_with_at(fp(2), at(5), &Rule::once(), || unreachable!()), FIRST);
+    assert_eq!(cache.check_with_at(fp(2), at(10), &Rule::once(), || Some(Exemplar::new("late"))), emit(1));
     assert_eq!(cache.check_at(fp(2), at(10)), FIRST);
     assert_eq!(&*drained(&cache)[0].exemplar.as_ref().unwrap().text, "late");
 
+    // One may think better of it.
+    assert_eq!(cache.check_with_at(fp(4), at(0), &Rule::once(), || None), EMIT);
+    assert_eq!(cache.check_at(fp(4), at(0)), FIRST);
+    assert!(drained(&cache)[0].exemplar.is_none());
+
     // And through the clock.
-    assert_eq!(cache.check_with(fp(3), || Exemplar::new("now")), EMIT);
+    assert_eq!(cache.check_with(fp(3), &Rule::once(), || Some(Exemplar::new("now"))), EMIT);
 }
 
-fn exemplars_outlive_rotation_and_forgetting<R: Reclaim>() {
+#[test]
+fn exemplars_outlive_others_and_forgetting() {
     let _alone = alone();
-    let cache = tiny::<R>();
+    let cache = tiny();
     let text = |summaries: &[Summary]| {
         let own = summaries.iter().find(|summary| summary.fingerprint == Some(fp(1))).unwrap();
         own.exemplar.as_ref().map(|exemplar| exemplar.text.to_string())
     };
-    assert_eq!(cache.check_with_at(fp(1), at(0), || Exemplar::new("kept")), EMIT);
+    assert_eq!(cache.check_with_at(fp(1), at(0), &Rule::once(), || Some(Exemplar::new("kept"))), EMIT);
     assert_eq!(cache.check_at(fp(1), at(0)), FIRST);
     for _ in 0..5 {
-        rotate(&cache, at(0), 1);
-        assert_eq!(cache.check_at(fp(1), at(0)), AGAIN, "carried while fresh");
+        flood(&cache, at(0), 1);
+        assert_eq!(cache.check_at(fp(1), at(0)), AGAIN, "stays while it is touched");
     }
     assert_eq!(text(&drained(&cache)).as_deref(), Some("kept"));
     for n in 1..6 {
         let now = at(n * WINDOW);
-        rotate(&cache, now, 1);
-        assert!(cache.check_with_at(fp(1), now, || Exemplar::new("another")).is_emit(), "carried when expired");
+        let another = || Some(Exemplar::new("another"));
+        assert!(cache.check_with_at(fp(1), now, &Rule::once(), another).is_emit(), "expired, and in its place");
         assert_eq!(cache.check_at(fp(1), now), FIRST);
     }
     assert_eq!(text(&drained(&cache)).as_deref(), Some("kept"));
     assert!(!cache.check_at(fp(1), at(5 * WINDOW)).is_emit());
-    // Expired, hence not handed over: forgotten.
-    rotate(&cache, at(9 * WINDOW), 5);
+    // Expired, hence the first to go; its count and what it shows are kept.
+    flood(&cache, at(9 * WINDOW), 5);
     let summaries = drained(&cache);
     assert_eq!(text(&summaries).as_deref(), Some("kept"));
-    assert_eq!(total(&summaries), 1);
-    assert_eq!(cache.check_with_at(fp(1), at(99 * WINDOW), || Exemplar::new("new")), EMIT);
+    assert_eq!(summaries.iter().find(|s| s.fingerprint == Some(fp(1))).unwrap().suppressed, 1);
+    assert_eq!(cache.check_with_at(fp(1), at(99 * WINDOW), &Rule::once(), || Some(Exemplar::new("new"))), EMIT);
     assert_eq!(cache.check_at(fp(1), at(99 * WINDOW)), FIRST);
     assert_eq!(text(&drained(&cache)).as_deref(), Some("new"));
 }
 
-fn a_duplicate_never_makes_an_exemplar<R: Reclaim>() {
+#[test]
+fn a_duplicate_never_makes_an_exemplar() {
     let _alone = alone();
-    let cache = cache::<R>();
+    let cache = cache();
     assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
     for now in 0..WINDOW {
-        let decision = cache.check_with_at(fp(1), at(now), || unreachable!("an exemplar of a duplicate"));
+        let decision =
+            cache.check_with_at(fp(1), at(now), &Rule::once(), || unreachable!("an exemplar of a duplicate"));
         assert!(!decision.is_emit());
     }
     // A call that is not tracked has no entry to keep one with.
-    assert_eq!(cache.check_with_at(fp(2), Tick::MAX, || unreachable!("an exemplar of nothing")), EMIT);
+    assert_eq!(cache.check_with_at(fp(2), Tick::MAX, &Rule::once(), || unreachable!("an exemplar of nothing")), EMIT);
 }
 
-fn stats_are_exact_at_rest<R: Reclaim>() {
+#[test]
+fn stats_are_exact_at_rest() {
     let _alone = alone();
-    let cache = cache::<R>();
-    assert!(cache.stats().capacity >= 2 * 1024);
+    let cache = Cache::builder().window(millis(WINDOW)).max_entries(100).build().unwrap();
+    assert!(cache.stats().capacity >= 2 * 100);
     let mut expected = cache.stats();
     assert_eq!((expected.emitted, expected.suppressed, expected.entries), (0, 0, 0));
     for n in 0..10_000u64 {
-        // Each key twice in a row, then new ones; every 500 calls a drain.
-        let decision = cache.check_at(fp(u128::from(n / 2)), at(n));
+        // Each key twice in a row, then new ones; every 500 calls a drain. A hundred calls in a tick.
+        let decision = cache.check_at(fp(u128::from(n / 2)), at(n / 100));
         *if decision.is_emit() { &mut expected.emitted } else { &mut expected.suppressed } += 1;
         if n % 500 == 0 {
             let stats = cache.stats();
@@ -435,21 +446,24 @@ fn stats_are_exact_at_rest<R: Reclaim>() {
             cache.drain(|_| {});
             let after = cache.stats();
             assert_eq!((after.emitted, after.suppressed), (stats.emitted, stats.suppressed), "a drain moves no number");
-            assert_eq!((after.entries, after.rotations), (stats.entries, stats.rotations));
+            assert_eq!((after.entries, after.forgotten), (stats.entries, stats.forgotten));
         }
     }
     let stats = cache.stats();
     assert_eq!((stats.emitted, stats.suppressed, stats.failed_open), (5000, 5000, 0));
-    assert!(stats.rotations > 0 && stats.forgotten > 0);
+    assert!(stats.forgotten > 0);
     // Reading them from another thread, or while it is at work, harms nothing.
     thread::scope(|scope| {
         scope.spawn(|| assert_eq!(cache.stats(), stats));
     });
 }
 
-fn an_entry_is_present_or_forgotten<R: Reclaim>() {
+#[test]
+fn an_entry_is_present_or_forgotten() {
     let _alone = alone();
-    for cache in [cache::<R>(), tiny::<R>()] {
+    for cache in [cache(), tiny()] {
+        // In their windows, all of them.
+        cache.set_window(millis(1_000_000)).unwrap();
         for n in 0..10_000u64 {
             assert!(cache.check_at(fp(u128::from(n)), at(n)).is_emit());
             if n % 100 == 0 {
@@ -462,32 +476,50 @@ fn an_entry_is_present_or_forgotten<R: Reclaim>() {
     }
 }
 
-fn the_bound_on_memory_rises_once<R: Reclaim>() {
+#[test]
+fn what_goes_after_its_window_is_not_forgotten() {
     let _alone = alone();
-    let cache = cache::<R>();
+    for (cache, allowed) in [(cache(), 0), (tiny(), 100)] {
+        for n in 0..10_000u64 {
+            // At most four are in their windows at once.
+            assert!(cache.check_at(fp(u128::from(n)), at(n * 3)).is_emit());
+        }
+        let stats = cache.stats();
+        // One that has ended only since the last call is taken for forgotten.
+        assert!(stats.forgotten <= allowed && stats.failed_open == 0, "{stats:?}");
+        assert!(stats.entries <= stats.capacity);
+    }
+}
+
+#[test]
+fn the_bound_on_memory_rises_once() {
+    let _alone = alone();
+    let cache = cache();
     let bound = cache.memory_bound();
-    assert!((100 << 10..=512 << 10).contains(&bound), "{bound}");
+    // A table of at most 96 KiB, orphans, and for each of 64 threads at most 16 KiB.
+    assert!((64 << 10..=(96 + 16 + 64 * 16) << 10).contains(&bound), "{bound}");
     assert!(cache.check_at(fp(1), at(0)).is_emit());
     assert_eq!(cache.memory_bound(), bound);
-    assert!(cache.check_with_at(fp(2), at(0), || Exemplar::new("first")).is_emit());
+    assert!(cache.check_with_at(fp(2), at(0), &Rule::once(), || Some(Exemplar::new("first"))).is_emit());
     let with = cache.memory_bound();
     assert!(with >= bound + 8 * 1024, "{bound} {with}");
-    assert!(cache.check_with_at(fp(3), at(0), || Exemplar::new("second")).is_emit());
+    assert!(cache.check_with_at(fp(3), at(0), &Rule::once(), || Some(Exemplar::new("second"))).is_emit());
     assert_eq!(cache.memory_bound(), with);
 }
 
-fn what_is_forgotten_is_in_the_next_drain<R: Reclaim>() {
+#[test]
+fn what_is_forgotten_is_in_the_next_drain() {
     let _alone = alone();
-    let cache = tiny::<R>();
+    let cache = tiny();
     for (n, times) in [(1, 3), (2, 1)] {
         assert_eq!(cache.check_at(fp(n), at(n as u64)), EMIT);
         for _ in 0..times {
             assert!(!cache.check_at(fp(n), at(n as u64)).is_emit());
         }
     }
-    // Out of their windows, so that nobody hands them over.
+    // Out of their windows, so that they make room.
     for rounds in 0..10 {
-        rotate(&cache, at(100 + rounds), 1);
+        flood(&cache, at(100 + rounds), 1);
         assert_eq!(cache.stats().suppressed, 4);
     }
     let mut summaries = drained(&cache);
@@ -498,9 +530,10 @@ fn what_is_forgotten_is_in_the_next_drain<R: Reclaim>() {
     assert_eq!(cache.check_at(fp(1), at(200)), EMIT, "its count has been reported");
 }
 
-fn more_forgotten_than_there_are_records_is_summed_by_namespace<R: Reclaim>() {
+#[test]
+fn more_forgotten_than_there_are_records_is_summed_by_namespace() {
     let _alone = alone();
-    let cache = tiny::<R>();
+    let cache = tiny();
     let mut expected = HashMap::new();
     for n in 0..100u128 {
         let namespace = Namespace((n % 3) as u16);
@@ -510,7 +543,7 @@ fn more_forgotten_than_there_are_records_is_summed_by_namespace<R: Reclaim>() {
         assert_eq!(cache.check_at(fingerprint, now), FIRST);
         *expected.entry(namespace).or_insert(0) += 1;
     }
-    rotate(&cache, at(100_000), 6);
+    flood(&cache, at(100_000), 6);
     let mut sums = 0;
     for (&namespace, &expected) in &expected {
         let mut sum = 0;
@@ -527,9 +560,10 @@ fn more_forgotten_than_there_are_records_is_summed_by_namespace<R: Reclaim>() {
     assert_eq!(cache.stats().suppressed, 100);
 }
 
-fn a_report_may_use_the_cache<R: Reclaim>() {
+#[test]
+fn a_report_may_use_the_cache() {
     let _alone = alone();
-    let cache = tiny::<R>();
+    let cache = tiny();
     for n in 0..6 {
         assert_eq!(cache.check_at(fp(n), at(0)), EMIT);
         assert_eq!(cache.check_at(fp(n), at(0)), FIRST);
@@ -537,11 +571,11 @@ fn a_report_may_use_the_cache<R: Reclaim>() {
     let (sum, calls) = (Cell::new(0), Cell::new(0));
     cache.drain(|summary| {
         sum.set(sum.get() + summary.suppressed);
-        // Suppressed, so that there is something to drain again and something to rotate.
+        // Suppressed, so that there is something to drain again.
         let fingerprint = fp(1000 + calls.get());
         assert!(cache.check_at(fingerprint, at(0)).is_emit());
         assert!(!cache.check_at(fingerprint, at(0)).is_emit());
-        rotate(&cache, at(0), 1);
+        flood(&cache, at(0), 1);
         if calls.get() == 0 {
             cache.drain(|summary| sum.set(sum.get() + summary.suppressed));
         }
@@ -552,30 +586,37 @@ fn a_report_may_use_the_cache<R: Reclaim>() {
     assert_eq!(sum.get(), 6 + calls.get() as u64);
 }
 
-fn dropping_a_cache_drops_what_is_pending<R: Reclaim>() {
+#[test]
+fn dropping_a_cache_drops_what_is_pending() {
     let _alone = alone();
-    let cache = tiny::<R>();
+    let cache = tiny();
     let mut exemplars = Vec::new();
     for n in 0..200 {
         let now = at(n as u64 * 3);
-        assert!(cache.check_with_at(fp(n), now, || Exemplar::new("text")).is_emit());
+        assert!(cache.check_with_at(fp(n), now, &Rule::once(), || Some(Exemplar::new("text"))).is_emit());
         assert!(!cache.check_at(fp(n), now).is_emit());
         if n % 7 == 0 {
             cache.drain(|summary| exemplars.extend(summary.exemplar.as_ref().map(Arc::downgrade)));
         }
     }
     assert!(exemplars.len() > 10);
-    // Counts in tables and orphans; grace periods under way, which end after it.
-    assert!(cache.stats().rotations > 3);
+    // Counts in the table and among the orphans. The last grace periods end with the calls of others.
     drop(cache);
-    assert!(exemplars.iter().all(|exemplar| exemplar.upgrade().is_none()), "an exemplar has leaked");
-    let other = tiny::<R>();
-    rotate(&other, at(0), 10);
+    let leaked = || exemplars.iter().filter(|exemplar| exemplar.upgrade().is_some()).count();
+    let other = tiny();
+    for n in 0..10_000 {
+        if leaked() == 0 {
+            break;
+        }
+        let _ = other.check_with_at(fp(n), at(n as u64 * 3), &Rule::once(), || Some(Exemplar::new("text")));
+    }
+    assert_eq!(leaked(), 0, "of {} exemplars", exemplars.len());
 }
 
-fn caches_do_not_share<R: Reclaim>() {
+#[test]
+fn caches_do_not_share() {
     let _alone = alone();
-    let (a, b) = (tiny::<R>(), tiny::<R>());
+    let (a, b) = (tiny(), tiny());
     for n in 0..100 {
         assert_eq!(a.check_at(fp(n), at(0)), EMIT);
         assert_eq!(b.check_at(fp(n), at(0)), EMIT);
@@ -586,21 +627,20 @@ fn caches_do_not_share<R: Reclaim>() {
 }
 
 /// Checks when its thread ends.
-struct Last<R: Reclaim> {
-    cache: Arc<Cache<Monotonic, R>>,
+struct Last {
+    cache: Arc<Cache>,
     seen: Arc<Mutex<Vec<Decision>>>,
 }
 
-impl<R: Reclaim> Drop for Last<R> {
+impl Drop for Last {
     fn drop(&mut self) {
         let mut seen = self.seen.lock().unwrap();
         for _ in 0..2 {
             seen.push(self.cache.check_at(fp(1), at(0)));
         }
-        // New messages, rotations and a drain work from there, too.
-        rotate(&self.cache, at(100), 5);
+        // New messages and a drain work from there, too.
+        flood(&self.cache, at(100), 5);
         self.cache.drain(|_| {});
-        assert!(self.cache.stats().rotations >= 5);
     }
 }
 
@@ -610,12 +650,13 @@ thread_local! {
     static EARLY: Slot = const { RefCell::new(None) };
 }
 
-fn a_cache_may_be_used_from_the_destructor_of_a_thread_local<R: Reclaim>() {
+#[test]
+fn a_cache_may_be_used_from_the_destructor_of_a_thread_local() {
     let _alone = alone();
     // Locals are destroyed newest first, on most systems. The order says whether the cache's
     // own are gone when ours is destroyed, or not, or not yet there at all.
     for order in ["ours first", "the cache's first", "the cache's never"] {
-        let cache = Arc::new(tiny::<R>());
+        let cache = Arc::new(tiny());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let last = Last { cache: Arc::clone(&cache), seen: Arc::clone(&seen) };
         let ended = thread::spawn(move || {
@@ -640,26 +681,24 @@ fn a_cache_may_be_used_from_the_destructor_of_a_thread_local<R: Reclaim>() {
         assert_eq!(stats.suppressed, 1);
         assert!(stats.emitted > before);
         // The thread's record was given back: others go on.
-        rotate(&cache, at(200), 5);
+        flood(&cache, at(200), 5);
     }
 }
 
 #[test]
 fn wrong_configurations_are_typed_errors() {
-    fn error<R: Reclaim>(
-        build: impl FnOnce(quell::Builder<Monotonic, R>) -> quell::Builder<Monotonic, R>,
-    ) -> ConfigError {
-        build(Cache::builder().reclaim::<R>()).build().map(drop).unwrap_err()
+    fn error(build: impl FnOnce(quell::Builder) -> quell::Builder) -> ConfigError {
+        build(Cache::builder()).build().map(drop).unwrap_err()
     }
-    assert_eq!(error::<Epoch>(|b| b.window(Duration::ZERO)), ConfigError::ZeroWindow);
-    assert_eq!(error::<Epoch>(|b| b.max_entries(0)), ConfigError::ZeroEntries);
+    assert_eq!(error(|b| b.window(Duration::ZERO)), ConfigError::ZeroWindow);
+    assert_eq!(error(|b| b.max_entries(0)), ConfigError::ZeroEntries);
     let asked = ConfigError::MAX_ENTRIES + 1;
-    assert_eq!(error::<Epoch>(|b| b.max_entries(asked)), ConfigError::TooManyEntries { asked });
+    assert_eq!(error(|b| b.max_entries(asked)), ConfigError::TooManyEntries { asked });
     let asked = usize::MAX;
-    assert_eq!(error::<Epoch>(|b| b.max_entries(asked)), ConfigError::TooManyEntries { asked });
-    assert!(error::<Epoch>(|b| b.max_entries(asked)).to_string().contains(&ConfigError::MAX_ENTRIES.to_string()));
+    assert_eq!(error(|b| b.max_entries(asked)), ConfigError::TooManyEntries { asked });
+    assert!(error(|b| b.max_entries(asked)).to_string().contains(&ConfigError::MAX_ENTRIES.to_string()));
     // What does not matter is not asked for: one entry is enough, any clock will do.
-    assert!(Cache::builder().max_entries(1).clock(Coarse::new()).build().is_ok());
+    assert!(Cache::builder().max_entries(1).clock(Monotonic::new()).build().is_ok());
 }
 
 #[test]
@@ -672,11 +711,8 @@ fn debug_shows_no_secret() {
 fn caches_may_go_where_they_are_needed() {
     fn everywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe + 'static>() {}
     everywhere::<Cache>();
-    everywhere::<Cache<Monotonic, Epoch>>();
-    everywhere::<Cache<Coarse, Epoch>>();
-    everywhere::<Arc<Cache<Manual, Epoch>>>();
-    #[cfg(feature = "seize")]
-    everywhere::<Cache<Monotonic, quell::Seize>>();
+    everywhere::<Cache<Monotonic>>();
+    everywhere::<Arc<Cache<Manual>>>();
     everywhere::<Decision>();
     everywhere::<Summary>();
     everywhere::<quell::Stats>();

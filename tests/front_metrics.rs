@@ -89,8 +89,8 @@ fn expected(front_end: &str, capacity: u64) -> BTreeMap<String, u64> {
     ])
 }
 
-/// Four outcomes at five levels, and four gauges.
-const HANDLES: u64 = 4 * 5 + 4;
+/// Four outcomes at five levels, and three gauges.
+const HANDLES: u64 = 4 * 5 + 3;
 
 #[cfg(feature = "log")]
 #[test]

@@ -4,9 +4,7 @@ mod common;
 
 use common::{Recorder, Sum, Told, WINDOW, cache};
 use crossbeam_utils::atomic::AtomicCell;
-use quell::{
-    Cache, Clock, Epoch, Event, Exemplar, Handle, KeyPolicy, Level, Manual, Sink, Summary, Tick, Value, WriteSink,
-};
+use quell::{Cache, Clock, Event, Exemplar, Handle, KeyPolicy, Level, Manual, Sink, Summary, Tick, Value, WriteSink};
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, OnceLock, Weak, mpsc};
@@ -291,9 +289,7 @@ mod families {
     fn handles_and_sinks_go_anywhere() {
         fn anywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe + 'static>() {}
         anywhere::<Handle<WriteSink<Vec<u8>>>>();
-        anywhere::<Handle<WriteSink<io::Stderr>, Manual, Epoch>>();
-        #[cfg(feature = "seize")]
-        anywhere::<Handle<WriteSink<io::Stderr>, Manual, quell::Seize>>();
+        anywhere::<Handle<WriteSink<io::Stderr>, Manual>>();
         anywhere::<quell::Reporter>();
         fn sendable<T: Send + Sync>() {}
         sendable::<Handle<Arc<dyn Sink>>>();

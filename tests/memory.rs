@@ -5,10 +5,11 @@
 
 mod common;
 
-use quell::{Cache, Decision, Exemplar, Fingerprint, Monotonic, Reclaim, Rule, Tick};
+use common::emit;
+use quell::{Cache, Decision, Exemplar, Fingerprint, Rule, Tick};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering, compiler_fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -26,7 +27,10 @@ thread_local! {
 /// Meters `f`, which changes the bytes in use by what `change` makes of its result.
 fn metered(f: impl FnOnce() -> *mut u8, change: impl FnOnce(bool) -> isize) -> *mut u8 {
     ALLOCATING.set(true);
+    // For a signal's handler: the compiler knows what an allocator does, and what it does not read.
+    compiler_fence(Ordering::SeqCst);
     let ptr = f();
+    compiler_fence(Ordering::SeqCst);
     ALLOCATING.set(false);
     let change = change(!ptr.is_null());
     let now = IN_USE.fetch_add(change, Ordering::Relaxed) + change;
@@ -71,23 +75,14 @@ fn growth(f: impl FnOnce()) -> usize {
     (MOST.load(Ordering::Relaxed) - before) as usize
 }
 
-/// What comes on top of the bound: for each thread the standard library's record and the
-/// reclaimer's; and the requests on their way, one for each time that a generation was
-/// begun or pressed for and not yet settled. crossbeam's records and requests are a bag of
-/// 64 deferred calls of 4 words and some words more, seize's a batch of some 80 entries of
-/// 3 words.
+/// What comes on top of the bound: for each thread the standard library's record and, once exemplars are
+/// kept, the reclaimer's; and the requests on their way. crossbeam's records and requests are a bag of
+/// 64 deferred calls of 4 words and some words more, seize's a batch of some 80 entries of 3 words.
 fn allowance(threads: usize) -> usize {
     let record = 64 * 4 * 8 + 512;
     let of_std = 2048;
     let requests = 24;
     (threads + 1) * (record + of_std) + requests * record
-}
-
-on_each_backend! {
-    floods_by_many_threads_stay_within_the_bound,
-    exemplars_stay_within_the_bound,
-    rules_stay_within_the_bound,
-    a_table_is_allocated_once,
 }
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -118,11 +113,11 @@ const HOT: u64 = 8;
 /// New messages of a thread between two looks at some hot one, which makes a look at each
 /// of them in at most 8 threads x 8 x 8 = 512 messages, where 1024 must be remembered.
 const PAUSE: u64 = 8;
-/// More than there are tables: all memory is used again.
-const GENERATIONS: u64 = 8;
+/// Many times the slots.
+const AFTERWARDS: u64 = 30_000;
 
-fn cache<R: Reclaim>() -> Cache<Monotonic, R> {
-    Cache::builder().max_entries(1024).window(Duration::from_secs(3600)).reclaim().build().unwrap()
+fn cache() -> Cache {
+    Cache::builder().max_entries(1024).window(Duration::from_secs(3600)).build().unwrap()
 }
 
 fn hot(n: u64) -> Fingerprint {
@@ -134,17 +129,23 @@ struct Told {
     calls: u64,
     emitted: u64,
     reported: u64,
+    /// Hot messages that were emitted again.
+    again: u64,
 }
 
 impl Told {
-    fn check<R: Reclaim>(&mut self, cache: &Cache<Monotonic, R>, fingerprint: Fingerprint) -> Decision {
+    fn check(&mut self, cache: &Cache, fingerprint: Fingerprint) -> Decision {
         let decision = cache.check_at(fingerprint, NOW);
+        self.hear(decision);
+        decision
+    }
+
+    fn hear(&mut self, decision: Decision) {
         self.calls += 1;
-        if let Decision::Emit { suppressed } = decision {
+        if let Decision::Emit { suppressed, .. } = decision {
             self.emitted += 1;
             self.reported += suppressed;
         }
-        decision
     }
 
     fn plus(self, other: Self) -> Self {
@@ -152,11 +153,12 @@ impl Told {
             calls: self.calls + other.calls,
             emitted: self.emitted + other.emitted,
             reported: self.reported + other.reported,
+            again: self.again + other.again,
         }
     }
 
     /// Every call and every count, at rest.
-    fn must_agree<R: Reclaim>(&self, cache: &Cache<Monotonic, R>) {
+    fn must_agree(&self, cache: &Cache) {
         let stats = cache.stats();
         assert_eq!((stats.emitted, stats.emitted + stats.suppressed), (self.emitted, self.calls));
         let mut drained = 0;
@@ -166,35 +168,36 @@ impl Told {
     }
 }
 
-fn flood<R: Reclaim>(cache: &Cache<Monotonic, R>, thread: u64, messages: u64) -> Told {
+fn flood(cache: &Cache, thread: u64, messages: u64) -> Told {
     let mut told = Told::default();
     for n in 0..messages {
         assert!(told.check(cache, fingerprint(thread + 1, n)).is_emit(), "a new message was suppressed");
         if n % PAUSE == 0 {
-            let hot = hot(n / PAUSE % HOT);
-            assert!(!told.check(cache, hot).is_emit(), "a hot message was emitted again");
+            let again = told.check(cache, hot(n / PAUSE % HOT)).is_emit();
+            told.again += u64::from(again);
         }
     }
     told
 }
 
-fn warm<R: Reclaim>(cache: &Cache<Monotonic, R>) -> Told {
+fn warm(cache: &Cache) -> Told {
     let mut told = Told::default();
     for n in 0..HOT {
-        assert_eq!(told.check(cache, hot(n)), Decision::Emit { suppressed: 0 });
+        assert_eq!(told.check(cache, hot(n)), emit(0));
         assert_eq!(told.check(cache, hot(n)), Decision::Suppress { first: true });
     }
     told
 }
 
-fn floods_by_many_threads_stay_within_the_bound<R: Reclaim>() {
+#[test]
+fn floods_by_many_threads_stay_within_the_bound() {
     let _alone = alone();
     for threads in [1, 2, 4, 8] {
         // The full length by 8 threads only.
         let messages = if threads == 8 { per_thread() } else { per_thread() / 4 };
         let mut bound = 0;
         let grown = growth(|| {
-            let cache = cache::<R>();
+            let cache = cache();
             bound = cache.memory_bound();
             let told = thread::scope(|scope| {
                 let warm = warm(&cache);
@@ -203,66 +206,69 @@ fn floods_by_many_threads_stay_within_the_bound<R: Reclaim>() {
                     (0..threads).map(|thread| scope.spawn(move || flood(cache, thread, messages))).collect();
                 floods.into_iter().fold(warm, |told, flood| told.plus(flood.join().unwrap()))
             });
-            // How often threads that lose their processors let a generation end is up to the
-            // machine. Alone, one is held back by nobody.
-            let rest = 2 * GENERATIONS * 2048;
-            let before = cache.stats();
-            let told = told.plus(flood(&cache, threads, rest));
+            let told = told.plus(flood(&cache, threads, AFTERWARDS));
             let stats = cache.stats();
-            println!(
-                "{threads} threads x {messages}: {:.3} % failed open, {} rotations",
-                before.failed_open as f64 * 100.0 / before.emitted as f64,
-                before.rotations
-            );
-            assert_eq!(stats.emitted, HOT + threads * messages + rest);
-            assert!(stats.rotations - before.rotations >= GENERATIONS, "the memory was not used again: {stats:?}");
+            println!("{threads} threads x {messages}: {stats:?}, {} hot ones again", told.again);
+            assert_eq!(stats.emitted, HOT + threads * messages + AFTERWARDS + told.again);
+            assert_eq!(stats.failed_open, 0);
+            // Who has chosen what to evict, and lost its core, may evict what was touched meanwhile.
+            assert!(told.again * 100_000 <= told.calls, "{} of {}", told.again, told.calls);
             assert_eq!(cache.memory_bound(), bound);
             told.must_agree(&cache);
         });
         let allowance = allowance(threads as usize);
         println!("{threads} threads: the heap grew by {grown}; the bound is {bound}, and {allowance} beside it");
         assert!(grown <= bound + allowance, "{grown} bytes, above {bound} + {allowance}");
+        // The table is there as a whole, and a page for each thread: not for more.
+        let most = (96 << 10) + (threads as usize + 1) * (16 << 10) + allowance;
+        assert!(grown <= most, "{grown} bytes, above {most}");
     }
 }
 
-fn exemplars_stay_within_the_bound<R: Reclaim>() {
+#[test]
+fn exemplars_stay_within_the_bound() {
     let _alone = alone();
     let text = "x".repeat(300);
-    let mut bound = 0;
+    let (mut bound, mut slots) = (0, 0);
     let grown = growth(|| {
-        let cache = cache::<R>();
+        let cache = cache();
+        slots = cache.stats().capacity;
         thread::scope(|scope| {
             for thread in 0..4 {
                 let (cache, text) = (&cache, &text);
                 scope.spawn(move || {
                     for n in 0..20_000 {
                         let message = fingerprint(thread, n);
-                        assert!(cache.check_with_at(message, NOW, || Exemplar::new(text)).is_emit());
+                        assert!(
+                            cache.check_with_at(message, NOW, &Rule::once(), || Some(Exemplar::new(text))).is_emit()
+                        );
                         let _ = cache.check_at(message, NOW);
                     }
                 });
             }
         });
-        for n in 0..2 * GENERATIONS * 2048 {
-            assert!(cache.check_with_at(fingerprint(4, n), NOW, || Exemplar::new(&text)).is_emit());
+        for n in 0..AFTERWARDS {
+            assert!(
+                cache.check_with_at(fingerprint(4, n), NOW, &Rule::once(), || Some(Exemplar::new(&text))).is_emit()
+            );
         }
-        assert!(cache.stats().rotations >= GENERATIONS);
         bound = cache.memory_bound();
     });
-    // Beside it: the text of as many exemplars as there are entries in the four tables, and
-    // an orphan for each eighth of a generation.
-    let texts = (4 * 3072 + 256) * Exemplar::MAX_TEXT;
+    // Beside it: the text of as many exemplars as there are slots and nodes that wait, and of an
+    // orphan for each eighth of the entries.
+    let texts = (slots + slots / 2 + 256 + 128) * Exemplar::MAX_TEXT;
     println!("the heap grew by {grown}; the bound is {bound}, and {texts} for texts");
     assert!(grown <= bound + texts + allowance(4), "{grown} bytes, above {bound} + {texts}");
 }
 
 /// Eight threads need the words at once, and get one array.
-fn rules_stay_within_the_bound<R: Reclaim>() {
+#[test]
+fn rules_stay_within_the_bound() {
     let _alone = alone();
     let rule = Rule::first(2).unwrap();
     let (mut before, mut bound) = (0, 0);
     let grown = growth(|| {
-        let cache = cache::<R>();
+        let cache = cache();
         before = cache.memory_bound();
         let barrier = std::sync::Barrier::new(8);
         thread::scope(|scope| {
@@ -272,52 +278,54 @@ fn rules_stay_within_the_bound<R: Reclaim>() {
                     barrier.wait();
                     for n in 0..5_000 {
                         for call in 0..3 {
-                            assert!(cache.check_rule(fingerprint(thread, n), NOW, &rule).is_emit() || call == 2);
+                            assert!(
+                                cache.check_with_at(fingerprint(thread, n), NOW, &rule, || None).is_emit() || call == 2
+                            );
                         }
                     }
                 });
             }
         });
-        assert!(cache.stats().rotations > 4);
         bound = cache.memory_bound();
     });
-    assert!(bound > before + 4 * 3072 * 8);
+    assert!(bound > before + 2560 * 8);
     println!("the heap grew by {grown}; the bound is {bound}, without rules {before}");
     assert!(grown <= bound + allowance(8), "{grown} bytes, above {bound}");
 }
 
-/// All memory comes when the cache is built, and goes with it.
-fn a_table_is_allocated_once<R: Reclaim>() {
+/// All memory but that of threads comes when the cache is built, and goes with it.
+#[test]
+fn a_table_is_allocated_once() {
     let _alone = alone();
     for max_entries in [1, 1024, 4096, 5000, 16_384, 100_000] {
         let mut bound = 0;
         let built = growth(|| {
-            let cache = Cache::builder().max_entries(max_entries).reclaim::<R>().build().unwrap();
+            let cache = Cache::builder().max_entries(max_entries).build().unwrap();
             bound = cache.memory_bound();
             drop(cache);
         });
+        let of_one = growth(|| {
+            let cache = Cache::builder().max_entries(max_entries).build().unwrap();
+            assert!(cache.check_at(fingerprint(0, 0), NOW).is_emit());
+            assert!(!cache.check_at(fingerprint(0, 0), NOW).is_emit());
+        });
         // The harness has a thread of its own, which allocates now and then.
         let noise = 4096;
-        assert!(built <= bound + noise && built > bound / 10 * 9, "{max_entries} entries: {built} of {bound}");
-        println!("{max_entries} entries: {bound} bytes");
-        if max_entries <= 1024 {
-            assert!(bound <= 512 << 10);
-        } else if max_entries.is_power_of_two() {
-            assert!(bound <= 200 * max_entries + 4096);
-        } else {
-            assert!(bound <= 400 * max_entries);
-        }
+        let page = of_one.saturating_sub(built);
+        println!("{max_entries} entries: {built} bytes, {bound} with the pages of threads, {page} for one");
+        let most = 96 * max_entries.max(32);
+        assert!(built <= most + noise, "{max_entries} entries: {built}");
+        assert!(page <= (16 << 10) + noise, "{page}");
+        assert!((built..=built + 64 * (16 << 10) + noise).contains(&(bound + noise)), "{built} of {bound}");
     }
 }
 
-/// A thread that stops in the middle of a call, pinned, for as long as the flood lasts.
+/// A thread that stops in the middle of a call, for as long as the flood lasts.
 #[cfg(unix)]
 mod stopped {
     use super::*;
     use std::ptr;
     use std::sync::atomic::AtomicUsize;
-
-    on_each_backend! { a_thread_stopped_in_a_call_costs_no_memory_and_no_count }
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
     static STOPPED: AtomicUsize = AtomicUsize::new(0);
@@ -349,79 +357,85 @@ mod stopped {
         }
     }
 
-    fn a_thread_stopped_in_a_call_costs_no_memory_and_no_count<R: Reclaim>() {
+    /// Wherever it stops: what others do is tracked, counted and bounded as ever. It keeps one slot at
+    /// the most. If it stops while it reads an exemplar, those that are replaced wait for it, and
+    /// when these are many no more are kept.
+    #[test]
+    fn a_thread_stopped_in_a_call_costs_nothing() {
         let _alone = alone();
         let handler: extern "C" fn(libc::c_int) = stop;
         // SAFETY: `stop` has the signature of a handler and does only what a handler may.
         let before = unsafe { libc::signal(libc::SIGUSR1, handler as usize as libc::sighandler_t) };
         assert_ne!(before, libc::SIG_ERR);
 
-        let cache = cache::<R>();
-        let bound = cache.memory_bound();
+        let cache = cache();
+        let text = "x".repeat(Exemplar::MAX_TEXT);
+        let keep =
+            |cache: &Cache, message| cache.check_with_at(message, NOW, &Rule::once(), || Some(Exemplar::new(&text)));
         let mut told = warm(&cache);
+        // From here on the bound stays.
+        told.hear(keep(&cache, fingerprint(2, 0)));
+        let (bound, slots) = (cache.memory_bound(), cache.stats().capacity);
+        let most = bound + (slots + slots / 2 + 256 + 128) * Exemplar::MAX_TEXT + allowance(2);
         let over = AtomicBool::new(false);
         let (sent, received) = std::sync::mpsc::channel();
         thread::scope(|scope| {
+            // In all that a call may do: hot ones, new ones, exemplars, drains.
             let victim = scope.spawn(|| {
                 // SAFETY: asks for this thread's own name.
                 sent.send(unsafe { libc::pthread_self() }).unwrap();
                 let mut told = Told::default();
-                while !over.load(Ordering::Relaxed) {
-                    assert!(!told.check(&cache, hot(0)).is_emit());
+                for n in 0.. {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let _ = told.check(&cache, hot(n % HOT));
+                    told.hear(keep(&cache, fingerprint(3, n)));
+                    if n % 8 == 0 {
+                        cache.drain(|summary| told.reported += summary.suppressed);
+                    }
                 }
                 told
             });
             let release = Release(&over);
             let victim_name = received.recv().unwrap();
             let mut messages = 0;
-            let mut flood = |told: &mut Told, length: u64| {
-                for n in 0..length {
-                    assert!(told.check(&cache, fingerprint(1, messages)).is_emit());
-                    messages += 1;
-                    if n % PAUSE == 0 {
-                        assert!(!told.check(&cache, hot(n / PAUSE % HOT)).is_emit(), "a hot message");
+            let stops = if cfg!(debug_assertions) { 40 } else { 400 };
+            let before = cache.stats();
+            let mut again = 0;
+            let grown = growth(|| {
+                for _ in 0..stops {
+                    GO_ON.store(false, Ordering::SeqCst);
+                    let nth = STOPPED.load(Ordering::SeqCst) + 1;
+                    // SAFETY: the victim runs until `over`.
+                    assert_eq!(unsafe { libc::pthread_kill(victim_name, libc::SIGUSR1) }, 0);
+                    wait_for(&STOPPED, nth);
+                    for n in 0..5000 {
+                        let new = fingerprint(1, messages);
+                        messages += 1;
+                        let decision = if n % 2 == 0 { cache.check_at(new, NOW) } else { keep(&cache, new) };
+                        assert!(decision.is_emit(), "a new message");
+                        told.hear(decision);
+                        if n % PAUSE == 0 {
+                            again += u64::from(told.check(&cache, hot(n / PAUSE % HOT)).is_emit());
+                        }
                     }
+                    GO_ON.store(true, Ordering::SeqCst);
+                    wait_for(&LEFT, nth);
                 }
-            };
-
-            // Most of the time the victim is in a call; but not always.
-            let mut held = false;
-            for _ in 0..100 {
-                GO_ON.store(false, Ordering::SeqCst);
-                let nth = STOPPED.load(Ordering::SeqCst) + 1;
-                // SAFETY: the victim runs until `over`.
-                assert_eq!(unsafe { libc::pthread_kill(victim_name, libc::SIGUSR1) }, 0);
-                wait_for(&STOPPED, nth);
-                let rotations = cache.stats().rotations;
-                flood(&mut told, 20 * 2048);
-                held = cache.stats().rotations - rotations < 10;
-                if held {
-                    break;
-                }
-                GO_ON.store(true, Ordering::SeqCst);
-                wait_for(&LEFT, nth);
-            }
-            if held {
-                let before = cache.stats();
-                let length = per_thread();
-                let grown = growth(|| flood(&mut told, length));
-                let after = cache.stats();
-                println!(
-                    "a thread stopped: {length} messages, {} failed open, the heap grew by {grown}",
-                    after.failed_open - before.failed_open
-                );
-                assert!(after.rotations - before.rotations <= 2, "rotated under a pinned thread: {after:?}");
-                assert!(grown <= allowance(1), "the heap grew by {grown}");
-                assert_eq!(cache.memory_bound(), bound);
-            }
+            });
+            let after = cache.stats();
+            println!(
+                "stopped {stops} times: {after:?}, {again} hot ones again; the heap grew by {grown}; the bound is {most} with texts"
+            );
+            assert!(grown <= most, "the heap grew by {grown}, above {most}");
+            assert_eq!(cache.memory_bound(), bound);
+            assert_eq!(after.failed_open, before.failed_open);
+            assert!(again * 10 <= stops, "{again} hot messages were emitted again");
+            assert!(after.entries >= slots - 2, "one slot is the victim's, one may be ours");
             // It goes on, and so does all else.
             drop(release);
             told = told.plus(victim.join().unwrap());
-            assert!(held, "in 100 tries the victim was never in a call");
-            let before = cache.stats();
-            flood(&mut told, 20 * 2048);
-            let after = cache.stats();
-            assert!(after.rotations - before.rotations >= 10, "{before:?} to {after:?}");
         });
         told.must_agree(&cache);
     }

@@ -1,34 +1,31 @@
 //! Random sequences of operations against the sequential specification.
 //!
 //! On a cache with room, every decision and every count is what the specification says. On
-//! tiny tables, where every few claims forget, it is held to the rules of forgetting:
+//! tiny tables, where every few new messages forget, it is held to the rules of forgetting:
 //!
-//! * Nothing is suppressed that was not emitted within its window, and then nothing is
-//!   emitted but what failed open or was forgotten.
-//! * An entry is forgotten by two rotations, and not before as many other messages as make
-//!   a generation were checked since its last sight. A sight for which there was no room
-//!   does not count.
+//! * Nothing is suppressed that was not emitted within its window.
+//! * Of what was, no more is emitted again than entries were forgotten and calls failed open.
 //! * `first` is said once between two emissions of an entry.
 //! * No count is reported that was not suppressed, and after a drain all are.
 
 mod common;
 
+use common::{Expected, emit, turn};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use quell::{Cache, Decision, Exemplar, Fingerprint, Monotonic, Namespace, Reclaim, Stats, Summary, Tick};
+use quell::{Cache, Decision, Exemplar, Fingerprint, Namespace, Rule, Summary, Tick};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-on_each_backend! { a_cache_with_room_is_the_specification, a_tiny_cache_forgets_by_the_rules }
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
     /// A message, and how far the clock moves first. Back, sometimes.
     Check(u8, i8),
     CheckWith(u8, i8),
+    /// By a caller whose clock is far ahead, alone with that.
+    CheckAhead(u8, i8),
     SetWindow(u8),
     Drain,
     DrainNamespace(u8),
@@ -43,6 +40,7 @@ fn operation(messages: u8) -> impl Strategy<Value = Op> {
     prop_oneof![
         24 => (0..messages, step()).prop_map(|(m, s)| Op::Check(m, s)),
         6 => (0..messages, step()).prop_map(|(m, s)| Op::CheckWith(m, s)),
+        1 => (0..messages, step()).prop_map(|(m, s)| Op::CheckAhead(m, s)),
         1 => (0..40u8).prop_map(Op::SetWindow),
         1 => Just(Op::Drain),
         1 => (0..NAMESPACES).prop_map(Op::DrainNamespace),
@@ -79,17 +77,17 @@ impl Spec {
         self.entries.get(&message).is_some_and(|entry| now.saturating_sub(entry.last) < self.window)
     }
 
-    fn suppress(&mut self, message: u8) -> Decision {
+    fn suppress(&mut self, message: u8) -> Expected {
         *self.pending.entry(message).or_default() += 1;
         let entry = self.entries.get_mut(&message).unwrap();
-        Decision::Suppress { first: !std::mem::replace(&mut entry.noticed, true) }
+        Expected::Suppress { first: !std::mem::replace(&mut entry.noticed, true) }
     }
 
-    fn emit(&mut self, message: u8, now: u64) -> Decision {
+    fn emit(&mut self, message: u8, now: u64) -> Expected {
         let suppressed = self.pending.remove(&message).unwrap_or(0);
         let entry = self.entries.entry(message).or_default();
         (entry.last, entry.noticed) = (now, false);
-        Decision::Emit { suppressed }
+        emit(suppressed)
     }
 }
 
@@ -99,6 +97,11 @@ fn at(millis: u64) -> Tick {
 
 fn moved(now: u64, step: i8) -> u64 {
     now.saturating_add_signed(i64::from(step))
+}
+
+/// A moment near the end of time, or the end itself.
+fn far(step: i8) -> u64 {
+    if step == 0 { Tick::MAX.as_millis() } else { (1 << 41) + i64::from(step).unsigned_abs() }
 }
 
 /// What one drain reports, sorted.
@@ -114,7 +117,7 @@ fn report(drain: impl FnOnce(&mut dyn FnMut(Summary))) -> Reported {
     all
 }
 
-fn drain_by<R: Reclaim>(cache: &Cache<Monotonic, R>, op: Op, now: u64) -> Reported {
+fn drain_by(cache: &Cache, op: Op, now: u64) -> Reported {
     let ns = |ns: u8| Namespace(u16::from(ns));
     report(|f| match op {
         Op::DrainNamespace(n) => cache.drain_namespace(ns(n), f),
@@ -135,42 +138,53 @@ fn takes(spec: &Spec, op: Op, now: u64, message: u8) -> bool {
 }
 
 fn run(cases: u32, messages: u8, test: impl Fn(Vec<Op>) -> Result<(), TestCaseError>) {
-    // One at a time: on tiny tables, other threads' pins hold rotation back.
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     TestRunner::new(config).run(&vec(operation(messages), 1..200), test).unwrap_or_else(|e| panic!("{e}"));
 }
 
-fn a_cache_with_room_is_the_specification<R: Reclaim>() {
+#[test]
+fn a_cache_with_room_is_the_specification() {
+    let _turn = turn();
     run(200, 6, |ops| {
         let window = 10;
-        let cache = Cache::builder().window(Duration::from_millis(window)).reclaim::<R>().build().unwrap();
+        let cache = Cache::builder().window(Duration::from_millis(window)).build().unwrap();
         let mut spec = Spec { window, ..Spec::default() };
         let mut now = 1000u64;
-        let (mut emitted, mut suppressed) = (0, 0);
+        let (mut emitted, mut suppressed, mut failed_open) = (0, 0, 0);
         for op in ops {
             match op {
-                Op::Check(message, step) | Op::CheckWith(message, step) => {
-                    now = moved(now, step);
-                    let expected =
-                        if spec.is_fresh(message, now) { spec.suppress(message) } else { spec.emit(message, now) };
+                Op::Check(message, step) | Op::CheckWith(message, step) | Op::CheckAhead(message, step) => {
+                    let ahead = matches!(op, Op::CheckAhead(..));
+                    let call = if ahead { far(step) } else { moved(now, step) };
+                    if !ahead {
+                        now = call;
+                    }
+                    let untracked = call == Tick::MAX.as_millis() && !spec.is_fresh(message, call);
+                    failed_open += u64::from(untracked);
+                    let expected = if spec.is_fresh(message, call) {
+                        spec.suppress(message)
+                    } else if untracked {
+                        emit(spec.pending.remove(&message).unwrap_or(0))
+                    } else {
+                        spec.emit(message, call)
+                    };
                     let asked = Cell::new(false);
-                    let text = format!("{message} at {now}");
+                    let text = format!("{message} at {call}");
                     let with = matches!(op, Op::CheckWith(..));
                     let decision = if with {
-                        cache.check_with_at(fingerprint(message), at(now), || {
+                        cache.check_with_at(fingerprint(message), at(call), &Rule::once(), || {
                             asked.set(true);
-                            Exemplar::new(&text)
+                            Some(Exemplar::new(&text))
                         })
                     } else {
-                        cache.check_at(fingerprint(message), at(now))
+                        cache.check_at(fingerprint(message), at(call))
                     };
                     prop_assert_eq!(decision, expected);
-                    let entry = spec.entries.get_mut(&message).unwrap();
-                    prop_assert_eq!(asked.get(), with && decision.is_emit() && entry.exemplar.is_none());
-                    if asked.get() {
-                        entry.exemplar = Some(text);
+                    if let Some(entry) = spec.entries.get_mut(&message) {
+                        prop_assert_eq!(asked.get(), with && decision.is_emit() && entry.exemplar.is_none());
+                        if asked.get() {
+                            entry.exemplar = Some(text);
+                        }
                     }
                     *if decision.is_emit() { &mut emitted } else { &mut suppressed } += 1;
                 }
@@ -204,7 +218,7 @@ fn a_cache_with_room_is_the_specification<R: Reclaim>() {
         }
         let stats = cache.stats();
         prop_assert_eq!((stats.emitted, stats.suppressed), (emitted, suppressed));
-        prop_assert_eq!((stats.entries, stats.failed_open, stats.rotations), (spec.entries.len(), 0, 0));
+        prop_assert_eq!((stats.entries, stats.failed_open, stats.forgotten), (spec.entries.len(), failed_open, 0));
         Ok(())
     });
 }
@@ -212,60 +226,55 @@ fn a_cache_with_room_is_the_specification<R: Reclaim>() {
 /// What is known of a message in a tiny cache besides the specification.
 #[derive(Clone, Debug, Default)]
 struct Sight {
-    /// Rotations at its last sight for which there surely was room.
-    rotations: u64,
-    /// The other messages checked since.
-    others: HashSet<u8>,
     /// All that was suppressed, and all that was reported with its fingerprint.
     suppressed: u64,
     reported: u64,
     emissions: HashSet<u64>,
+    /// It was out of its window for a call that made an entry and for the one before: if a clock goes
+    /// back afterwards, it may be gone without having been forgotten.
+    expired: bool,
     exemplars: HashSet<String>,
 }
 
 /// How often something was seen that the test is about: it must not idle.
 #[derive(Default, Debug)]
 struct Seen {
+    /// Emissions within a window that had been emitted before.
+    again: u64,
+    /// Entries forgotten and calls failed open, by the cache's own count.
     forgotten: u64,
     failed_open: u64,
-    rotations: u64,
-    carried: u64,
+    /// Suppressed calls, and of these the ones after something was forgotten.
+    suppressed: u64,
+    kept: u64,
     sums: u64,
 }
 
-fn a_tiny_cache_forgets_by_the_rules<R: Reclaim>() {
-    // At most 4 claims a generation and so few handed over that four claims come before a
-    // group of slots is full: no rotation is early.
-    for (groups, claims, hand_over) in [(1, 2, 0), (1, 2, 1), (1, 3, 1), (1, 1, 0), (2, 3, 1), (3, 4, 0), (5, 2, 2)] {
+#[test]
+fn a_tiny_cache_forgets_by_the_rules() {
+    let _turn = turn();
+    for (buckets, messages) in [(2, 10), (2, 14), (2, 30), (3, 16), (5, 30)] {
         let seen = RefCell::new(Seen::default());
-        run(60, 10, |ops| {
+        run(120, messages, |ops| {
             let window = 10;
-            let builder = Cache::builder().window(Duration::from_millis(window)).reclaim::<R>();
-            let cache = builder.tiny(groups, claims, hand_over).build().unwrap();
-            tiny_case(&cache, claims, window, ops, &mut seen.borrow_mut())
+            let builder = Cache::builder().window(Duration::from_millis(window));
+            let cache = builder.tiny(buckets).build().unwrap();
+            tiny_case(&cache, window, ops, &mut seen.borrow_mut())
         });
         let seen = seen.into_inner();
-        println!("{:?}: {seen:?}", (groups, claims, hand_over));
-        assert!(seen.forgotten > 20 && seen.rotations > 500, "{seen:?}");
-        // With one claim a generation, a message's own claim is what forgets it.
-        assert!(claims == 1 || seen.carried > 20, "{seen:?}");
+        println!("{buckets} buckets, {messages} messages: {seen:?}");
+        assert!(seen.again > 5 && seen.kept > 100 && seen.failed_open > 0, "{seen:?}");
     }
 }
 
-fn tiny_case<R: Reclaim>(
-    cache: &Cache<Monotonic, R>,
-    claims: usize,
-    window: u64,
-    ops: Vec<Op>,
-    seen: &mut Seen,
-) -> Result<(), TestCaseError> {
+fn tiny_case(cache: &Cache, window: u64, ops: Vec<Op>, seen: &mut Seen) -> Result<(), TestCaseError> {
     let mut spec = Spec { window, ..Spec::default() };
     let mut sights: HashMap<u8, Sight> = HashMap::new();
     let mut now = 1000u64;
     let mut before = cache.stats();
-    // The messages that may have been claimed in this generation.
-    let mut claimed: HashSet<u8> = HashSet::new();
-    let (mut emitted, mut suppressed, mut reported) = (0, 0, 0);
+    let (mut emitted, mut suppressed, mut reported, mut again) = (0, 0, 0, 0);
+    // When the last entry was made.
+    let mut last = 0;
 
     let account = |summaries: &Reported, sights: &mut HashMap<u8, Sight>, reported: &mut u64, seen: &mut Seen| {
         for (of, namespace, count, since, exemplar) in summaries {
@@ -291,93 +300,84 @@ fn tiny_case<R: Reclaim>(
 
     for op in ops {
         match op {
-            Op::Check(message, step) | Op::CheckWith(message, step) => {
-                now = moved(now, step);
+            Op::Check(message, step) | Op::CheckWith(message, step) | Op::CheckAhead(message, step) => {
+                let ahead = matches!(op, Op::CheckAhead(..));
+                let call = if ahead { far(step) } else { moved(now, step) };
+                if !ahead {
+                    now = call;
+                }
                 let with = matches!(op, Op::CheckWith(..));
                 let asked = Cell::new(false);
-                let text = format!("{message} at {now}");
+                let text = format!("{message} at {call}");
                 let decision = if with {
-                    cache.check_with_at(fingerprint(message), at(now), || {
+                    cache.check_with_at(fingerprint(message), at(call), &Rule::once(), || {
                         asked.set(true);
-                        Exemplar::new(&text)
+                        Some(Exemplar::new(&text))
                     })
                 } else {
-                    cache.check_at(fingerprint(message), at(now))
+                    cache.check_at(fingerprint(message), at(call))
                 };
                 let after = cache.stats();
-                let failed_open = after.failed_open != before.failed_open;
-                let rotated = after.rotations - before.rotations;
-                prop_assert!(!failed_open || decision.is_emit());
-
-                // May there have been no room for this call, though it did not fail open? Only if the
-                // generation was used up, the message not in it, and a rotation refused.
-                if rotated != 0 {
-                    claimed.clear();
-                }
-                let no_room = failed_open || rotated == 0 && !claimed.contains(&message) && claimed.len() >= claims;
-                claimed.insert(message);
-                for (other, sight) in &mut sights {
-                    if *other != message {
-                        sight.others.insert(message);
-                    }
-                }
-
-                let fresh = spec.is_fresh(message, now);
+                let failed_open = after.failed_open - before.failed_open;
+                let fresh = spec.is_fresh(message, call);
                 let sight = sights.entry(message).or_default();
                 match decision {
-                    Decision::Suppress { first } => {
+                    Decision::Suppress { .. } => {
                         prop_assert!(
                             fresh,
-                            "suppressed at {now}, without an emission in the window: {spec:?}",
+                            "suppressed at {call}, without an emission in the window: {spec:?}",
                             spec = spec.entries.get(&message)
                         );
                         let expected = spec.suppress(message);
-                        prop_assert_eq!(Decision::Suppress { first }, expected);
+                        prop_assert_eq!(decision, expected);
                         sight.suppressed += 1;
                         suppressed += 1;
-                        seen.carried += u64::from(after.rotations > sight.rotations);
+                        seen.suppressed += 1;
+                        seen.kept += u64::from(after.forgotten != 0);
                         prop_assert!(!asked.get(), "an exemplar of a duplicate");
+                        prop_assert_eq!((failed_open, after.forgotten), (0, before.forgotten));
                     }
-                    Decision::Emit { suppressed: counted } => {
+                    Decision::Emit { suppressed: counted, since, untracked, .. } => {
                         emitted += 1;
                         reported += counted;
                         sight.reported += counted;
                         prop_assert!(sight.reported <= sight.suppressed, "reported twice: {message}");
                         let pending = spec.pending.get(&message).copied().unwrap_or(0);
                         prop_assert!(counted <= pending);
-                        if fresh {
-                            // Forgotten.
-                            seen.forgotten += 1;
-                            prop_assert!(after.rotations >= sight.rotations + 2, "forgotten without two rotations");
+                        prop_assert_eq!(failed_open, u64::from(untracked));
+                        prop_assert!(since.is_none_or(|since| sight.emissions.contains(&since.as_millis())));
+                        if fresh && !sight.expired {
+                            // An entry that was forgotten, or a call that was not tracked, explains one of these.
+                            again += 1;
                             prop_assert!(
-                                sight.others.len() >= claims,
-                                "forgotten after {} other messages: {message} at {now}, {before:?}",
-                                sight.others.len()
+                                again <= after.forgotten + after.failed_open,
+                                "emitted again within the window: {message} at {call}, {after:?}"
                             );
                             prop_assert_eq!(counted, 0, "the count of a forgotten entry is for a drain");
                         }
-                        prop_assert!(!asked.get() || with);
-                        if failed_open {
-                            prop_assert!(!asked.get(), "an exemplar without an entry");
-                            spec.pending.insert(message, pending - counted);
-                            // Not tracked: the entry stays as it was, expired, or there is none.
-                            if fresh {
-                                spec.entries.remove(&message);
-                            }
+                        prop_assert!(!asked.get() || with && !untracked);
+                        spec.pending.insert(message, pending - counted);
+                        if untracked {
+                            // The entry stays as it was, expired, or there is none.
+                            prop_assert_eq!(call, Tick::MAX.as_millis(), "one thread finds room");
                         } else {
-                            let _ = spec.emit(message, now);
-                            sight.emissions.insert(now);
-                            if counted != pending {
-                                spec.pending.insert(message, pending - counted);
+                            if since.is_none() {
+                                let both = std::mem::replace(&mut last, call).min(call);
+                                for (other, sight) in &mut sights {
+                                    sight.expired |= !spec.is_fresh(*other, both);
+                                }
                             }
-                        }
-                        if asked.get() {
-                            sight.exemplars.insert(text);
+                            let sight = sights.get_mut(&message).unwrap();
+                            sight.expired = false;
+                            let pending = pending - counted;
+                            let _ = spec.emit(message, call);
+                            spec.pending.insert(message, pending);
+                            sight.emissions.insert(call);
+                            if asked.get() {
+                                sight.exemplars.insert(text);
+                            }
                         }
                     }
-                }
-                if !no_room {
-                    (sight.rotations, sight.others) = (after.rotations, HashSet::new());
                 }
             }
             Op::SetWindow(millis) => {
@@ -404,8 +404,8 @@ fn tiny_case<R: Reclaim>(
     account(&drain_by(cache, Op::Drain, now), &mut sights, &mut reported, seen)?;
     prop_assert_eq!(reported, suppressed, "reported is not suppressed");
     prop_assert_eq!(drain_by(cache, Op::Drain, now), vec![]);
-    let Stats { failed_open, rotations, .. } = before;
-    seen.failed_open += failed_open;
-    seen.rotations += rotations;
+    seen.again += again;
+    seen.forgotten += before.forgotten;
+    seen.failed_open += before.failed_open;
     Ok(())
 }

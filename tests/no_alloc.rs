@@ -6,15 +6,13 @@ mod allocations;
 mod common;
 
 use allocations::allocations;
-use common::cache_on;
-use quell::{Handle, KeyPolicy, Level, Reclaim, Value, WriteSink};
+use common::{cache, turn};
+use quell::{Handle, KeyPolicy, Level, Value, WriteSink};
 use std::fmt;
 
-on_each_backend! { suppressed_events_allocate_nothing, suppressed_events_of_other_threads_allocate_nothing }
+type Log = Handle<WriteSink<std::io::Sink>, quell::Manual>;
 
-type Log<R> = Handle<WriteSink<std::io::Sink>, quell::Manual, R>;
-
-fn log_all<R: Reclaim>(root: &Log<R>, five: &Log<R>) {
+fn log_all(root: &Log, five: &Log) {
     struct Shown(u32);
     impl fmt::Debug for Shown {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,8 +32,8 @@ fn log_all<R: Reclaim>(root: &Log<R>, five: &Log<R>) {
 
 const CALLS: u64 = 8;
 
-fn handles<R: Reclaim>() -> (Log<R>, Log<R>) {
-    let (cache, _) = cache_on::<R>();
+fn handles() -> (Log, Log) {
+    let (cache, _) = cache();
     let root = Handle::new(cache, WriteSink::new(std::io::sink()));
     let five = root
         .with_attr("job", "prometheus")
@@ -48,8 +46,10 @@ fn handles<R: Reclaim>() -> (Log<R>, Log<R>) {
     (root, five)
 }
 
-fn suppressed_events_allocate_nothing<R: Reclaim>() {
-    let (root, five) = handles::<R>();
+#[test]
+fn suppressed_events_allocate_nothing() {
+    let _turn = turn();
+    let (root, five) = handles();
     let first = allocations(|| log_all(&root, &five));
     assert!(first > 0, "the allocator counts: lines and exemplars were made");
     log_all(&root, &five);
@@ -61,8 +61,10 @@ fn suppressed_events_allocate_nothing<R: Reclaim>() {
     assert_eq!(allocations(|| (0..100).for_each(|_| log_all(&root, &five))), 0);
 }
 
-fn suppressed_events_of_other_threads_allocate_nothing<R: Reclaim>() {
-    let (root, five) = handles::<R>();
+#[test]
+fn suppressed_events_of_other_threads_allocate_nothing() {
+    let _turn = turn();
+    let (root, five) = handles();
     log_all(&root, &five);
     std::thread::scope(|scope| {
         for _ in 0..2 {

@@ -3,34 +3,16 @@
 
 mod common;
 
-use common::{Recorder, Sum, Told, WINDOW, cache_on, text_of};
+use common::{Recorder, Sum, Told, WINDOW, cache, emit, text_of, turn};
 use crossbeam_utils::atomic::AtomicCell;
 use quell::{
-    Cache, Clock, Decision, Event, Exemplar, Fingerprint, Handle, KeyPolicy, Level, Manual, Reclaim, Sink, Summary,
-    Tick, Value, WriteSink,
+    Cache, Clock, Decision, Event, Exemplar, Fingerprint, Handle, KeyPolicy, Level, Manual, Rule, Sink, Summary, Tick,
+    Value, WriteSink,
 };
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::{Arc, Mutex};
 use std::{fmt, io, thread};
-
-on_each_backend! {
-    arguments_that_panic_or_fail_cost_no_event,
-    fields_that_panic_or_fail_cost_no_event,
-    a_field_outside_the_key_does_not_spoil_it,
-    an_argument_that_panics_only_now_and_then,
-    payloads_that_panic_when_dropped,
-    sinks_that_panic_in_write,
-    sinks_that_panic_in_notice,
-    sinks_that_panic_in_flush,
-    sinks_that_panic_when_the_last_handle_goes,
-    sinks_that_panic_while_unwinding,
-    writers_that_panic,
-    clocks_that_panic,
-    exemplars_that_panic,
-    reports_that_panic,
-    a_thread_that_panics_harms_no_other,
-}
 
 /// Writes a little, then panics, fails, or panics with a payload that panics
 /// again.
@@ -67,8 +49,10 @@ fn panics(f: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(f)).is_err()
 }
 
-fn arguments_that_panic_or_fail_cost_no_event<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn arguments_that_panic_or_fail_cost_no_event() {
+    let _turn = turn();
+    let (cache, _) = cache();
     let recorder = Recorder::new();
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
     for _ in 0..2 {
@@ -82,8 +66,10 @@ fn arguments_that_panic_or_fail_cost_no_event<R: Reclaim>() {
     assert_eq!((stats.emitted, stats.suppressed, stats.failed_open), (5, 1, 4));
 }
 
-fn fields_that_panic_or_fail_cost_no_event<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn fields_that_panic_or_fail_cost_no_event() {
+    let _turn = turn();
+    let (cache, _) = cache();
     let recorder = Recorder::new();
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder)).with_attr("a", 1);
     for group in ["", "g"] {
@@ -110,8 +96,10 @@ fn fields_that_panic_or_fail_cost_no_event<R: Reclaim>() {
     assert_eq!((stats.emitted, stats.suppressed, stats.failed_open), (8, 0, 8));
 }
 
-fn a_field_outside_the_key_does_not_spoil_it<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn a_field_outside_the_key_does_not_spoil_it() {
+    let _turn = turn();
+    let (cache, _) = cache();
     let recorder = Recorder::new();
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder)).key(KeyPolicy::Message);
     for _ in 0..3 {
@@ -125,7 +113,9 @@ fn a_field_outside_the_key_does_not_spoil_it<R: Reclaim>() {
     assert_eq!(cache.stats().failed_open, 0);
 }
 
-fn an_argument_that_panics_only_now_and_then<R: Reclaim>() {
+#[test]
+fn an_argument_that_panics_only_now_and_then() {
+    let _turn = turn();
     /// Panics at the given reading.
     struct At(Cell<i32>);
     impl fmt::Display for At {
@@ -135,7 +125,7 @@ fn an_argument_that_panics_only_now_and_then<R: Reclaim>() {
             f.write_str("fine")
         }
     }
-    let (cache, _) = cache_on::<R>();
+    let (cache, _) = cache();
     let recorder = Recorder::new();
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
     // For the hash, for the exemplar, for the sink.
@@ -149,8 +139,10 @@ fn an_argument_that_panics_only_now_and_then<R: Reclaim>() {
     assert_eq!(cache.stats().emitted, 4);
 }
 
-fn payloads_that_panic_when_dropped<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn payloads_that_panic_when_dropped() {
+    let _turn = turn();
+    let (cache, _) = cache();
     let recorder = Recorder::new();
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
     log.log_with(Level::Info, format_args!("{}", Bad::Explodes), &[("f", Value::Debug(&Bad::Explodes))]);
@@ -189,8 +181,10 @@ impl Sink for Touchy {
     }
 }
 
-fn sinks_that_panic_in_write<R: Reclaim>() {
-    let (cache, clock) = cache_on::<R>();
+#[test]
+fn sinks_that_panic_in_write() {
+    let _turn = turn();
+    let (cache, clock) = cache();
     let sink = Arc::new(Touchy::default());
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
     sink.write.store(true);
@@ -209,8 +203,10 @@ fn sinks_that_panic_in_write<R: Reclaim>() {
     assert_eq!((stats.emitted, stats.suppressed, stats.failed_open), (41, 1, 20));
 }
 
-fn sinks_that_panic_in_notice<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn sinks_that_panic_in_notice() {
+    let _turn = turn();
+    let (cache, _) = cache();
     let sink = Arc::new(Touchy::default());
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink)).notices(true);
     sink.notice.store(true);
@@ -222,7 +218,7 @@ fn sinks_that_panic_in_notice<R: Reclaim>() {
 }
 
 /// Logs five messages once, twice, ... so that each has another count pending.
-fn five_messages<R: Reclaim>(log: &Handle<Arc<Touchy>, Manual, R>) {
+fn five_messages(log: &Handle<Arc<Touchy>, Manual>) {
     for i in 0..5 {
         for _ in 0..i + 2 {
             log.info(format_args!("m {i}"));
@@ -234,8 +230,10 @@ fn counts(sums: Vec<Sum>) -> Vec<u64> {
     sums.iter().map(|sum| sum.suppressed).collect()
 }
 
-fn sinks_that_panic_in_flush<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn sinks_that_panic_in_flush() {
+    let _turn = turn();
+    let (cache, _) = cache();
     let sink = Arc::new(Touchy::default());
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
     five_messages(&log);
@@ -259,14 +257,16 @@ fn sinks_that_panic_in_flush<R: Reclaim>() {
 }
 
 /// Logs the five once more each, in the same window.
-fn once_more_each<R: Reclaim>(log: &Handle<Arc<Touchy>, Manual, R>) {
+fn once_more_each(log: &Handle<Arc<Touchy>, Manual>) {
     for i in 0..5 {
         log.info(format_args!("m {i}"));
     }
 }
 
-fn sinks_that_panic_when_the_last_handle_goes<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn sinks_that_panic_when_the_last_handle_goes() {
+    let _turn = turn();
+    let (cache, _) = cache();
     let sink = Arc::new(Touchy::default());
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
     five_messages(&log);
@@ -280,8 +280,10 @@ fn sinks_that_panic_when_the_last_handle_goes<R: Reclaim>() {
     assert_eq!(left, 0);
 }
 
-fn sinks_that_panic_while_unwinding<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn sinks_that_panic_while_unwinding() {
+    let _turn = turn();
+    let (cache, _) = cache();
     let sink = Arc::new(Touchy::default());
     let payload = catch_unwind(AssertUnwindSafe(|| {
         let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
@@ -296,8 +298,8 @@ fn sinks_that_panic_while_unwinding<R: Reclaim>() {
     assert_eq!(sink.recorder.sums().len(), 4);
 
     /// Logs what panics, while unwinding.
-    struct Parting<R: Reclaim>(Handle<Arc<Touchy>, Manual, R>);
-    impl<R: Reclaim> Drop for Parting<R> {
+    struct Parting(Handle<Arc<Touchy>, Manual>);
+    impl Drop for Parting {
         fn drop(&mut self) {
             self.0.info(format_args!("parting {}", Bad::Panics));
         }
@@ -311,7 +313,9 @@ fn sinks_that_panic_while_unwinding<R: Reclaim>() {
     assert_eq!(sink.recorder.take(), [Told::Wrote(Level::Info, String::new(), text, 0), Told::Flushed]);
 }
 
-fn writers_that_panic<R: Reclaim>() {
+#[test]
+fn writers_that_panic() {
+    let _turn = turn();
     /// Panics half way through each line that speaks of it.
     #[derive(Clone, Default)]
     struct Moody(Arc<Mutex<Vec<u8>>>);
@@ -327,7 +331,7 @@ fn writers_that_panic<R: Reclaim>() {
             Ok(())
         }
     }
-    let (cache, _) = cache_on::<R>();
+    let (cache, _) = cache();
     let out = Moody::default();
     let log = Handle::new(Arc::clone(&cache), WriteSink::new(out.clone()));
     log.info(format_args!("before"));
@@ -343,7 +347,9 @@ fn writers_that_panic<R: Reclaim>() {
     assert_eq!(text, "INFO before\nINFO p\nINFO p\nINFO p\nINFO from another thread\nINFO after\n");
 }
 
-fn clocks_that_panic<R: Reclaim>() {
+#[test]
+fn clocks_that_panic() {
+    let _turn = turn();
     #[derive(Clone, Default)]
     struct Broken(Arc<AtomicCell<bool>>);
     impl Clock for Broken {
@@ -353,7 +359,7 @@ fn clocks_that_panic<R: Reclaim>() {
         }
     }
     let clock = Broken::default();
-    let cache = Arc::new(Cache::builder().clock(clock.clone()).reclaim::<R>().build().unwrap());
+    let cache = Arc::new(Cache::builder().clock(clock.clone()).build().unwrap());
     let recorder = Recorder::new();
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
     log.info(format_args!("m"));
@@ -370,21 +376,25 @@ fn clocks_that_panic<R: Reclaim>() {
     assert_eq!((stats.emitted, stats.suppressed), (2, 1), "a call without a time was not offered");
 }
 
-fn exemplars_that_panic<R: Reclaim>() {
-    let (cache, clock) = cache_on::<R>();
+#[test]
+fn exemplars_that_panic() {
+    let _turn = turn();
+    let (cache, clock) = cache();
     let fp = Fingerprint::from_u128(7);
-    assert_eq!(cache.check_with(fp, || panic!("in the exemplar")), Decision::Emit { suppressed: 0 });
-    assert_eq!(cache.check_with(fp, || panic!("not called")), Decision::Suppress { first: true });
+    assert_eq!(cache.check_with(fp, &Rule::once(), || panic!("in the exemplar")), emit(0));
+    assert_eq!(cache.check_with(fp, &Rule::once(), || panic!("not called")), Decision::Suppress { first: true });
     clock.advance(WINDOW);
-    assert_eq!(cache.check_with(fp, || Exemplar::new("at last")), Decision::Emit { suppressed: 1 });
-    assert_eq!(cache.check_with(fp, || panic!("not called")), Decision::Suppress { first: true });
+    assert_eq!(cache.check_with(fp, &Rule::once(), || Some(Exemplar::new("at last"))), emit(1));
+    assert_eq!(cache.check_with(fp, &Rule::once(), || panic!("not called")), Decision::Suppress { first: true });
     let mut texts = Vec::new();
     cache.drain(|summary| texts.push(summary.exemplar.map(|x| x.text.to_string())));
     assert_eq!(texts, [Some("at last".into())]);
 }
 
-fn reports_that_panic<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn reports_that_panic() {
+    let _turn = turn();
+    let (cache, _) = cache();
     for i in 0..300u128 {
         // Spread, as hashes are.
         let fp = Fingerprint::from_u128(i.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835) >> 16);
@@ -402,8 +412,10 @@ fn reports_that_panic<R: Reclaim>() {
     assert_eq!(cache.stats().suppressed, 300);
 }
 
-fn a_thread_that_panics_harms_no_other<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn a_thread_that_panics_harms_no_other() {
+    let _turn = turn();
+    let (cache, _) = cache();
     let sink = Arc::new(Touchy::default());
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
     thread::scope(|scope| {
@@ -436,7 +448,7 @@ fn text_of_an_event_is_safe_for_any_sink() {
         }
         fn summary(&self, _: &Summary) {}
     }
-    let (cache, _) = cache_on::<quell::Epoch>();
+    let (cache, _) = cache();
     let log = Handle::new(cache, Debugs(Mutex::default()));
     log.log_with(Level::Info, format_args!("{:>5}|{:?}", 1, Bad::Panics), &[("f", Value::Debug(&Bad::Fails))]);
     let lines = log.sink().0.lock().unwrap();

@@ -3,32 +3,19 @@
 
 mod common;
 
-use common::{Recorder, Tally, Told, WINDOW, cache_on};
-use quell::{Cache, Event, Handle, KeyPolicy, Level, Manual, Reclaim, Reporter, Sink, Summary, Tick};
+use common::{Recorder, Tally, Told, WINDOW, cache, turn};
+use quell::{Cache, Event, Handle, KeyPolicy, Level, Manual, Reporter, Sink, Summary, Tick};
 use std::collections::HashMap;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-on_each_backend! {
-    a_repeat_passes_once_per_interval,
-    derived_loggers_may_log_concurrently,
-    derived_loggers_may_write_while_the_cache_fills,
-    two_threads_pass_a_fresh_message_once,
-    four_threads_pass_a_fresh_message_once,
-    eight_threads_pass_a_fresh_message_once,
-    beyond_the_limit_new_messages_are_deduplicated,
-    a_hot_message_outlives_a_flood,
-    a_full_cache_refreshes_its_entries_after_expiry,
-    stopping_twice_is_harmless,
-    a_window_is_as_long_as_it_says,
-    level_and_attributes_count_unless_told_otherwise,
-}
-
 /// The same message passes once in an interval and again after it; another one
 /// is another one.
-fn a_repeat_passes_once_per_interval<R: Reclaim>() {
-    let (cache, clock) = cache_on::<R>();
+#[test]
+fn a_repeat_passes_once_per_interval() {
+    let _turn = turn();
+    let (cache, clock) = cache();
     let recorder = Recorder::new();
     let log = Handle::new(cache, Arc::clone(&recorder)).key(KeyPolicy::Message);
     log.info(format_args!("test"));
@@ -57,10 +44,12 @@ impl Sink for Written {
 }
 
 /// Many threads log through loggers derived from one another.
-fn derived_loggers_may_log_concurrently<R: Reclaim>() {
+#[test]
+fn derived_loggers_may_log_concurrently() {
+    let _turn = turn();
     const THREADS: u64 = 16;
     const ROUNDS: u64 = 250;
-    let (cache, _) = cache_on::<R>();
+    let (cache, _) = cache();
     let written = Arc::new(Written::default());
     let root = Handle::new(Arc::clone(&cache), Arc::clone(&written)).key(KeyPolicy::Message);
     let child = root.with_attr("child", 1);
@@ -89,10 +78,12 @@ fn derived_loggers_may_log_concurrently<R: Reclaim>() {
 
 /// The crash: two derived loggers wrote to the shared map under two locks, while
 /// it filled.
-fn derived_loggers_may_write_while_the_cache_fills<R: Reclaim>() {
+#[test]
+fn derived_loggers_may_write_while_the_cache_fills() {
+    let _turn = turn();
     const THREADS: u64 = 8;
     const ROUNDS: u64 = 1500;
-    let (cache, clock) = cache_on::<R>();
+    let (cache, clock) = cache();
     let tally = Arc::new(Tally::default());
     let root = Handle::new(Arc::clone(&cache), Arc::clone(&tally)).key(KeyPolicy::Message);
     let barrier = Barrier::new(THREADS as usize);
@@ -122,10 +113,10 @@ fn derived_loggers_may_write_while_the_cache_fills<R: Reclaim>() {
 
 /// Check-then-act let 0.2, 1.0 and 2.1 % of fresh (message, window) pairs pass
 /// twice.
-fn threads_pass_a_fresh_message_once<R: Reclaim>(threads: usize) {
+fn threads_pass_a_fresh_message_once(threads: usize) {
     const MESSAGES: u64 = 40;
     const WINDOWS: u64 = 50;
-    let (cache, clock) = cache_on::<R>();
+    let (cache, clock) = cache();
     clock.set(Tick::default());
     let written = Arc::new(Written::default());
     let root = Handle::new(Arc::clone(&cache), Arc::clone(&written));
@@ -158,22 +149,30 @@ fn threads_pass_a_fresh_message_once<R: Reclaim>(threads: usize) {
     assert_eq!(stats.suppressed, 2 * MESSAGES * WINDOWS * (threads as u64 - 1));
 }
 
-fn two_threads_pass_a_fresh_message_once<R: Reclaim>() {
-    threads_pass_a_fresh_message_once::<R>(2);
+#[test]
+fn two_threads_pass_a_fresh_message_once() {
+    let _turn = turn();
+    threads_pass_a_fresh_message_once(2);
 }
 
-fn four_threads_pass_a_fresh_message_once<R: Reclaim>() {
-    threads_pass_a_fresh_message_once::<R>(4);
+#[test]
+fn four_threads_pass_a_fresh_message_once() {
+    let _turn = turn();
+    threads_pass_a_fresh_message_once(4);
 }
 
-fn eight_threads_pass_a_fresh_message_once<R: Reclaim>() {
-    threads_pass_a_fresh_message_once::<R>(8);
+#[test]
+fn eight_threads_pass_a_fresh_message_once() {
+    let _turn = turn();
+    threads_pass_a_fresh_message_once(8);
 }
 
 /// From the 1025th message on, each one passed every time.
-fn beyond_the_limit_new_messages_are_deduplicated<R: Reclaim>() {
+#[test]
+fn beyond_the_limit_new_messages_are_deduplicated() {
+    let _turn = turn();
     const MESSAGES: u64 = 10_000;
-    let (cache, _) = cache_on::<R>();
+    let (cache, _) = cache();
     let tally = Arc::new(Tally::default());
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&tally));
     for i in 0..MESSAGES {
@@ -191,8 +190,10 @@ fn beyond_the_limit_new_messages_are_deduplicated<R: Reclaim>() {
 
 /// A message that is seen once in a hundred others stays deduplicated, however
 /// many they are.
-fn a_hot_message_outlives_a_flood<R: Reclaim>() {
-    let (cache, clock) = cache_on::<R>();
+#[test]
+fn a_hot_message_outlives_a_flood() {
+    let _turn = turn();
+    let (cache, clock) = cache();
     clock.set(Tick::default());
     let written = Arc::new(Written::default());
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&written));
@@ -210,9 +211,11 @@ fn a_hot_message_outlives_a_flood<R: Reclaim>() {
 
 /// Once the map was full, a tracked message whose window had passed was not
 /// tracked anew and passed every time.
-fn a_full_cache_refreshes_its_entries_after_expiry<R: Reclaim>() {
+#[test]
+fn a_full_cache_refreshes_its_entries_after_expiry() {
+    let _turn = turn();
     const TRACKED: u64 = 500;
-    let (cache, clock) = cache_on::<R>();
+    let (cache, clock) = cache();
     let tally = Arc::new(Tally::default());
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&tally));
     for i in 0..8000 {
@@ -234,8 +237,10 @@ fn a_full_cache_refreshes_its_entries_after_expiry<R: Reclaim>() {
 }
 
 /// `Stop` closed a channel, and panicked the second time.
-fn stopping_twice_is_harmless<R: Reclaim>() {
-    let (cache, _) = cache_on::<R>();
+#[test]
+fn stopping_twice_is_harmless() {
+    let _turn = turn();
+    let (cache, _) = cache();
     let recorder = Recorder::new();
     let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
     let reporter = Reporter::spawn(&log, Duration::MAX).unwrap();
@@ -255,10 +260,12 @@ fn stopping_twice_is_harmless<R: Reclaim>() {
 
 /// Entries were swept every ten seconds above a minute: a window of a minute was
 /// one of up to 70 seconds.
-fn a_window_is_as_long_as_it_says<R: Reclaim>() {
+#[test]
+fn a_window_is_as_long_as_it_says() {
+    let _turn = turn();
     for window in [1, 59, 60, 61, 65, 70, 90, 3600].map(Duration::from_secs) {
         let clock = Manual::new(Tick::from_millis(123));
-        let cache = Cache::builder().window(window).clock(clock.clone()).reclaim::<R>().build().unwrap();
+        let cache = Cache::builder().window(window).clock(clock.clone()).build().unwrap();
         let recorder = Recorder::new();
         let log = Handle::new(Arc::new(cache), Arc::clone(&recorder));
         let millisecond = Duration::from_millis(1);
@@ -278,8 +285,10 @@ fn a_window_is_as_long_as_it_says<R: Reclaim>() {
 
 /// Only the message counted: an error after a warning of the same text was lost,
 /// and so was one about another target.
-fn level_and_attributes_count_unless_told_otherwise<R: Reclaim>() {
-    let log_all = |log: &Handle<_, _, R>| {
+#[test]
+fn level_and_attributes_count_unless_told_otherwise() {
+    let _turn = turn();
+    let log_all = |log: &Handle<_, _>| {
         for _ in 0..2 {
             log.warn(format_args!("m"));
             log.error(format_args!("m"));
@@ -288,7 +297,7 @@ fn level_and_attributes_count_unless_told_otherwise<R: Reclaim>() {
             log.with_group("wal").error(format_args!("m"));
         }
     };
-    let (cache, _) = cache_on::<R>();
+    let (cache, _) = cache();
     let recorder = Recorder::new();
     let log = Handle::new(cache, Arc::clone(&recorder));
     log_all(&log);

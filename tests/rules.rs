@@ -1,168 +1,26 @@
 //! Rules: against a sequential specification of their own, and in races.
 
 mod common;
+#[path = "common/laws.rs"]
+mod laws;
 
+use common::{AGAIN, Expected, FIRST, emit, turn};
+use laws::{Entry, LANES, LAWS, at, fp, millis, race};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use quell::{Cache, ConfigError, Decision, Exemplar, Fingerprint, Manual, Monotonic, Namespace, Reclaim, Rule, Tick};
+use quell::{Cache, ConfigError, Decision, Exemplar, Manual, Rule, Tick};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
-on_each_backend! {
-    a_cache_with_room_decides_by_the_rules,
-    a_tiny_cache_decides_by_the_rules_or_forgets,
-    races_emit_as_many_as_the_rule_says,
-    a_hundred_of_five_hundred,
-    windows_grow_and_start_over,
-    rules_change_in_the_middle_of_a_window,
-    windows_of_their_own,
-    first_is_said_once_a_window,
-    an_exemplar_is_asked_for_on_emission,
-    the_end_of_time_is_not_tracked,
-    rule_words_are_in_the_bound,
-    a_rule_outlives_rotations,
-    top_finds_the_most_and_takes_nothing,
-}
-
-fn at(millis: u64) -> Tick {
-    Tick::from_millis(millis)
-}
-
-fn millis(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-fn fp(n: u64) -> Fingerprint {
-    let bits = (u128::from(n) + 1).wrapping_mul(0x2545_f491_4f6c_dd1d_9e37_79b9_7f4a_7c15);
-    Fingerprint::from_u128(bits).with_namespace(Namespace((n % 3) as u16))
-}
-
-/// A rule as the specification knows it.
-#[derive(Clone, Copy, Debug)]
-struct Law {
-    policy: Policy,
-    window: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Policy {
-    /// Without a rule.
-    Plain,
-    Once,
-    First(u32),
-    Every(u32, u32),
-    BackOff(u64),
-}
-
-const fn law(policy: Policy, window: Option<u64>) -> Law {
-    Law { policy, window }
-}
-
-const LAWS: [Law; 10] = [
-    law(Policy::Plain, None),
-    law(Policy::Once, None),
-    law(Policy::Once, Some(5)),
-    law(Policy::First(2), None),
-    law(Policy::First(3), Some(17)),
-    law(Policy::Every(2, 3), None),
-    law(Policy::Every(1, 2), Some(30)),
-    law(Policy::Every(3, 1), None),
-    law(Policy::BackOff(70), None),
-    law(Policy::BackOff(1000), Some(4)),
-];
-
-impl Law {
-    fn rule(self) -> Rule {
-        let rule = match self.policy {
-            Policy::Plain | Policy::Once => Rule::once(),
-            Policy::First(n) => Rule::first(n).unwrap(),
-            Policy::Every(n, every) => Rule::first_then_every(n, every).unwrap(),
-            Policy::BackOff(ceiling) => Rule::back_off(millis(ceiling)).unwrap(),
-        };
-        match self.window {
-            Some(window) => rule.window(millis(window)).unwrap(),
-            None => rule,
-        }
-    }
-
-    fn ask<R: Reclaim>(self, cache: &Cache<Monotonic, R>, fp: Fingerprint, now: u64) -> Decision {
-        match self.policy {
-            Policy::Plain => cache.check_at(fp, at(now)),
-            _ => cache.check_rule(fp, at(now), &self.rule()),
-        }
-    }
-}
-
-/// An entry by the specification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Entry {
-    since: u64,
-    noticed: bool,
-    /// Calls after the first of the window, as far as a rule counted them.
-    more: u32,
-    doubled: u32,
-}
-
-impl Entry {
-    fn new(now: u64) -> Self {
-        Entry { since: now, noticed: false, more: 0, doubled: 0 }
-    }
-
-    /// What comes of a call: `None` to emit, otherwise whether it is the first suppressed.
-    fn decide(&mut self, law: Law, now: u64, window: u64) -> Option<bool> {
-        let window = law.window.unwrap_or(window);
-        let elapsed = now.saturating_sub(self.since);
-        let length = match law.policy {
-            Policy::BackOff(ceiling) => (window << self.doubled).min(ceiling).max(window),
-            _ => window,
-        };
-        if elapsed >= length {
-            let before = std::mem::replace(self, Entry::new(now));
-            if let Policy::BackOff(ceiling) = law.policy {
-                if before.noticed && elapsed < 2 * length {
-                    // A level of zero says nothing, nor does one that a count replaced.
-                    let at_most = length >= ceiling;
-                    self.doubled = before.doubled + u32::from(!at_most);
-                    self.more = if at_most { before.more } else { 0 };
-                }
-            }
-            return None;
-        }
-        let emit = match law.policy {
-            Policy::First(n) if self.more + 1 < n => {
-                (self.more, self.doubled) = (self.more + 1, 0);
-                true
-            }
-            Policy::Every(n, every) => {
-                let beyond = (self.more + 2).saturating_sub(n);
-                if beyond == 0 {
-                    self.more += 1;
-                } else {
-                    self.more = n - 1 + (beyond - 1) % every + 1;
-                }
-                self.doubled = 0;
-                let emit = beyond == 0 || self.more == n - 1 + every;
-                if beyond != 0 && emit {
-                    self.more = n - 1;
-                }
-                emit
-            }
-            _ => false,
-        };
-        if emit { None } else { Some(!std::mem::replace(&mut self.noticed, true)) }
-    }
-}
-
-fn decision_of(first: Option<bool>, pending: &mut u64) -> Decision {
+fn decision_of(first: Option<bool>, pending: &mut u64) -> Expected {
     match first {
-        None => Decision::Emit { suppressed: std::mem::take(pending) },
+        None => emit(std::mem::take(pending)),
         Some(first) => {
             *pending += 1;
-            Decision::Suppress { first }
+            Expected::Suppress { first }
         }
     }
 }
@@ -201,9 +59,11 @@ fn run(cases: u32, messages: u64, test: impl Fn(Vec<Op>) -> Result<(), TestCaseE
     TestRunner::new(config).run(&operations(messages), test).unwrap_or_else(|e| panic!("{e}"));
 }
 
-fn a_cache_with_room_decides_by_the_rules<R: Reclaim>() {
+#[test]
+fn a_cache_with_room_decides_by_the_rules() {
+    let _turn = turn();
     run(300, 5, |ops| {
-        let cache = Cache::builder().window(millis(10)).reclaim::<R>().build().unwrap();
+        let cache = Cache::builder().window(millis(10)).build().unwrap();
         let (mut window, mut now, mut unique) = (10, 1000u64, 1000);
         let mut entries = BTreeMap::new();
         let (mut emitted, mut suppressed) = (0, 0);
@@ -222,7 +82,7 @@ fn a_cache_with_room_decides_by_the_rules<R: Reclaim>() {
                     let (_, pending) = entries.get_mut(&message).unwrap();
                     let expected = decision_of(first, pending);
                     prop_assert_eq!(law.ask(&cache, fp(message), now), expected, "{:?} at {}", law, now);
-                    *if expected.is_emit() { &mut emitted } else { &mut suppressed } += 1;
+                    *if first.is_none() { &mut emitted } else { &mut suppressed } += 1;
                 }
                 Op::SetWindow(set) => {
                     window = set;
@@ -254,25 +114,30 @@ fn a_cache_with_room_decides_by_the_rules<R: Reclaim>() {
     });
 }
 
-/// What may be known of a message on tiny tables. `None` is forgotten.
+/// What may be known of a message on tiny tables. `None` is gone.
 struct Sight {
     may_be: HashSet<Option<Entry>>,
-    rotations: u64,
+    forgotten: u64,
 }
 
-fn a_tiny_cache_decides_by_the_rules_or_forgets<R: Reclaim>() {
-    let (carried, forgotten) = (AtomicU64::new(0), AtomicU64::new(0));
-    for (groups, claims, hand_over) in [(1, 2, 1), (2, 4, 0), (4, 10, 3)] {
+#[test]
+fn a_tiny_cache_decides_by_the_rules_or_forgets() {
+    let _turn = turn();
+    let (kept, gone) = (AtomicU64::new(0), AtomicU64::new(0));
+    for buckets in [2, 4] {
         run(150, 4, |ops| {
-            let builder = Cache::builder().window(millis(10)).tiny(groups, claims, hand_over);
-            let cache = builder.reclaim::<R>().build().unwrap();
+            let builder = Cache::builder().window(millis(10)).tiny(buckets);
+            let cache = builder.build().unwrap();
             let (mut window, mut now, mut unique) = (10, 1000u64, 1000);
             let mut sights: BTreeMap<u64, Sight> = BTreeMap::new();
             let (mut offered, mut suppressed, mut reported) = (0, 0, 0);
+            // The latest call, and the shortest window of the cache.
+            let (mut latest, mut least) = (now, window);
             for op in ops {
                 match op {
                     Op::Check { message, step, law } => {
                         now = now.saturating_add_signed(step);
+                        latest = latest.max(now);
                         let law = LAWS[law];
                         let before = cache.stats();
                         let decision = law.ask(&cache, fp(message), now);
@@ -280,9 +145,12 @@ fn a_tiny_cache_decides_by_the_rules_or_forgets<R: Reclaim>() {
                         offered += 1;
                         let sight = sights
                             .entry(message)
-                            .or_insert_with(|| Sight { may_be: HashSet::from([None]), rotations: before.rotations });
-                        if after.rotations > sight.rotations {
-                            // One will do where there was no room to take it over.
+                            .or_insert_with(|| Sight { may_be: HashSet::from([None]), forgotten: before.forgotten });
+                        // The table does not know the windows of rules: an entry that is out of the cache's
+                        // goes without being forgotten.
+                        let is_out =
+                            |entry: &Option<Entry>| entry.is_some_and(|e| latest - e.since.min(latest) >= least);
+                        if after.forgotten > sight.forgotten || sight.may_be.iter().any(is_out) {
                             sight.may_be.insert(None);
                         }
                         let failed_open = after.failed_open != before.failed_open;
@@ -299,25 +167,25 @@ fn a_tiny_cache_decides_by_the_rules_or_forgets<R: Reclaim>() {
                                 (Decision::Suppress { first }, Some(expected)) if first == expected => {
                                     may_be.insert(Some(next));
                                 }
-                                // Another call has it in the newer table, which is full.
                                 _ => {}
                             }
                         }
                         prop_assert!(!may_be.is_empty(), "{law:?} at {now}: {decision:?} of {:?}", sight.may_be);
                         let known = sight.may_be.iter().any(|entry| entry.is_some());
-                        if after.rotations > sight.rotations && known {
-                            let kept = !may_be.contains(&Some(Entry::new(now)));
-                            if kept { &carried } else { &forgotten }.fetch_add(1, Ordering::Relaxed);
+                        if after.forgotten > sight.forgotten && known {
+                            let is_kept = !may_be.contains(&Some(Entry::new(now)));
+                            if is_kept { &kept } else { &gone }.fetch_add(1, Ordering::Relaxed);
                         }
                         sight.may_be = may_be;
-                        sight.rotations = after.rotations;
+                        sight.forgotten = after.forgotten;
                         match decision {
-                            Decision::Emit { suppressed } => reported += suppressed,
+                            Decision::Emit { suppressed, .. } => reported += suppressed,
                             Decision::Suppress { .. } => suppressed += 1,
                         }
                     }
                     Op::SetWindow(set) => {
                         window = set;
+                        least = least.min(set);
                         cache.set_window(millis(set)).unwrap();
                     }
                     Op::Drain => cache.drain(|summary| reported += summary.suppressed),
@@ -337,151 +205,34 @@ fn a_tiny_cache_decides_by_the_rules_or_forgets<R: Reclaim>() {
             Ok(())
         });
     }
-    let (carried, forgotten) = (carried.into_inner(), forgotten.into_inner());
-    println!("{carried} taken over, {forgotten} forgotten");
-    assert!(carried > 100 && forgotten > 100, "{carried} taken over, {forgotten} forgotten");
+    let (kept, gone) = (kept.into_inner(), gone.into_inner());
+    println!("{kept} kept, {gone} gone");
+    assert!(kept > 100 && gone > 100, "{kept} kept, {gone} gone");
 }
 
-/// Keys of a race that follow one law. The tables are so large that most rounds see one
-/// rotation or none.
-struct Lane {
-    law: Law,
-    keys: usize,
-    /// For each thread and round.
-    unique: u64,
-    hand_over: usize,
-}
-
-const WINDOW: u64 = 10;
-const PASSES: u64 = 3;
-
-/// All threads check the same keys at the same tick, round by round, while tables rotate.
-fn races_emit_as_many_as_the_rule_says<R: Reclaim>() {
-    let lanes = [
-        Lane { law: law(Policy::First(3), None), keys: 1, unique: 1, hand_over: 0 },
-        Lane { law: law(Policy::First(5), Some(4)), keys: 3, unique: 2, hand_over: 4 },
-        Lane { law: law(Policy::Every(2, 3), None), keys: 2, unique: 1, hand_over: 1 },
-        Lane { law: law(Policy::BackOff(80), None), keys: 2, unique: 1, hand_over: 0 },
-    ];
+/// All threads check the same keys at the same tick, round by round.
+#[test]
+fn races_emit_as_many_as_the_rule_says() {
+    let _turn = turn();
     let rounds = if cfg!(debug_assertions) { 300 } else { 5000 };
     for threads in [2, 4, 8] {
-        let mut all = Race::default();
-        for lane in &lanes {
-            let race = race::<R>(lane, threads, rounds);
+        let (mut strict, mut forgetful) = (0, 0);
+        for lane in &LANES {
+            let race = race(lane, threads, rounds, |builder| builder);
             println!("{:?}, {threads} threads: {race:?}", lane.law);
             assert_eq!(race.violations, [""; 0]);
-            all.strict += race.strict;
-            all.rotated += race.rotated;
+            *if lane.tight { &mut forgetful } else { &mut strict } +=
+                if lane.tight { race.forgetful } else { race.strict };
         }
-        // Not idle: rotations fall into rounds that are held to the rule.
-        assert!(all.strict * 2 > lanes.len() as u64 * rounds && all.rotated * 10 > all.strict, "{all:?}");
+        // Not idle: with room the rounds are held to the rule, elsewhere entries go and come back.
+        assert!(strict > 2 * rounds && forgetful > rounds, "{strict} {forgetful}");
     }
 }
 
-#[derive(Debug, Default)]
-struct Race {
-    /// Rounds that were held to the rule, and those among them with a rotation.
-    strict: u64,
-    rotated: u64,
-    violations: Vec<String>,
-}
-
-/// What is asserted of a round rests on numbers read between the rounds: with at most one
-/// rotation since the one before began, and no call that failed open, nothing is forgotten.
-fn race<R: Reclaim>(lane: &Lane, threads: u64, rounds: u64) -> Race {
-    let &Lane { law, keys, unique, hand_over } = lane;
-    let claims = keys + (3 * threads * unique) as usize;
-    let builder = Cache::builder().window(millis(WINDOW)).tiny(claims.div_ceil(2), claims, hand_over);
-    let cache = builder.reclaim::<R>().build().unwrap();
-    let barrier = Barrier::new(threads as usize + 1);
-    let emissions: [AtomicU64; 3] = Default::default();
-    let firsts: [AtomicU64; 3] = Default::default();
-    let (reported, now) = (AtomicU64::new(0), AtomicU64::new(WINDOW));
-    let report = |n| _ = reported.fetch_add(n, Ordering::Relaxed);
-    let mut race = Race::default();
-    thread::scope(|scope| {
-        for thread in 0..threads {
-            let (cache, barrier, emissions, firsts, now, report) =
-                (&cache, &barrier, &emissions, &firsts, &now, &report);
-            scope.spawn(move || {
-                for round in 0..rounds {
-                    barrier.wait();
-                    let moment = now.load(Ordering::Relaxed);
-                    for pass in 0..PASSES {
-                        for key in 0..keys {
-                            match law.ask(cache, fp(key as u64), moment) {
-                                Decision::Emit { suppressed } => {
-                                    report(suppressed);
-                                    emissions[key].fetch_add(1, Ordering::Relaxed);
-                                }
-                                Decision::Suppress { first } => {
-                                    firsts[key].fetch_add(first.into(), Ordering::Relaxed);
-                                }
-                            }
-                        }
-                        for n in 0..if pass == round % PASSES { unique } else { 0 } {
-                            let new = 1000 + (round * threads + thread) * unique + n;
-                            let _ = LAWS[new as usize % LAWS.len()].ask(cache, fp(new), moment);
-                        }
-                    }
-                    barrier.wait();
-                }
-            });
-        }
-        let mut model = [None::<Entry>; 3];
-        let (mut before, mut lately) = (cache.stats(), 0);
-        for round in 0..rounds {
-            let moment = now.load(Ordering::Relaxed);
-            barrier.wait();
-            barrier.wait();
-            let after = cache.stats();
-            let rotations = after.rotations - before.rotations;
-            let strict = rotations + lately <= 1 && after.failed_open == before.failed_open;
-            for key in 0..keys {
-                let mut expected = (0, 0);
-                for _ in 0..threads * PASSES {
-                    let first = match &mut model[key] {
-                        Some(entry) => entry.decide(law, moment, WINDOW),
-                        new => {
-                            *new = Some(Entry::new(moment));
-                            None
-                        }
-                    };
-                    expected.0 += u64::from(first.is_none());
-                    expected.1 += u64::from(first == Some(true));
-                }
-                let found = (emissions[key].swap(0, Ordering::Relaxed), firsts[key].swap(0, Ordering::Relaxed));
-                if strict && found != expected {
-                    race.violations.push(format!("round {round}: {found:?} and not {expected:?}"));
-                }
-                if found.0 < expected.0 {
-                    race.violations.push(format!("round {round}: too few, {found:?} for {expected:?}"));
-                }
-            }
-            race.strict += u64::from(strict);
-            race.rotated += u64::from(strict && rotations != 0);
-            // What happened in a round that forgot is not known: on to a new beginning.
-            now.store(moment + if strict { WINDOW } else { 1000 }, Ordering::Relaxed);
-            if !strict {
-                model = [None; 3];
-            }
-            if round % 5 == 0 {
-                cache.drain(|summary| report(summary.suppressed));
-            }
-            (before, lately) = (after, rotations);
-        }
-    });
-    cache.drain(|summary| report(summary.suppressed));
-    let stats = cache.stats();
-    let calls = rounds * threads * (PASSES * keys as u64 + unique);
-    if stats.emitted + stats.suppressed != calls || reported.into_inner() != stats.suppressed {
-        race.violations.push(format!("{calls} calls, but {stats:?}"));
-    }
-    race
-}
-
-fn a_hundred_of_five_hundred<R: Reclaim>() {
-    let cache = Cache::builder().reclaim::<R>().build().unwrap();
+#[test]
+fn a_hundred_of_five_hundred() {
+    let _turn = turn();
+    let cache = Cache::builder().build().unwrap();
     let rule = Rule::first(100).unwrap();
     let barrier = Barrier::new(10);
     let emitted: usize = thread::scope(|scope| {
@@ -489,7 +240,7 @@ fn a_hundred_of_five_hundred<R: Reclaim>() {
             .map(|_| {
                 scope.spawn(|| {
                     barrier.wait();
-                    (0..50).filter(|_| cache.check_rule(fp(1), at(5), &rule).is_emit()).count()
+                    (0..50).filter(|_| cache.check_with_at(fp(1), at(5), &rule, || None).is_emit()).count()
                 })
             })
             .collect();
@@ -501,12 +252,14 @@ fn a_hundred_of_five_hundred<R: Reclaim>() {
     assert_eq!(stats.suppressed, 400);
 }
 
-fn windows_grow_and_start_over<R: Reclaim>() {
+#[test]
+fn windows_grow_and_start_over() {
+    let _turn = turn();
     let clock = Manual::new(at(0));
-    let cache = Cache::builder().window(millis(10)).clock(clock).reclaim::<R>().build().unwrap();
+    let cache = Cache::builder().window(millis(10)).clock(clock).build().unwrap();
     let rule = Rule::back_off(millis(80)).unwrap();
     let emitted = |from: u64, to: u64| -> Vec<u64> {
-        (from..to).filter(|&now| cache.check_rule(fp(1), at(now), &rule).is_emit()).collect()
+        (from..to).filter(|&now| cache.check_with_at(fp(1), at(now), &rule, || None).is_emit()).collect()
     };
     assert_eq!(emitted(0, 400), [0, 10, 30, 70, 150, 230, 310, 390]);
     // 20 of silence after a window of 80 are not enough, 80 are.
@@ -514,152 +267,185 @@ fn windows_grow_and_start_over<R: Reclaim>() {
     assert_eq!(emitted(650, 700), [650, 660, 680]);
 }
 
-fn rules_change_in_the_middle_of_a_window<R: Reclaim>() {
-    let cache = Cache::builder().window(millis(100)).reclaim::<R>().build().unwrap();
-    let ask = |now, rule: &Rule| cache.check_rule(fp(1), at(now), rule);
+#[test]
+fn rules_change_in_the_middle_of_a_window() {
+    let _turn = turn();
+    let cache = Cache::builder().window(millis(100)).build().unwrap();
+    let ask = |now, rule: &Rule| cache.check_with_at(fp(1), at(now), rule, || None);
     let (two, four) = (Rule::first(2).unwrap(), Rule::first(4).unwrap());
     let (once, slow) = (Rule::once(), Rule::back_off(millis(1000)).unwrap());
     assert!(cache.check_at(fp(1), at(0)).is_emit());
-    assert_eq!(ask(1, &two), Decision::Emit { suppressed: 0 }, "the second, after a plain call");
+    assert_eq!(ask(1, &two), emit(0), "the second, after a plain call");
     assert_eq!(ask(2, &two), Decision::Suppress { first: true });
     assert_eq!(cache.check_at(fp(1), at(3)), Decision::Suppress { first: false });
-    assert_eq!(ask(4, &four), Decision::Emit { suppressed: 2 }, "the third");
+    assert_eq!(ask(4, &four), emit(2), "the third");
     assert_eq!(ask(5, &once), Decision::Suppress { first: false });
     assert_eq!(ask(6, &slow), Decision::Suppress { first: false });
-    assert_eq!(ask(7, &four), Decision::Emit { suppressed: 2 });
+    assert_eq!(ask(7, &four), emit(2));
     assert_eq!(ask(8, &four), Decision::Suppress { first: false });
     // A count is no level: the window is one window long.
     assert_eq!(ask(99, &slow), Decision::Suppress { first: false });
-    assert_eq!(ask(100, &slow), Decision::Emit { suppressed: 2 });
+    assert_eq!(ask(100, &slow), emit(2));
     assert_eq!(cache.check_at(fp(1), at(150)), Decision::Suppress { first: true }, "knows of the rule's emission");
     assert_eq!(ask(299, &slow), Decision::Suppress { first: false });
-    assert_eq!(ask(300, &two), Decision::Emit { suppressed: 2 });
-    assert_eq!(ask(301, &once.window(millis(1)).unwrap()), Decision::Emit { suppressed: 0 });
-    assert_eq!(ask(302, &two), Decision::Emit { suppressed: 0 }, "a plain emission begins a window for all");
+    assert_eq!(ask(300, &two), emit(2));
+    assert_eq!(ask(301, &once.window(millis(1)).unwrap()), emit(0));
+    assert_eq!(ask(302, &two), emit(0), "a plain emission begins a window for all");
     assert_eq!(ask(303, &two), Decision::Suppress { first: true });
 }
 
-fn windows_of_their_own<R: Reclaim>() {
-    let cache = Cache::builder().window(millis(100)).reclaim::<R>().build().unwrap();
+#[test]
+fn windows_of_their_own() {
+    let _turn = turn();
+    let cache = Cache::builder().window(millis(100)).build().unwrap();
     let short = Rule::once().window(millis(7)).unwrap();
-    assert!(cache.check_rule(fp(1), at(0), &short).is_emit());
-    assert_eq!(cache.check_rule(fp(1), at(6), &short), Decision::Suppress { first: true });
-    assert_eq!(cache.check_rule(fp(1), at(7), &short), Decision::Emit { suppressed: 1 });
+    assert!(cache.check_with_at(fp(1), at(0), &short, || None).is_emit());
+    assert_eq!(cache.check_with_at(fp(1), at(6), &short, || None), Decision::Suppress { first: true });
+    assert_eq!(cache.check_with_at(fp(1), at(7), &short, || None), emit(1));
     cache.set_window(millis(1)).unwrap();
-    assert_eq!(cache.check_rule(fp(1), at(13), &short), Decision::Suppress { first: true });
+    assert_eq!(cache.check_with_at(fp(1), at(13), &short, || None), Decision::Suppress { first: true });
     let before = cache.memory_bound();
     let twice = Rule::first(2).unwrap().window(millis(7)).unwrap();
-    assert_eq!(cache.check_rule(fp(1), at(13), &twice), Decision::Emit { suppressed: 1 });
+    assert_eq!(cache.check_with_at(fp(1), at(13), &twice, || None), emit(1));
     assert!(cache.memory_bound() > before, "once needs no word, whatever its window");
-    assert_eq!(cache.check_rule(fp(1), at(13), &twice), Decision::Suppress { first: false });
-    assert_eq!(cache.check_rule(fp(1), at(14), &twice), Decision::Emit { suppressed: 1 });
+    assert_eq!(cache.check_with_at(fp(1), at(13), &twice, || None), Decision::Suppress { first: false });
+    assert_eq!(cache.check_with_at(fp(1), at(14), &twice, || None), emit(1));
     assert_eq!(Rule::first(0), Err(ConfigError::RuleOutOfRange { asked: 0 }));
     assert!(ConfigError::RuleOutOfRange { asked: 0 }.to_string().contains("500000"));
 }
 
-fn first_is_said_once_a_window<R: Reclaim>() {
-    let cache = Cache::builder().window(millis(100)).reclaim::<R>().build().unwrap();
+#[test]
+fn first_is_said_once_a_window() {
+    let _turn = turn();
+    let cache = Cache::builder().window(millis(100)).build().unwrap();
     let rule = Rule::first_then_every(2, 3).unwrap();
     for window in 0..3 {
-        let decisions: Vec<_> = (0..9).map(|i| cache.check_rule(fp(1), at(window * 100 + i), &rule)).collect();
+        let decisions: Vec<_> =
+            (0..9).map(|i| cache.check_with_at(fp(1), at(window * 100 + i), &rule, || None)).collect();
         let last = if window == 0 { 0 } else { 1 };
-        let emit = |suppressed| Decision::Emit { suppressed };
-        let [first, other] = [true, false].map(|first| Decision::Suppress { first });
+        let (first, other) = (FIRST, AGAIN);
         assert_eq!(decisions, [emit(last), emit(0), first, other, emit(2), other, other, emit(2), other]);
     }
 }
 
-fn an_exemplar_is_asked_for_on_emission<R: Reclaim>() {
-    let cache = Cache::builder().window(millis(100)).reclaim::<R>().build().unwrap();
+#[test]
+fn an_exemplar_is_asked_for_on_emission() {
+    let _turn = turn();
+    let cache = Cache::builder().window(millis(100)).build().unwrap();
     let rule = Rule::first(2).unwrap();
-    assert!(cache.check_rule(fp(1), at(0), &rule).is_emit());
-    assert!(cache.check_rule_with(fp(1), at(0), &rule, || Exemplar::new("second")).is_emit());
-    assert!(!cache.check_rule_with(fp(1), at(0), &rule, || unreachable!()).is_emit());
+    assert!(cache.check_with_at(fp(1), at(0), &rule, || None).is_emit());
+    assert!(cache.check_with_at(fp(1), at(0), &rule, || Some(Exemplar::new("second"))).is_emit());
+    assert!(!cache.check_with_at(fp(1), at(0), &rule, || unreachable!()).is_emit());
     let mut texts = Vec::new();
     cache.drain(|summary| texts.push(summary.exemplar.unwrap().text.to_string()));
     assert_eq!(texts, ["second"]);
 }
 
-fn the_end_of_time_is_not_tracked<R: Reclaim>() {
-    let cache = Cache::builder().window(millis(100)).reclaim::<R>().build().unwrap();
+#[test]
+fn the_end_of_time_is_not_tracked() {
+    let _turn = turn();
+    let cache = Cache::builder().window(millis(100)).build().unwrap();
     let rule = Rule::first(2).unwrap();
     for _ in 0..3 {
-        assert!(cache.check_rule(fp(1), Tick::MAX, &rule).is_emit());
+        assert!(cache.check_with_at(fp(1), Tick::MAX, &rule, || None).is_emit());
     }
     for _ in 0..3 {
-        let _ = cache.check_rule(fp(2), at(0), &rule);
+        let _ = cache.check_with_at(fp(2), at(0), &rule, || None);
     }
-    assert_eq!(cache.check_rule(fp(2), Tick::MAX, &rule), Decision::Emit { suppressed: 1 });
-    assert_eq!(cache.check_rule(fp(2), at(1), &rule), Decision::Suppress { first: false });
+    assert_eq!(cache.check_with_at(fp(2), Tick::MAX, &rule, || None), emit(1));
+    assert_eq!(cache.check_with_at(fp(2), at(1), &rule, || None), Decision::Suppress { first: false });
     assert_eq!(cache.stats().failed_open, 4);
 }
 
-fn rule_words_are_in_the_bound<R: Reclaim>() {
+#[test]
+fn rule_words_are_in_the_bound() {
+    let _turn = turn();
     for max_entries in [1024, 100_000] {
-        let cache = Cache::builder().max_entries(max_entries).reclaim::<R>().build().unwrap();
+        let cache = Cache::builder().max_entries(max_entries).build().unwrap();
         let before = cache.memory_bound();
-        assert!(cache.check_rule(fp(1), at(0), &Rule::first(2).unwrap()).is_emit());
+        assert!(cache.check_with_at(fp(1), at(0), &Rule::first(2).unwrap(), || None).is_emit());
         let words = cache.memory_bound() - before;
-        let slots = cache.stats().capacity / 2 * 4;
+        let slots = cache.stats().capacity;
         assert!((slots * 8..slots * 8 + 256).contains(&words), "{words} bytes for {slots} slots");
     }
 }
 
-/// What a rule knows goes from table to table, in its window and after.
-fn a_rule_outlives_rotations<R: Reclaim>() {
-    let cache = Cache::builder().window(millis(10)).tiny(4, 8, 2).reclaim::<R>().build().unwrap();
+/// What a rule knows stays with an entry that is touched, whoever else comes and goes.
+#[test]
+fn a_rule_outlives_floods() {
+    let _turn = turn();
+    let cache = Cache::builder().window(millis(10)).tiny(4).build().unwrap();
     let mut unique = 100;
-    let mut rotate = || {
-        let before = cache.stats().rotations;
-        while cache.stats().rotations == before {
+    let mut flood = |now| {
+        for _ in 0..4 {
             unique += 1;
-            let _ = cache.check_at(fp(unique), at(0));
+            assert!(cache.check_at(fp(unique), at(now)).is_emit());
         }
     };
     let first = Rule::first(5).unwrap();
     for i in 0..8 {
-        rotate();
-        let decision = cache.check_rule(fp(1), at(1), &first);
+        flood(1);
+        let decision = cache.check_with_at(fp(1), at(1), &first, || None);
         match i {
-            0..5 => assert_eq!(decision, Decision::Emit { suppressed: 0 }, "{i}"),
+            0..5 => assert_eq!(decision, emit(0), "{i}"),
             _ => assert_eq!(decision, Decision::Suppress { first: i == 5 }, "{i}"),
         }
     }
     let slow = Rule::back_off(millis(80)).unwrap();
     let mut emitted = Vec::new();
-    for now in 0..200 {
+    for now in 100..300 {
         if now % 3 == 0 {
-            rotate();
+            flood(now);
         }
-        if cache.check_rule(fp(2), at(now), &slow).is_emit() {
-            emitted.push(now);
+        if cache.check_with_at(fp(2), at(now), &slow, || None).is_emit() {
+            emitted.push(now - 100);
         }
     }
     assert_eq!(emitted, [0, 10, 30, 70, 150]);
-    assert_eq!(cache.stats().failed_open, 0);
+    let stats = cache.stats();
+    assert!(stats.failed_open == 0 && stats.forgotten > 100, "{stats:?}");
+}
+
+/// What is gone has taken all that a rule knew with it.
+#[test]
+fn a_rule_starts_over_with_a_new_entry() {
+    let _turn = turn();
+    let cache = Cache::builder().window(millis(1000)).tiny(2).build().unwrap();
+    let first = Rule::first(3).unwrap();
+    for life in 0..20 {
+        let decisions: Vec<_> = (0..5).map(|_| cache.check_with_at(fp(1), at(life), &first, || None)).collect();
+        assert_eq!(decisions, [emit(0), emit(0), emit(0), FIRST, AGAIN], "life {life}");
+        let (forgotten, new) = (cache.stats().forgotten, 100 + life * 10_000);
+        for n in 0..9000 {
+            assert!(cache.check_with_at(fp(new + n), at(life), &first, || None).is_emit());
+        }
+        assert!(cache.stats().forgotten >= forgotten + 8900);
+        cache.drain(|_| {});
+    }
 }
 
 /// Also what was forgotten and came again, and what is only among the forgotten.
-fn top_finds_the_most_and_takes_nothing<R: Reclaim>() {
-    let cache = Cache::builder().window(millis(10)).tiny(8, 16, 4).reclaim::<R>().build().unwrap();
+#[test]
+fn top_finds_the_most_and_takes_nothing() {
+    let _turn = turn();
+    let cache = Cache::builder().window(millis(10)).tiny(8).build().unwrap();
     let suppress = |n: u64, times: u64, now: u64| {
         for _ in 0..times {
-            let decision = cache.check_with_at(fp(n), at(now), || Exemplar::new(&format!("text {n}")));
+            let decision =
+                cache.check_with_at(fp(n), at(now), &Rule::once(), || Some(Exemplar::new(&format!("text {n}"))));
             assert!(!decision.is_emit(), "{n}");
         }
     };
     let emit = |n: u64, now: u64| {
-        let text = || Exemplar::new(&format!("text {n}"));
-        assert!(cache.check_rule_with(fp(n), at(now), &Rule::once(), text).is_emit(), "{n}");
+        let text = || Some(Exemplar::new(&format!("text {n}")));
+        assert!(cache.check_with_at(fp(n), at(now), &Rule::once(), text).is_emit(), "{n}");
     };
     for n in 1..=3 {
         emit(n, 0);
         suppress(n, n, 0);
     }
-    // Forgets them: two generations, and four in all are cleared.
-    let mut unique = 100;
-    while cache.stats().rotations < 6 {
-        unique += 1;
+    // Forgets them.
+    for unique in 100..196 {
         let _ = cache.check_at(fp(unique), at(100));
     }
     emit(1, 100);

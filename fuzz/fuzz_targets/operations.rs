@@ -35,7 +35,7 @@ fn fingerprint(key: u8) -> Fingerprint {
 fn run(ops: &[Op], tiny: bool) {
     let mut builder = Cache::builder().window(Duration::from_millis(20));
     if tiny {
-        builder = builder.tiny(1, 2, 1);
+        builder = builder.tiny(2);
     }
     let cache = builder.build().unwrap();
     let mut window = 20;
@@ -58,7 +58,7 @@ fn run(ops: &[Op], tiny: bool) {
                     entry.noticed = true;
                     entry.count += 1;
                 }
-                Decision::Emit { suppressed } => {
+                Decision::Emit { suppressed, .. } => {
                     emitted += 1;
                     reported += suppressed;
                     let entry = model.entry(fp).or_default();

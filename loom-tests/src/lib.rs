@@ -6,8 +6,10 @@
 #![cfg(loom)]
 
 mod explore;
+mod law;
 mod spec;
 mod world;
 
 pub use explore::{Bound, holds, must_fail};
+pub use law::Law;
 pub use world::{Caller, Racer, WINDOW, World, fp, racer};

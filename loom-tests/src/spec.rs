@@ -1,12 +1,13 @@
 //! The sequential specification, and the check of a history against it.
 
+use crate::law::{Entry, Law};
 use quell::{Decision, Fingerprint, Stats, Summary};
 use std::collections::{BTreeSet, HashSet};
 
 /// What a thread was told.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    Check { fingerprint: Fingerprint, now: u64, decision: Decision },
+    Check { fingerprint: Fingerprint, now: u64, law: Law, decision: Decision },
     Summary { fingerprint: Option<Fingerprint>, suppressed: u64, since: u64 },
 }
 
@@ -18,6 +19,13 @@ impl Event {
             since: summary.since.as_millis(),
         }
     }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        match *self {
+            Event::Check { fingerprint, .. } => Some(fingerprint),
+            Event::Summary { fingerprint, .. } => fingerprint,
+        }
+    }
 }
 
 /// Phases, one after the other, of threads, side by side, of events in order.
@@ -25,19 +33,18 @@ impl Event {
 pub(crate) struct History {
     /// The windows that a call of the next phase may read.
     pub(crate) windows: Vec<u64>,
+    /// Whether a call of the next phase may miss that it is the first one suppressed: while an eviction
+    /// is under way.
+    pub(crate) may_miss_first: bool,
     pub(crate) may_forget: HashSet<Fingerprint>,
-    pub(crate) may_fail_open: u64,
+    pub(crate) may_fail_open: bool,
     phases: Vec<Vec<Vec<Event>>>,
-    /// Of each phase.
-    windows_of: Vec<Vec<u64>>,
+    /// Of each phase: the windows, and whether `first` may be missed.
+    allowed: Vec<(Vec<u64>, bool)>,
 }
 
-/// What the specification keeps of one fingerprint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Entry {
-    last: u64,
-    noticed: bool,
-}
+/// A call of one fingerprint.
+type Call = (u64, Law, Decision);
 
 /// Where a search for a sequential order is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,24 +53,26 @@ struct Node {
     /// The next event of each thread of the phase.
     next: Vec<usize>,
     entry: Option<Entry>,
-    untracked: u64,
+    /// How often it may yet be forgotten.
+    forgets: u64,
 }
 
 impl History {
     pub(crate) fn new(window: u64) -> Self {
         Self {
             windows: vec![window],
+            may_miss_first: false,
             may_forget: HashSet::new(),
-            may_fail_open: 0,
+            may_fail_open: false,
             phases: Vec::new(),
-            windows_of: Vec::new(),
+            allowed: Vec::new(),
         }
     }
 
     pub(crate) fn phase(&mut self, threads: Vec<Vec<Event>>) {
         if threads.iter().any(|events| !events.is_empty()) {
             self.phases.push(threads);
-            self.windows_of.push(self.windows.clone());
+            self.allowed.push((self.windows.clone(), self.may_miss_first));
         }
     }
 
@@ -74,31 +83,31 @@ impl History {
     /// Holds all that was recorded, and the statistics before and after the last
     /// drain, against the specification.
     pub(crate) fn check(&self, before: &Stats, after: &Stats) {
-        let fingerprints: BTreeSet<_> = self
-            .events()
-            .filter_map(|event| match event {
-                Event::Check { fingerprint, .. } => Some(*fingerprint),
-                Event::Summary { fingerprint, .. } => *fingerprint,
-            })
-            .collect();
+        self.check_stats(before, after);
+        let fingerprints: BTreeSet<_> = self.events().filter_map(Event::fingerprint).collect();
+        let mut forgotten = 0;
         for &fingerprint in &fingerprints {
-            assert!(
-                self.is_sequential(fingerprint, before.failed_open),
-                "order: {fingerprint:?} has no sequential order in {:?}",
-                self.phases
-            );
+            // Of each as little as may be: the sum is what the statistics have to own to.
+            let most = if self.may_forget.contains(&fingerprint) { before.forgotten } else { 0 };
+            let least = (0..=most).find(|&forgets| self.is_sequential(fingerprint, forgets));
+            forgotten += least.unwrap_or_else(|| {
+                panic!("order: {fingerprint:?} has no sequential order in {:?}, {before:?}", self.phases)
+            });
         }
+        assert!(forgotten <= before.forgotten, "order: {forgotten} were forgotten in {:?}, {before:?}", self.phases);
         for fingerprint in fingerprints {
             self.check_counts(fingerprint);
         }
-        self.check_stats(before, after);
     }
 
     fn check_stats(&self, before: &Stats, after: &Stats) {
-        let (mut emitted, mut suppressed) = (0, 0);
+        let (mut emitted, mut suppressed, mut untracked) = (0, 0, 0);
         for event in self.events() {
             match event {
-                Event::Check { decision, .. } if decision.is_emit() => emitted += 1,
+                Event::Check { decision: Decision::Emit { untracked: is_untracked, .. }, .. } => {
+                    emitted += 1;
+                    untracked += u64::from(*is_untracked);
+                }
                 Event::Check { .. } => suppressed += 1,
                 Event::Summary { fingerprint, .. } => {
                     assert!(fingerprint.is_some(), "counts: a sum without fingerprint in {:?}", self.phases);
@@ -106,9 +115,12 @@ impl History {
             }
         }
         for stats in [before, after] {
-            assert_eq!(stats.emitted, emitted, "stats: emitted, in {:?}", self.phases);
+            assert_eq!(stats.emitted, emitted + stats.exempt, "stats: emitted, in {:?}", self.phases);
             assert_eq!(stats.suppressed, suppressed, "counts: stats, in {:?}", self.phases);
-            assert!(stats.failed_open <= self.may_fail_open, "stats: {} failed open", stats.failed_open);
+            assert_eq!(stats.failed_open, untracked, "stats: failed open, in {:?}", self.phases);
+            assert!(untracked == 0 || self.may_fail_open, "stats: {untracked} failed open, in {:?}", self.phases);
+            let forgot = stats.forgotten != 0 && self.may_forget.is_empty();
+            assert!(!forgot, "stats: {} forgotten, in {:?}", stats.forgotten, self.phases);
         }
     }
 
@@ -117,101 +129,89 @@ impl History {
     fn check_counts(&self, fingerprint: Fingerprint) {
         let (mut suppressed, mut reported) = (0, 0);
         let mut emissions = HashSet::new();
-        for event in self.events() {
+        for event in self.events().filter(|event| event.fingerprint() == Some(fingerprint)) {
             match *event {
-                Event::Check { fingerprint: own, now, decision } if own == fingerprint => match decision {
-                    Decision::Emit { suppressed } => {
-                        reported += suppressed;
-                        emissions.insert(now);
-                    }
-                    Decision::Suppress { .. } => suppressed += 1,
-                },
-                Event::Summary { fingerprint: own, suppressed, .. } if own == Some(fingerprint) => {
+                Event::Check { now, decision: Decision::Emit { suppressed, .. }, .. } => {
                     reported += suppressed;
+                    emissions.insert(now);
                 }
-                _ => {}
+                Event::Check { .. } => suppressed += 1,
+                Event::Summary { suppressed, .. } => reported += suppressed,
             }
         }
         assert_eq!(reported, suppressed, "counts: of {fingerprint:?} reported and suppressed, in {:?}", self.phases);
-        for event in self.events() {
-            if let Event::Summary { fingerprint: own, since, .. } = *event {
-                let stray = own == Some(fingerprint) && !emissions.contains(&since);
-                assert!(!stray, "counts: {fingerprint:?} was not emitted at {since}, in {:?}", self.phases);
+        for event in self.events().filter(|event| event.fingerprint() == Some(fingerprint)) {
+            if let Event::Summary { since, .. } = *event {
+                let known = emissions.contains(&since);
+                assert!(known, "since: {fingerprint:?} was not emitted at {since}, in {:?}", self.phases);
             }
         }
+    }
+
+    /// The calls of one fingerprint, in the same phases and threads.
+    fn calls(&self, own: Fingerprint) -> Vec<Vec<Vec<Call>>> {
+        let call = |event: &Event| match *event {
+            Event::Check { fingerprint, now, law, decision } if fingerprint == own => Some((now, law, decision)),
+            _ => None,
+        };
+        let of_thread = |events: &Vec<Event>| events.iter().filter_map(call).collect();
+        self.phases.iter().map(|threads| threads.iter().map(of_thread).collect()).collect()
     }
 
     /// Whether the calls of one fingerprint can be put in an order that keeps each
     /// thread's own, and in which the specification decides as the cache did. (Each
     /// fingerprint is an object of its own, so they may be looked at one by one.)
-    fn is_sequential(&self, fingerprint: Fingerprint, failed_open: u64) -> bool {
-        let phases: Vec<Vec<Vec<(u64, Decision)>>> = self
-            .phases
-            .iter()
-            .map(|threads| {
-                threads
-                    .iter()
-                    .map(|events| {
-                        events
-                            .iter()
-                            .filter_map(|event| match *event {
-                                Event::Check { fingerprint: own, now, decision } if own == fingerprint => {
-                                    Some((now, decision))
-                                }
-                                _ => None,
-                            })
-                            .collect()
-                    })
-                    .collect()
-            })
-            .collect();
-        let forgets = self.may_forget.contains(&fingerprint);
+    fn is_sequential(&self, fingerprint: Fingerprint, forgets: u64) -> bool {
+        let phases = self.calls(fingerprint);
         let mut seen = HashSet::new();
-        let mut open = vec![Node { phase: 0, next: vec![0; phases[0].len()], entry: None, untracked: failed_open }];
+        let mut open = vec![Node { phase: 0, next: vec![0; phases[0].len()], entry: None, forgets }];
         while let Some(node) = open.pop() {
             if !seen.insert(node.clone()) {
                 continue;
             }
             let threads = &phases[node.phase];
             if threads.iter().zip(&node.next).all(|(thread, &next)| next == thread.len()) {
-                if node.phase + 1 == phases.len() {
+                let phase = node.phase + 1;
+                if phase == phases.len() {
                     return true;
                 }
-                let phase = node.phase + 1;
                 open.push(Node { phase, next: vec![0; phases[phase].len()], ..node.clone() });
             }
-            if forgets {
-                open.push(Node { entry: None, ..node.clone() });
+            if node.forgets != 0 && node.entry.is_some() {
+                open.push(Node { entry: None, forgets: node.forgets - 1, ..node.clone() });
             }
             for (i, thread) in threads.iter().enumerate() {
-                let Some(&(now, decision)) = thread.get(node.next[i]) else { continue };
+                let Some(&call) = thread.get(node.next[i]) else { continue };
                 let mut next = node.next.clone();
                 next[i] += 1;
-                let known = |window| node.entry.is_some_and(|entry| now.saturating_sub(entry.last) < window);
-                let windows = &self.windows_of[node.phase];
-                for fresh in windows.iter().map(|&window| known(window)) {
-                    match decision {
-                        Decision::Emit { .. } if !fresh => {
-                            let entry = Some(Entry { last: now, noticed: false });
-                            open.push(Node { next: next.clone(), entry, ..node });
-                        }
-                        Decision::Emit { .. } => {}
-                        Decision::Suppress { first } => {
-                            let entry = node.entry.filter(|entry| fresh && entry.noticed != first);
-                            if let Some(entry) = entry {
-                                let entry = Some(Entry { noticed: true, ..entry });
-                                open.push(Node { next: next.clone(), entry, ..node });
-                            }
-                        }
+                let (windows, may_miss_first) = &self.allowed[node.phase];
+                for &window in windows {
+                    if let Some(entry) = step(node.entry, call, window, *may_miss_first) {
+                        open.push(Node { next: next.clone(), entry, ..node });
                     }
-                }
-                // Without room too, an emission within every window is not repeated.
-                let justified = !windows.iter().all(|&window| known(window));
-                if decision.is_emit() && justified && node.untracked != 0 {
-                    open.push(Node { next, untracked: node.untracked - 1, ..node });
                 }
             }
         }
         false
+    }
+}
+
+/// What is known after a call, if the specification decides it so.
+fn step(entry: Option<Entry>, (now, law, decision): Call, window: u64, may_miss_first: bool) -> Option<Option<Entry>> {
+    let (emit, next) = law.decide(entry, now, window);
+    match decision {
+        // Without room too, what is known to be suppressed is not emitted.
+        Decision::Emit { untracked: true, .. } => emit.then_some(entry),
+        Decision::Emit { since, .. } => {
+            // What has expired may be gone.
+            let is_last = since.is_none_or(|since| entry.is_some_and(|entry| entry.last == since.as_millis()));
+            (emit && is_last).then_some(Some(next))
+        }
+        Decision::Suppress { first } => {
+            let noticed = entry.is_some_and(|entry| entry.noticed);
+            let missed = may_miss_first && !first && !noticed;
+            let next = if missed { entry } else { Some(next) };
+            (!emit && (first != noticed || missed)).then_some(next)
+        }
     }
 }

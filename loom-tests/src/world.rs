@@ -1,9 +1,11 @@
 //! A cache, the threads that call it, and the record of what they were told.
 
 use crate::explore::STACK_WORDS;
+use crate::law::Law;
 use crate::spec::{self, Event};
-use quell::model::{Fault, Model, set_thread_index};
-use quell::{Cache, Decision, Exemplar, Fingerprint, Monotonic, Reclaim, Stats, Summary, Tick};
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use quell::model::{Fault, set_thread_index};
+use quell::{Cache, Decision, Exemplar, Fingerprint, Monotonic, Stats, Summary, Tick};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,57 +20,65 @@ pub fn fp(number: u128) -> Fingerprint {
 }
 
 /// What one thread of a race does.
-pub type Racer<R> = Box<dyn FnOnce(&mut Caller<R>) + Send>;
+pub type Racer = Box<dyn FnOnce(&mut Caller) + Send>;
 
 /// Boxes what one thread of a race does.
-pub fn racer<R: Reclaim>(f: impl FnOnce(&mut Caller<R>) + Send + 'static) -> Racer<R> {
+pub fn racer(f: impl FnOnce(&mut Caller) + Send + 'static) -> Racer {
     Box::new(f)
 }
 
 /// A thread's access to the cache. Records what it is told.
 #[derive(Debug)]
-pub struct Caller<R: Reclaim = Model> {
-    cache: Arc<Cache<Monotonic, R>>,
+pub struct Caller {
+    cache: Arc<Cache<Monotonic>>,
     events: Vec<Event>,
 }
 
-impl<R: Reclaim> Caller<R> {
-    fn new(cache: &Arc<Cache<Monotonic, R>>) -> Self {
+impl Caller {
+    fn new(cache: &Arc<Cache<Monotonic>>) -> Self {
         Self { cache: Arc::clone(cache), events: Vec::new() }
     }
 
     /// The cache itself, for what is not recorded.
     #[must_use]
-    pub fn cache(&self) -> &Cache<Monotonic, R> {
+    pub fn cache(&self) -> &Cache<Monotonic> {
         &self.cache
     }
 
     /// A check at `now`.
     pub fn check(&mut self, fingerprint: Fingerprint, now: u64) {
-        self.decide(fingerprint, now);
-    }
-
-    /// As [`check`](Self::check); says whether it was to emit.
-    pub fn decide(&mut self, fingerprint: Fingerprint, now: u64) -> bool {
         let decision = self.cache.check_at(fingerprint, Tick::from_millis(now));
-        self.note(fingerprint, now, decision)
+        self.note(fingerprint, now, Law::Once, decision);
     }
 
-    /// A check at `now`, with an exemplar.
-    pub fn check_with(&mut self, fingerprint: Fingerprint, now: u64, text: &str) {
-        let decision = self.cache.check_with_at(fingerprint, Tick::from_millis(now), || Exemplar::new(text));
-        self.note(fingerprint, now, decision);
+    /// A check by a rule.
+    pub fn check_by(&mut self, law: Law, fingerprint: Fingerprint, now: u64) {
+        let decision = self.cache.check_with_at(fingerprint, Tick::from_millis(now), &law.rule(), || None);
+        self.note(fingerprint, now, law, decision);
     }
 
-    fn note(&mut self, fingerprint: Fingerprint, now: u64, decision: Decision) -> bool {
-        self.events.push(Event::Check { fingerprint, now, decision });
-        decision.is_emit()
+    /// A check with an exemplar that says whose it is.
+    pub fn check_shown(&mut self, fingerprint: Fingerprint, now: u64) {
+        let exemplar = || Some(Exemplar::new(&text(fingerprint)));
+        let decision = self.cache.check_with_at(fingerprint, Tick::from_millis(now), &Law::Once.rule(), exemplar);
+        self.note(fingerprint, now, Law::Once, decision);
+    }
+
+    fn note(&mut self, fingerprint: Fingerprint, now: u64, law: Law, decision: Decision) {
+        self.events.push(Event::Check { fingerprint, now, law, decision });
     }
 
     /// A drain of everything.
+    ///
+    /// # Panics
+    /// If a summary shows another key's exemplar.
     pub fn drain(&mut self) -> Vec<Summary> {
-        let mut summaries = Vec::new();
+        let mut summaries: Vec<Summary> = Vec::new();
         self.cache.drain(|summary| summaries.push(summary));
+        for summary in &summaries {
+            let is_own = |shown: &Exemplar| summary.fingerprint.is_some_and(|own| *shown.text == *text(own));
+            assert!(summary.exemplar.as_deref().is_none_or(is_own), "text: another key's in {summary:?}");
+        }
         self.events.extend(summaries.iter().map(Event::summary));
         summaries
     }
@@ -80,52 +90,96 @@ impl<R: Reclaim> Caller<R> {
     pub fn set_window(&mut self, ticks: u64) {
         self.cache.set_window(Duration::from_millis(ticks)).expect("not zero");
     }
+
+    /// Lets threads with the number `index` run one after the other: what the number stands for
+    /// changes hands.
+    ///
+    /// # Panics
+    /// If one of them does.
+    pub fn relay(&mut self, index: usize, runs: Vec<Racer>) {
+        for run in runs {
+            let events = spawn(&self.cache, index, run).join().expect("no panic in a relay");
+            self.events.extend(events);
+        }
+    }
+}
+
+fn text(of: Fingerprint) -> String {
+    of.as_u128().to_string()
+}
+
+fn spawn(cache: &Arc<Cache<Monotonic>>, index: usize, f: Racer) -> loom::thread::JoinHandle<Vec<Event>> {
+    let mut caller = Caller::new(cache);
+    let run = move || {
+        set_thread_index(index);
+        f(&mut caller);
+        caller.events
+    };
+    loom::thread::Builder::new().stack_size(STACK_WORDS).spawn(run).expect("a thread")
 }
 
 /// A cache in a model, with what its specification permits.
 #[derive(Debug)]
-pub struct World<R: Reclaim = Model> {
+pub struct World {
     /// Left undropped when the model fails: its drop uses loom's words.
-    main: ManuallyDrop<Caller<R>>,
+    main: ManuallyDrop<Caller>,
     history: spec::History,
 }
 
-impl World<Model> {
-    /// One group of slots, `claims` claims a generation, nothing handed over.
-    #[must_use]
-    pub fn new(claims: usize, fault: Option<Fault>) -> Self {
-        Self::shaped(1, claims, 0, fault)
-    }
-}
-
-impl<R: Reclaim> World<R> {
-    /// Tables of any shape; see `Builder::tiny`.
+impl World {
+    /// The smallest table: two buckets of two slots, which are the homes of every fingerprint.
     ///
     /// # Panics
     /// If the cache cannot be built.
     #[must_use]
-    pub fn shaped(groups: usize, claims: usize, hand_over: usize, fault: Option<Fault>) -> Self {
+    pub fn new(fault: Option<Fault>) -> Self {
         set_thread_index(0);
-        let builder = Cache::builder().window(Duration::from_millis(WINDOW)).tiny(groups, claims, hand_over);
+        let builder = Cache::builder().window(Duration::from_millis(WINDOW)).tiny(2).clock(Monotonic::new());
         let builder = match fault {
             Some(fault) => builder.fault(fault),
             None => builder,
         };
-        let cache = Arc::new(builder.reclaim::<R>().build().expect("valid"));
+        let cache = Arc::new(builder.build().expect("valid"));
         Self { main: ManuallyDrop::new(Caller::new(&cache)), history: spec::History::new(WINDOW) }
     }
 
-    /// These may be forgotten at any moment.
+    /// Occupies slots, as threads do that stopped in the middle of a call.
     #[must_use]
-    pub fn may_forget(mut self, fingerprints: &[Fingerprint]) -> Self {
-        self.history.may_forget.extend(fingerprints);
+    pub fn with_busy(self, slots: usize) -> Self {
+        self.main.cache.occupy(slots);
         self
     }
 
-    /// At most so many calls may emit untracked.
+    /// Makes the pages of the first `threads` thread numbers beforehand, where it is not the
+    /// making of them that races.
     #[must_use]
-    pub fn may_fail_open(mut self, calls: u64) -> Self {
-        self.history.may_fail_open = calls;
+    pub fn with_pages(self, threads: usize) -> Self {
+        for index in 0..threads {
+            set_thread_index(index);
+            // Adds to a total that is on the page.
+            self.main.cache.count_exempt();
+        }
+        set_thread_index(0);
+        self
+    }
+
+    /// From now on a call may miss that it is the first one suppressed, or not: it may while an eviction
+    /// is under way.
+    pub fn may_miss_first(&mut self, may: bool) {
+        self.history.may_miss_first = may;
+    }
+
+    /// Entries of these keys may be evicted in their windows, as many as the statistics say.
+    #[must_use]
+    pub fn may_forget(mut self, keys: &[u128]) -> Self {
+        self.history.may_forget.extend(keys.iter().map(|&key| fp(key)));
+        self
+    }
+
+    /// Calls may emit untracked: there may be no room.
+    #[must_use]
+    pub fn may_fail_open(mut self) -> Self {
+        self.history.may_fail_open = true;
         self
     }
 
@@ -141,31 +195,40 @@ impl<R: Reclaim> World<R> {
     }
 
     /// What happens before or after a race, on the main thread.
-    pub fn alone<T>(&mut self, f: impl FnOnce(&mut Caller<R>) -> T) -> T {
+    pub fn alone<T>(&mut self, f: impl FnOnce(&mut Caller) -> T) -> T {
         let result = f(&mut self.main);
         self.history.phase(vec![std::mem::take(&mut self.main.events)]);
         result
     }
 
-    /// Lets the racers run at once, the first of them on the main thread.
+    /// As [`alone`](Self::alone), with the thread number `index`.
+    pub fn alone_as<T>(&mut self, index: usize, f: impl FnOnce(&mut Caller) -> T) -> T {
+        set_thread_index(index);
+        let result = self.alone(f);
+        set_thread_index(0);
+        result
+    }
+
+    /// Lets the racers run at once, numbered from 0, the first of them on the main thread.
+    ///
+    /// All begin at a word that they share, so that each may be the first. loom would not find out
+    /// that another order matters where one thread loads, and another loads and then exchanges the
+    /// same word: of a word it knows the last access only, and that is the other's own load.
     ///
     /// # Panics
     /// If one of them does.
-    pub fn race(&mut self, racers: Vec<Racer<R>>) {
-        let mut racers = racers.into_iter();
-        let first = racers.next().expect("at least one racer");
-        let others: Vec<_> = (1..)
-            .zip(racers)
-            .map(|(index, f)| {
-                let mut caller = Caller::new(&self.main.cache);
-                let run = move || {
-                    set_thread_index(index);
-                    f(&mut caller);
-                    caller.events
-                };
-                loom::thread::Builder::new().stack_size(STACK_WORDS).spawn(run).expect("a thread")
+    pub fn race(&mut self, racers: Vec<Racer>) {
+        let start = Arc::new(AtomicUsize::new(0));
+        let from_start = |f: Racer| -> Racer {
+            let start = Arc::clone(&start);
+            racer(move |me| {
+                start.fetch_add(1, Ordering::Relaxed);
+                f(me);
             })
-            .collect();
+        };
+        let mut racers = racers.into_iter().map(from_start);
+        let first = racers.next().expect("at least one racer");
+        let others: Vec<_> = (1..).zip(racers).map(|(index, f)| spawn(&self.main.cache, index, f)).collect();
         first(&mut self.main);
         let mut threads = vec![std::mem::take(&mut self.main.events)];
         threads.extend(others.into_iter().map(|thread| thread.join().expect("no panic in a racer")));
@@ -177,16 +240,7 @@ impl<R: Reclaim> World<R> {
     ///
     /// # Panics
     /// If the specification was violated.
-    pub fn finish(self) {
-        self.finish_with(|_| ());
-    }
-
-    /// As [`finish`](Self::finish); then looks at the cache once more before it is
-    /// dropped.
-    ///
-    /// # Panics
-    /// If the specification was violated.
-    pub fn finish_with<T>(mut self, f: impl FnOnce(&mut Caller<R>) -> T) -> T {
+    pub fn finish(mut self) {
         let stats = self.main.cache.stats();
         self.alone(|main| {
             main.drain();
@@ -194,9 +248,7 @@ impl<R: Reclaim> World<R> {
         let rest = self.main.drain();
         assert!(rest.is_empty(), "counts: a second drain finds {rest:?}");
         self.history.check(&stats, &self.main.cache.stats());
-        let result = f(&mut self.main);
         // All is well: nothing is left to leak.
         ManuallyDrop::into_inner(self.main);
-        result
     }
 }

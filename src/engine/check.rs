@@ -1,548 +1,310 @@
-//! The protocol of a call: find the fingerprint's place, claim one, decide.
+//! A call: suppress near the thread, or at the table's entry, or decide.
 
-use super::count::MOST;
-use super::decide_rule::Ruling;
+use super::Engine;
 use super::fault::{broken, linger};
-use super::rules::Word;
-use super::slot::{self, Id, State};
-use super::sync::Ordering;
-use super::table::{Place, Table};
-use super::thread_index::thread_index;
-use super::totals::bump;
-use super::{Engine, Pending, Reclaim};
+use super::near::{Left, Mark, Mine, Seat};
+use super::pending::Pending;
+use super::sync::{AtomicU64, Ordering};
+use super::table::{At, Found, Homes};
+use super::words::{Id, State, oldest_fresh};
+use crate::rule::{Rule, RuleState};
 use crate::{Decision, Fingerprint, Tick};
-use std::cell::Cell;
-use std::sync::Arc;
 
-/// The outcome of a step that others may have interfered with.
-pub(super) enum Step<T> {
-    Done(T),
-    /// The state has changed: look again.
-    Changed(State),
-    /// The table is no longer the current one: load the root and start over.
-    Outdated,
-}
+/// So many counts in the table give one chance to be counted near the thread: a power of two.
+#[cfg(not(loom))]
+const REPEATS: u64 = 4;
+#[cfg(loom)]
+const REPEATS: u64 = 2;
+/// So many, one chance to push another live entry out of a near table: a power of two.
+const INSISTENCE: u64 = 64;
 
-/// What the previous table says of a fingerprint, for good.
-enum Past {
-    /// Emitted within its window or, under a rule, whenever: to be taken over.
-    Known { slot: usize, state: State, word: Word },
-    /// Not within its window, or never. With the slot of an expired entry.
-    Gone { slot: Option<usize> },
-}
+const SUPPRESS: Decision = Decision::Suppress { first: false };
 
-/// A [`Decision`] in two registers: whether to emit, and what goes with it.
-struct Verdict(bool, u64);
-
-impl From<Verdict> for Decision {
-    #[inline]
-    fn from(Verdict(emit, with): Verdict) -> Self {
-        if emit { Decision::Emit { suppressed: with } } else { Decision::Suppress { first: with != 0 } }
-    }
-}
-
-/// One call's view of the engine.
-pub(super) struct Call<'e, 'g, R: Reclaim, X> {
-    pub(super) engine: &'e Engine<R, X>,
-    pub(super) guard: &'g R::Guard<'e>,
+/// One call that makes an entry, helps another to, or has a rule.
+pub(super) struct Call<'e, X: Send + Sync + 'static> {
+    pub(super) engine: &'e Engine<X>,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) id: Id,
+    pub(super) homes: Homes,
     pub(super) now: Tick,
+    /// The cache's window, read once.
     pub(super) window: u64,
-    /// Decides in place of the window.
-    pub(super) ruling: Option<Ruling<'e>>,
-    /// Suppressed calls that this one has taken from an entry of an old table, and
-    /// that it will report or put back. Dropped only when zero.
-    pub(super) carried: u64,
-    /// The emission before, if this call has seen one.
-    pub(super) before: Tick,
-    /// Whether threads that are pinned, and not running, hold rotation back.
-    pub(super) held_back: Cell<bool>,
+    pub(super) rule: &'e Rule,
+    /// Of a rule that counts the calls of a window.
+    pub(super) words: Option<&'e [AtomicU64]>,
 }
 
-impl<R: Reclaim, X> Engine<R, X> {
-    /// Decides. Wait-free while it suppresses what is noticed and at home; otherwise
-    /// lock-free.
+impl<X: Send + Sync + 'static> Engine<X> {
+    /// Decides once per window. Wait-free while the calling thread suppresses what it has
+    /// near; otherwise lock-free.
     #[inline(always)]
     pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick) -> Decision {
-        self.at_home(fingerprint, now, Decision::Suppress { first: false }, |guard| match guard {
-            Some(guard) => self.check_slowly(fingerprint, now, guard).into(),
-            None => self.check_unknown(fingerprint, now).into(),
-        })
+        let mine = self.near.mine();
+        if mine.is_some_and(|mine| mine.hit(fingerprint, Mark::from(oldest_fresh(now, self.window())))) {
+            return SUPPRESS;
+        }
+        self.check_table(fingerprint, now, mine)
     }
 
-    /// The hot path: counts a call that is suppressed at home, by an entry that is noticed. What
-    /// is `otherwise` gets the guard, unless the thread is not known to the reclaimer.
-    ///
-    /// Always part of the public method, whose own inlining is the compiler's choice. Each word
-    /// is read where it is needed, and what others than the hot path need is left to them: what
-    /// is live across the pin ends on the stack, and the counter's locked add waits for such
-    /// stores.
+    /// Suppresses what is known to repeat, without a write until it counts.
     #[inline(always)]
-    pub(super) fn at_home<'e, T>(
-        &'e self,
-        fingerprint: Fingerprint,
-        now: Tick,
-        suppressed: T,
-        otherwise: impl FnOnce(Option<R::Guard<'e>>) -> T,
-    ) -> T {
-        let Some(guard) = self.reclaim.pin_known() else { return otherwise(None) };
-        let (slots, first) = self.arena.home(self.root(), slot::home(fingerprint));
-        let key = slot::mixed(fingerprint);
-        for (i, slot) in slots.iter().enumerate() {
-            // Relaxed, twice: a fresh tick justifies a suppression whatever else is known, and
-            // nothing is read through it. A mark does not matter either: the emission was
-            // within the window.
-            if slot.key.load(Ordering::Relaxed) == key {
-                let state = State(slot.state.load(Ordering::Relaxed));
-                if state.suffices(fingerprint, now, self.window()) {
-                    // SAFETY: `home` gives all slots of a group of the arena.
-                    let spilled = unsafe { self.arena.counts().add_mine(first + i, 1) };
-                    if let Some(spilled) = spilled {
-                        self.spill(fingerprint, state, spilled);
-                    }
-                    return suppressed;
-                }
-                break;
+    fn check_table(&self, fingerprint: Fingerprint, now: Tick, mine: Option<Mine<'_>>) -> Decision {
+        let id = Id::of(fingerprint);
+        let homes = self.table.homes(id);
+        let window = self.window();
+        let oldest = oldest_fresh(now, window);
+        let found = self.table.find_live(id, homes);
+        if let Found::Live(at, state) = found {
+            if state.is_noticed() && !state.is_before(oldest) {
+                self.count(at, fingerprint, state, mine, oldest, || Mark::of_level(state.tick(), state.level()));
+                return SUPPRESS;
             }
         }
-        otherwise(Some(guard))
+        let rule = const { &Rule::once() };
+        Call { engine: self, fingerprint, id, homes, now, window, rule, words: None }.decide_once(found)
     }
 
-    /// A thread's first call, or one of its last.
-    #[cold]
-    #[inline(never)]
-    fn check_unknown(&self, fingerprint: Fingerprint, now: Tick) -> Verdict {
-        self.check_slowly(fingerprint, now, self.reclaim.pin())
-    }
-
-    /// Not inlined, and without the identity, so that the hot path keeps to few registers.
-    #[cold]
-    #[inline(never)]
-    fn check_slowly<'e>(&'e self, fingerprint: Fingerprint, now: Tick, guard: R::Guard<'e>) -> Verdict {
-        match self.check_slowly_since(fingerprint, now, self.window(), None, guard).0 {
-            Decision::Emit { suppressed } => Verdict(true, suppressed),
-            Decision::Suppress { first } => Verdict(false, first.into()),
-        }
-    }
-
-    /// Also says, of a call that is emitted, when the message was emitted before: `now` if that
-    /// is not known.
-    pub(super) fn check_slowly_since<'e>(
-        &'e self,
+    /// Decides by any rule, in the table.
+    pub(super) fn check_by(
+        &self,
         fingerprint: Fingerprint,
         now: Tick,
         window: u64,
-        ruling: Option<Ruling<'e>>,
-        guard: R::Guard<'e>,
-    ) -> (Decision, Tick) {
+        rule: &Rule,
+        words: Option<&[AtomicU64]>,
+    ) -> Decision {
         let id = Id::of(fingerprint);
-        let mut call = Call {
-            engine: self,
-            guard: &guard,
-            now,
-            window,
-            ruling,
-            carried: 0,
-            before: now,
-            held_back: Cell::new(false),
-        };
-        let decision = call.decide(fingerprint, &id);
-        let (held_back, before) = (call.held_back.get(), call.before);
-        drop(guard);
-        if held_back {
-            // With more threads than cores, those that hold rotation back wait for a core: this
-            // one, which found no room, has nothing better to do with it. A hint, nothing hangs
-            // on it.
-            #[cfg(not(loom))]
-            std::thread::yield_now();
-        }
-        (decision, before)
+        let homes = self.table.homes(id);
+        Call { engine: self, fingerprint, id, homes, now, window, rule, words }.decide()
     }
 
-    /// Puts what a counter spilled among the orphans.
+    /// Finds the entry of a fingerprint, or a claim.
+    pub(super) fn find(&self, fingerprint: Fingerprint) -> Option<(At, State)> {
+        let id = Id::of(fingerprint);
+        self.table.find(id, self.table.homes(id))
+    }
+
+    /// Counts a suppressed call at an entry that is COUNTED: near the thread if it repeats enough,
+    /// where `mark` holds, else in the table. What near tables know before `oldest` is idle.
+    #[inline(always)]
+    pub(super) fn count(
+        &self,
+        at: At,
+        fingerprint: Fingerprint,
+        state: State,
+        mine: Option<Mine<'_>>,
+        oldest: u64,
+        mark: impl FnOnce() -> Mark,
+    ) {
+        // With its first call, so that no later one allocates.
+        let mine = mine.or_else(|| self.near.mine_or_new());
+        let seen = self.table.count_hint(at);
+        // Not with each call: most of what is counted here does not get in.
+        if seen.count() & (REPEATS - 1) == REPEATS - 1 {
+            let insists = seen.count() & (INSISTENCE - 1) == INSISTENCE - 1;
+            let seat = |mine: Mine<'_>| mine.seat(fingerprint, Mark::from(oldest), insists);
+            if let Some((mine, seat)) = mine.and_then(|mine| Some((mine, seat(mine)?))) {
+                return self.count_near(mine, seat, fingerprint, at, state, mark());
+            }
+        }
+        if !self.table.add(at, state.turn(), 1, seen) {
+            self.orphan(fingerprint, 1, state.tick());
+        }
+    }
+
+    /// Whatever near tables say must be so in the table, once no call is under way: this
+    /// thread reads the state after its mark; who changes the state voids marks after.
+    #[inline(never)]
+    fn count_near(&self, mine: Mine<'_>, seat: Seat, of: Fingerprint, at: At, state: State, mark: Mark) {
+        let left = mine.label(seat, of);
+        linger!();
+        mine.set_mark(seat, mark);
+        linger!();
+        if !self.table.load(at).is_same_emission(state) && !broken!(self.faults, MarkUnread) {
+            mine.void(seat);
+        }
+        mine.bump(seat);
+        if let Some(left) = left {
+            self.take_back(left);
+        }
+    }
+
+    /// Puts what a near entry held at its slot, or among the orphans.
     #[cold]
-    pub(super) fn spill(&self, fingerprint: Fingerprint, state: State, count: u32) {
-        self.orphan(fingerprint, state.tick(), u64::from(count), None);
-    }
-
-    pub(super) fn orphan(&self, fingerprint: Fingerprint, since: Tick, count: u64, exemplar: Option<Arc<X>>) {
-        let namespace = fingerprint.namespace();
-        self.orphans.add(Pending { fingerprint: Some(fingerprint), namespace, count, since, exemplar });
-    }
-
-    /// Whether the entry of a fingerprint is there and has no exemplar.
-    pub(crate) fn wants_exemplar(&self, fingerprint: Fingerprint) -> bool {
-        let _guard = self.reclaim.pin();
-        self.entry(fingerprint).is_some_and(|slot| self.exemplars.is_empty(slot))
-    }
-
-    /// Gives the entry of a fingerprint an exemplar, if it is there and has none.
-    pub(crate) fn attach(&self, fingerprint: Fingerprint, exemplar: Arc<X>) {
-        let _guard = self.reclaim.pin();
-        if let Some(slot) = self.entry(fingerprint) {
-            self.exemplars.put(slot, exemplar);
+    fn take_back(&self, left: Left) {
+        let Left { fingerprint, count, since } = left;
+        match self.find(fingerprint).filter(|(_, state)| state.is_live() && state.is_counted()) {
+            Some((at, state)) => self.count_in_table(at, fingerprint, state, count),
+            None => self.orphan(fingerprint, count, since),
         }
     }
 
-    fn entry(&self, fingerprint: Fingerprint) -> Option<usize> {
-        match self.arena.table(self.root()).locate(&Id::of(fingerprint), self.faults) {
-            Place::Here(slot, state) if state.is_decided() => Some(slot),
-            _ => None,
+    /// Adds to the count of an entry that is COUNTED, or to the orphans if its turn is over.
+    #[inline]
+    pub(super) fn count_in_table(&self, at: At, fingerprint: Fingerprint, state: State, n: u64) {
+        if !self.table.add(at, state.turn(), n, self.table.count_hint(at)) {
+            self.orphan(fingerprint, n, state.tick());
         }
+    }
+
+    #[cold]
+    pub(super) fn orphan(&self, fingerprint: Fingerprint, count: u64, since: Tick) {
+        self.orphans.add(Pending::of(fingerprint, count, since, None));
+    }
+
+    /// Takes all that has been counted of an entry of `state`'s turn.
+    pub(super) fn take_counts(&self, at: At, state: State, fingerprint: Fingerprint) -> u64 {
+        self.table.take(at, state.turn()) + self.near.take(fingerprint)
+    }
+
+    /// Moves what threads have counted near of an entry to its slot, which says that it was
+    /// touched. Returns whether there was anything.
+    pub(super) fn touch_near(&self, at: At, state: State) -> bool {
+        let Some(id) = self.table.identify(at, state) else { return false };
+        if self.near.pending(id.fingerprint()) == 0 {
+            return false;
+        }
+        // First: whoever finds that the counts are taken finds the stamp.
+        self.table.touch(at, state.turn());
+        let count = self.near.take(id.fingerprint());
+        if count != 0 {
+            self.count_in_table(at, id.fingerprint(), state, count);
+        }
+        true
+    }
+
+    /// Suppresses a call at a fresh entry; `None` if it has changed.
+    ///
+    /// Linearization point: the exchange that notices it, if it is the first since an emission;
+    /// else the load of the state.
+    #[inline]
+    fn suppress(&self, at: At, state: State, fingerprint: Fingerprint, now: Tick, window: u64) -> Option<Decision> {
+        let first = !state.is_noticed();
+        if first {
+            linger!();
+            if broken!(self.faults, NoticeBlindly) {
+                self.table.state(at).store(state.noticed().0, Ordering::Release);
+            } else {
+                self.table.exchange(at, state, state.noticed()).ok()?;
+            }
+        }
+        let mark = || Mark::of_level(state.tick(), state.level());
+        self.count(at, fingerprint, state, None, oldest_fresh(now, window), mark);
+        Some(Decision::Suppress { first })
+    }
+
+    /// Emits again at an entry whose window is over; `None` if it has changed.
+    ///
+    /// Linearization point: the exchange of the state.
+    #[inline]
+    pub(super) fn renew(
+        &self,
+        at: At,
+        state: State,
+        fingerprint: Fingerprint,
+        now: Tick,
+        level: u32,
+    ) -> Option<Decision> {
+        let since = Some(state.tick());
+        if now == Tick::MAX {
+            // It could not be told from a later one: no trace of it.
+            return Some(self.emit(self.take_counts(at, state, fingerprint), since, true));
+        }
+        if broken!(self.faults, VoidEarly) {
+            self.near.void(fingerprint, state.tick());
+        }
+        linger!();
+        let next = state.renewed(now, level);
+        if broken!(self.faults, RenewBlindly) {
+            self.table.state(at).store(next.0, Ordering::Release);
+        } else {
+            self.table.exchange(at, state, next).ok()?;
+        }
+        let suppressed = if state.is_counted() { self.take_renewed(at, state, fingerprint, now) } else { 0 };
+        self.table.touch(at, state.turn());
+        Some(self.emit(suppressed, since, false))
+    }
+
+    /// Takes what was counted before an emission at `now`, and voids what near tables know of it.
+    #[cold]
+    fn take_renewed(&self, at: At, state: State, fingerprint: Fingerprint, now: Tick) -> u64 {
+        if broken!(self.faults, NoVoid) {
+            return self.take_counts(at, state, fingerprint);
+        }
+        if !broken!(self.faults, VoidEarly) {
+            // All marks from before. It is later than the emission before, so not 0.
+            self.near.void(fingerprint, Tick::from_millis(now.as_millis() - 1));
+        }
+        self.take_counts(at, state, fingerprint)
+    }
+
+    /// Says that a call is emitted, and what it reports.
+    #[inline(always)]
+    pub(super) fn emit(&self, suppressed: u64, since: Option<Tick>, untracked: bool) -> Decision {
+        let mine = self.near.mine_or_new();
+        self.near.tally_by(mine, |totals| &totals.emitted, 1);
+        if suppressed != 0 {
+            self.near.tally_by(mine, |totals| &totals.reported, suppressed);
+        }
+        if untracked {
+            self.near.tally_by(mine, |totals| &totals.failed_open, 1);
+        }
+        Decision::Emit { suppressed, since, untracked }
+    }
+
+    /// Emits without a trace, hence one of any number.
+    #[cold]
+    pub(super) fn emit_untracked(&self) -> Decision {
+        self.emit(0, None, true)
     }
 }
 
-impl<R: Reclaim, X> Call<'_, '_, R, X> {
-    /// The whole of the protocol.
-    fn decide(&mut self, fingerprint: Fingerprint, id: &Id) -> Decision {
+impl<X: Send + Sync + 'static> Call<'_, X> {
+    /// Decides once per window, from what has just been found. Not inlined, so that the path before
+    /// it keeps to few registers.
+    #[inline(never)]
+    fn decide_once(&self, found: Found) -> Decision {
+        let &Self { engine, fingerprint, now, window, .. } = self;
+        let decided = match found {
+            Found::Live(at, state) if state.is_before(oldest_fresh(now, window)) => {
+                engine.renew(at, state, fingerprint, now, 0)
+            }
+            Found::Live(at, state) => engine.suppress(at, state, fingerprint, now, window),
+            Found::Nothing if now != Tick::MAX => self.insert(),
+            _ => None,
+        };
+        decided.unwrap_or_else(|| self.decide())
+    }
+
+    /// Decides, whatever it takes.
+    #[inline(never)]
+    fn decide(&self) -> Decision {
         loop {
-            let root = self.engine.root();
-            let table = self.engine.arena.table(root);
-            let (slot, state) = match table.locate(id, self.engine.faults) {
-                Place::Here(slot, state) => (slot, state),
-                // The closer had read a newer root, and so will this thread.
-                Place::Closed => continue,
-                found @ (Place::Empty(_) | Place::Full) => {
-                    // A tick at the end of time could not be told from a later one.
-                    let room = self.now != Tick::MAX && self.make_room(root, found);
-                    match found {
-                        Place::Empty(slot) if room => {
-                            if !table.claim(slot, id, self.engine.faults) {
-                                continue;
-                            }
-                            self.note_claim(root);
-                            (slot, State::UNDECIDED)
-                        }
-                        _ if self.engine.root() != root => continue,
-                        _ => match self.fail_open(fingerprint, id, root) {
-                            Step::Done(decision) => return decision,
-                            Step::Changed(_) | Step::Outdated => continue,
-                        },
-                    }
-                }
+            let decision = match self.engine.table.find(self.id, self.homes) {
+                Some((at, state)) if state.is_live() => self.decide_at(at, state),
+                // A tick at the end of time could not be told from a later one: no trace of it.
+                _ if self.now == Tick::MAX => Some(self.engine.emit_untracked()),
+                // Of a thread that may stand still.
+                Some(_) => self.finish(None),
+                None => self.insert(),
             };
-            if let Step::Done(decision) = self.decide_at(fingerprint, id, root, slot, state) {
+            if let Some(decision) = decision {
                 return decision;
             }
         }
     }
 
-    /// Decides at the fingerprint's slot in the current table.
-    fn decide_at(
-        &mut self,
-        fingerprint: Fingerprint,
-        id: &Id,
-        root: u64,
-        slot: usize,
-        mut state: State,
-    ) -> Step<Decision> {
-        let table = self.engine.arena.table(root);
-        loop {
-            let step = if !state.is_decided() {
-                if state.is_final() {
-                    return Step::Outdated;
-                }
-                self.decide_first(id, root, slot, state)
-            } else if !state.has_tag_of(id) && !broken!(self.engine.faults, NoTag) {
-                // A stranger with the same key word was faster: go on along the sequence.
-                return Step::Outdated;
-            } else if let Some(ruling) = self.ruling {
-                self.decide_by(ruling, fingerprint, table, slot, state)
-            } else if state.is_fresh(self.now, self.window) {
-                self.suppress(fingerprint, table, slot, state)
-            } else if state.is_final() {
-                return Step::Outdated;
-            } else {
-                self.emit_again(root, slot, state)
-            };
-            match step {
-                Step::Changed(seen) => state = seen,
-                done => return done,
-            }
+    /// Decides at an entry; `None` if it has changed.
+    fn decide_at(&self, at: At, state: State) -> Option<Decision> {
+        if let Some(words) = self.words {
+            return self.decide_by_calls(at, state, words);
         }
-    }
-
-    /// Linearization point of the first emission of an entry in this table: the
-    /// exchange of an undecided state.
-    fn decide_first(&mut self, id: &Id, root: u64, slot: usize, state: State) -> Step<Decision> {
-        let engine = self.engine;
-        let table = engine.arena.table(root);
-        let past = self.ask_previous(id, root);
-        // Whoever decides writes it first, so it is there with any decision.
-        table.rest(slot).store(id.rest, Ordering::Relaxed);
-        match past {
-            Past::Known { slot: old, state: before, word } => {
-                let taken_over = before.carried();
-                // First, as the rest word: with the state it is there.
-                engine.rules.carry(slot, word);
-                let seen = match table.exchange(slot, state, taken_over) {
-                    Ok(()) => {
-                        self.share_exemplar(old, slot);
-                        taken_over
-                    }
-                    Err(seen) => seen,
-                };
-                Step::Changed(seen)
-            }
-            // Undecided it stays.
-            Past::Gone { .. } if self.now == Tick::MAX => Step::Done(self.emit_untracked()),
-            Past::Gone { slot: old } => match self.emit_first(root, slot, state, State::emitted(id, self.now)) {
-                Ok(()) => {
-                    if let Some(old) = old {
-                        self.share_exemplar(old, slot);
-                    }
-                    Step::Done(self.emit(0))
-                }
-                Err(seen) => Step::Changed(seen),
-            },
-        }
-    }
-
-    fn emit_first(&self, root: u64, slot: usize, from: State, to: State) -> Result<(), State> {
-        let table = self.engine.arena.table(root);
-        let watched = self.engine.watch();
-        if broken!(self.engine.faults, DecideBlindly) {
-            table.slot(slot).state.store(to.0, Ordering::Release);
+        let base = self.rule.base(self.window);
+        let (emit, next) = self.rule.decide(RuleState::of(state), self.now, base);
+        if emit {
+            self.engine.renew(at, state, self.fingerprint, self.now, next.level)
         } else {
-            table.exchange(slot, from, to)?;
+            self.engine.suppress(at, state, self.fingerprint, self.now, base)
         }
-        self.engine.watch_emission(root, watched);
-        Ok(())
-    }
-
-    /// Linearization point of a later emission: the exchange of an expired state.
-    fn emit_again(&mut self, root: u64, slot: usize, state: State) -> Step<Decision> {
-        let table = self.engine.arena.table(root);
-        self.before = state.tick();
-        if self.now == Tick::MAX {
-            if state.is_counted() {
-                self.carried += self.engine.arena.counts().take(slot);
-            }
-            return Step::Done(self.emit_untracked());
-        }
-        let watched = self.engine.watch();
-        if broken!(self.engine.faults, EmitBlindly) {
-            linger!();
-            table.slot(slot).state.store(state.emitted_again(self.now).0, Ordering::Release);
-        } else if let Err(seen) = table.exchange(slot, state, state.emitted_again(self.now)) {
-            return Step::Changed(seen);
-        }
-        self.engine.watch_emission(root, watched);
-        let taken = if state.is_counted() { self.engine.arena.counts().take(slot) } else { 0 };
-        Step::Done(self.emit(taken))
-    }
-
-    /// An emission that leaves no trace, hence one of any number.
-    pub(super) fn emit_untracked(&mut self) -> Decision {
-        bump(&self.engine.totals.mine().failed_open, 1);
-        self.emit(0)
-    }
-
-    pub(super) fn emit(&mut self, taken: u64) -> Decision {
-        let suppressed = taken + std::mem::take(&mut self.carried);
-        let mine = self.engine.totals.mine();
-        bump(&mine.emitted, 1);
-        if suppressed != 0 {
-            bump(&mine.reported, suppressed);
-        }
-        Decision::Emit { suppressed }
-    }
-
-    /// Counts this call, and those it carries, at an entry within its window.
-    fn suppress(&mut self, fingerprint: Fingerprint, table: Table<'_>, slot: usize, state: State) -> Step<Decision> {
-        let first = !state.is_noticed();
-        if first {
-            if broken!(self.engine.faults, NoticeBlindly) {
-                linger!();
-                table.slot(slot).state.fetch_or(state.noticed().0, Ordering::AcqRel);
-            } else if state.is_frozen() {
-                // A newer table has taken over whether suppression has begun.
-                return Step::Outdated;
-            } else if let Err(seen) = table.exchange(slot, state, state.noticed()) {
-                return Step::Changed(seen);
-            }
-        }
-        let count = std::mem::take(&mut self.carried) + 1;
-        self.add(fingerprint, slot, state, count);
-        Step::Done(Decision::Suppress { first })
-    }
-
-    /// Adds to the counters of an entry that is marked as counted.
-    pub(super) fn add(&self, fingerprint: Fingerprint, slot: usize, state: State, count: u64) {
-        let spilled = match u32::try_from(count) {
-            Ok(n) if n <= MOST => {
-                let counts = self.engine.arena.counts();
-                counts.add(counts.stripe(thread_index()), slot, n)
-            }
-            _ => return self.engine.orphan(fingerprint, state.tick(), count, None),
-        };
-        if let Some(spilled) = spilled {
-            self.engine.spill(fingerprint, state, spilled);
-        }
-    }
-
-    /// What the previous table says, made final there: an entry is frozen, the
-    /// place of a missing one closed, unless nobody can change that table any more.
-    fn ask_previous(&mut self, id: &Id, root: u64) -> Past {
-        let faults = self.engine.faults;
-        let previous = self.engine.arena.table(root - 1);
-        // Before the table is read: what it says then is final.
-        let settled = self.engine.is_settled(root);
-        loop {
-            match previous.locate(id, faults) {
-                Place::Here(slot, state) => {
-                    if let Some(past) = self.freeze(previous, id, slot, state) {
-                        return past;
-                    }
-                }
-                Place::Empty(slot) if !settled && !broken!(faults, NoClose) => {
-                    if previous.close(slot) {
-                        return Past::Gone { slot: None };
-                    }
-                }
-                Place::Empty(_) | Place::Closed | Place::Full => return Past::Gone { slot: None },
-            }
-        }
-    }
-
-    /// Freezes an entry of the previous table and takes its counts. `None` if it
-    /// turns out to be a stranger's.
-    fn freeze(&mut self, previous: Table<'_>, id: &Id, slot: usize, mut state: State) -> Option<Past> {
-        let faults = self.engine.faults;
-        while !state.is_frozen() && !broken!(faults, NoFreeze) {
-            match previous.exchange(slot, state, state.frozen()) {
-                Ok(()) => state = state.frozen(),
-                Err(seen) => state = seen,
-            }
-            if state.is_decided() && !state.has_tag_of(id) && !broken!(faults, NoTag) {
-                return None;
-            }
-        }
-        if !state.is_decided() {
-            return Some(Past::Gone { slot: None });
-        }
-        if state.is_counted() {
-            let taken = self.engine.arena.counts().take(slot);
-            if !broken!(faults, LostCount) {
-                self.carried += taken;
-            }
-        }
-        let word = self.engine.rules.freeze(slot, faults);
-        // An emission that the state has not been told of.
-        let state = state.lifted(word.with(state)).unwrap_or(state);
-        self.before = state.tick();
-        Some(if self.ruling.is_some() || state.is_fresh(self.now, self.window) {
-            Past::Known { slot, state, word }
-        } else {
-            Past::Gone { slot: Some(slot) }
-        })
-    }
-
-    /// Both tables are out of reach of their reclamation: this thread is pinned.
-    fn share_exemplar(&self, from: usize, to: usize) {
-        let exemplars = &self.engine.exemplars;
-        if let Some(exemplar) = exemplars.get(from, self.engine.faults) {
-            exemplars.put(to, exemplar);
-        }
-    }
-
-    /// No room for an entry in `root`'s table, where there is none: suppress if the
-    /// previous table knows an emission within the window, otherwise emit without a trace.
-    fn fail_open(&mut self, fingerprint: Fingerprint, id: &Id, root: u64) -> Step<Decision> {
-        let previous = self.engine.arena.table(root - 1);
-        if let Some(ruling) = self.ruling {
-            return self.fail_open_by(ruling, fingerprint, id, previous);
-        }
-        match previous.locate(id, self.engine.faults) {
-            Place::Here(slot, state) if state.is_decided() && !broken!(self.engine.faults, FailOpenBlindly) => {
-                if state.is_fresh(self.now, self.window) {
-                    if state.is_frozen() && !state.is_noticed() {
-                        // Another call has just found room, or will not go on. Suppression is
-                        // noticed where the entry goes.
-                        self.carried += 1;
-                        self.put_back(fingerprint, id, previous, slot, state);
-                        return Step::Done(Decision::Suppress { first: false });
-                    }
-                    return self.suppress(fingerprint, previous, slot, state);
-                }
-                self.before = state.tick();
-                if state.is_counted() {
-                    self.carried += self.engine.arena.counts().take(slot);
-                }
-            }
-            _ => {}
-        }
-        Step::Done(self.emit_untracked())
-    }
-
-    /// Takes a fresh entry of the previous table over into the current one, without
-    /// an event of its own. Returns whether it claimed a slot.
-    pub(super) fn hand_over(&self, root: u64, old: usize) -> bool {
-        let engine = self.engine;
-        let previous = engine.arena.table(root - 1);
-        // The cache's: the entry need not be under this call's rule.
-        let window = engine.window();
-        let before = previous.state(old);
-        if !before.is_counted() || before.is_frozen() || !before.is_fresh(self.now, window) {
-            return false;
-        }
-        let fingerprint = previous.fingerprint(old, before);
-        let id = Id::of(fingerprint);
-        let table = engine.arena.table(root);
-        let Place::Empty(slot) = table.locate(&id, engine.faults) else { return false };
-        if !table.claim(slot, &id, engine.faults) {
-            return false;
-        }
-        // From here on as a caller would, but for the emission: ticks only grow, so the entry
-        // is still fresh, and if another call decided first, the counts go where it did.
-        let mut own = Call {
-            engine,
-            guard: self.guard,
-            now: self.now,
-            window,
-            ruling: None,
-            carried: 0,
-            before: self.now,
-            held_back: Cell::new(false),
-        };
-        let past = own.ask_previous(&id, root);
-        table.rest(slot).store(id.rest, Ordering::Relaxed);
-        let mut state = State::UNDECIDED;
-        if let Past::Known { slot: old, state: before, word } = past {
-            engine.rules.carry(slot, word);
-            state = match table.exchange(slot, state, before.carried()) {
-                Ok(()) => {
-                    self.share_exemplar(old, slot);
-                    before.carried()
-                }
-                Err(seen) => seen,
-            };
-        }
-        own.put_back(fingerprint, &id, table, slot, state);
-        true
-    }
-
-    /// Adds what this call carries to an entry, or to the orphans if it cannot take it.
-    pub(super) fn put_back(
-        &mut self,
-        fingerprint: Fingerprint,
-        id: &Id,
-        table: Table<'_>,
-        slot: usize,
-        mut state: State,
-    ) {
-        let count = std::mem::take(&mut self.carried);
-        if count == 0 {
-            return;
-        }
-        while state.is_decided() && state.has_tag_of(id) && !state.is_frozen() {
-            if state.is_counted() {
-                return self.add(fingerprint, slot, state, count);
-            }
-            match table.exchange(slot, state, state.counted()) {
-                Ok(()) => state = state.counted(),
-                Err(seen) => state = seen,
-            }
-        }
-        self.engine.orphan(fingerprint, state.tick(), count, None);
     }
 }

@@ -1,115 +1,175 @@
-//! Exemplars beside the slots, in an array that exists once one is kept.
+//! Exemplars beside the slots: what the summary of a message can show.
+//!
+//! What a slot points to is replaced and evicted while drains read it, so it is reclaimed by
+//! grace periods ([`reclaim`](super::reclaim)). A node says itself whose it is: one left behind at
+//! another's slot is never shown as his.
 
 use super::fault::{Faults, broken};
-use super::sync::{AtomicBool, AtomicPtr, Ordering};
-use super::zeroed::Zeroed;
-use std::marker::PhantomData;
+use super::on_demand::OnDemand;
+use super::reclaim::{Guard, Reclaimer};
+use super::sync::{AtomicPtr, AtomicUsize, Ordering, Watched};
+use super::table::At;
+use crate::Fingerprint;
 use std::ptr;
 use std::sync::Arc;
 
-/// For each slot of each table at most one exemplar, written once a generation.
-pub(super) struct Exemplars<X> {
-    slots: usize,
-    cells: AtomicPtr<Zeroed<AtomicPtr<X>>>,
-    /// Taken by the one call that may allocate: two would exceed the bound.
-    allocating: AtomicBool,
-    owns: PhantomData<Arc<X>>,
+/// Immutable.
+pub(super) struct Node<X> {
+    fingerprint: Fingerprint,
+    exemplar: Arc<X>,
+    /// Counts the nodes of its cache, also those that wait for their grace period.
+    alive: Arc<AtomicUsize>,
+    watched: Watched,
 }
 
-impl<X> Exemplars<X> {
-    /// For `slots` slots in all tables together. Allocates nothing yet.
-    pub(super) fn new(slots: usize) -> Self {
-        Self { slots, cells: AtomicPtr::new(ptr::null_mut()), allocating: AtomicBool::new(false), owns: PhantomData }
-    }
-
-    fn cells(&self) -> Option<&[AtomicPtr<X>]> {
-        // Acquire (O-10): pairs with the store in `cells_or_new`; the array is initialised.
-        let cells = self.cells.load(Ordering::Acquire);
-        // SAFETY: null or from `Box::into_raw`, freed only by `drop`.
-        unsafe { cells.as_ref() }.map(|cells| &**cells)
-    }
-
-    /// `None` if another thread is just allocating the array, or could not.
-    fn cells_or_new(&self) -> Option<&[AtomicPtr<X>]> {
-        if self.cells().is_none() {
-            // Relaxed: only who wins this goes on.
-            if self.allocating.swap(true, Ordering::Relaxed) {
-                return None;
-            }
-            let Some(cells) = Zeroed::new(self.slots) else {
-                // Another call may have better luck.
-                self.allocating.store(false, Ordering::Relaxed);
-                return None;
-            };
-            // Release (O-10): pairs with the load in `cells`.
-            self.cells.store(Box::into_raw(Box::new(cells)), Ordering::Release);
-        }
-        self.cells()
-    }
-
-    pub(super) fn is_empty(&self, slot: usize) -> bool {
-        self.cells().is_none_or(|cells| cells[slot].load(Ordering::Relaxed).is_null())
-    }
-
-    /// Keeps `exemplar` for a slot that has none.
-    pub(super) fn put(&self, slot: usize, exemplar: Arc<X>) {
-        let Some(cells) = self.cells_or_new() else { return };
-        let raw = Arc::into_raw(exemplar).cast_mut();
-        // Release (O-11): pairs with the loads in `get` and `share`; the exemplar's contents are
-        // visible.
-        let put = cells[slot].compare_exchange(ptr::null_mut(), raw, Ordering::Release, Ordering::Relaxed);
-        if put.is_err() {
-            // SAFETY: from `into_raw` above, and nobody else has seen it.
-            drop(unsafe { Arc::from_raw(raw) });
-        }
-    }
-
-    /// A share of a slot's exemplar. The slot's table must not be cleared
-    /// meanwhile: the caller is pinned or visits it.
-    pub(super) fn get(&self, slot: usize, faults: Faults) -> Option<Arc<X>> {
-        // Acquire (O-11): pairs with `put`.
-        let raw = self.cells()?[slot].load(Ordering::Acquire);
-        if raw.is_null() {
-            return None;
-        }
-        if !broken!(faults, ShareExemplarUncounted) {
-            // SAFETY: the slot owns a share, which nobody takes while its table is not cleared.
-            unsafe { Arc::increment_strong_count(raw) };
-        }
-        // SAFETY: the share just added is the caller's.
-        Some(unsafe { Arc::from_raw(raw) })
-    }
-
-    /// Takes a slot's exemplar out. The caller clears the slot's table, alone.
-    pub(super) fn take(&self, slot: usize) -> Option<Arc<X>> {
-        let cell = &self.cells()?[slot];
-        // Acquire (O-11): pairs with `put`. (The grace period has passed, which would do.)
-        let raw = cell.load(Ordering::Acquire);
-        if raw.is_null() {
-            return None;
-        }
-        cell.store(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: the slot owned this share, and no longer does.
-        Some(unsafe { Arc::from_raw(raw) })
-    }
-
-    /// Bytes of the array, if there is one.
-    pub(super) fn bytes(&self) -> usize {
-        self.cells().map_or(0, |_| {
-            size_of::<Zeroed<AtomicPtr<X>>>() + Zeroed::<AtomicPtr<X>>::bytes(self.slots).unwrap_or(usize::MAX)
-        })
+impl<X> Node<X> {
+    /// Whose it is; to be asked before all else.
+    fn is_of(&self, fingerprint: Fingerprint) -> bool {
+        self.watched.read();
+        self.fingerprint == fingerprint
     }
 }
 
-impl<X> Drop for Exemplars<X> {
+impl<X> Drop for Node<X> {
     fn drop(&mut self) {
-        if self.cells().is_some() {
-            for slot in 0..self.slots {
-                drop(self.take(slot));
+        self.watched.end();
+        // Relaxed: a bound, not a fact about other memory.
+        self.alive.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A node that has been taken out of its slot: to be put away once no claim is under way.
+pub(super) struct Evicted<X>(*mut Node<X>);
+
+pub(super) struct Exemplars<X: Send + Sync + 'static> {
+    cells: OnDemand<AtomicPtr<Node<X>>>,
+    slots: usize,
+    alive: Arc<AtomicUsize>,
+    reclaimer: Reclaimer,
+    faults: Faults,
+}
+
+impl<X: Send + Sync + 'static> Exemplars<X> {
+    pub(super) fn new(slots: usize, faults: Faults) -> Self {
+        Self {
+            cells: OnDemand::new(slots),
+            slots,
+            alive: Arc::new(AtomicUsize::new(0)),
+            reclaimer: Reclaimer::new(),
+            faults,
+        }
+    }
+
+    /// The most nodes that there are, with those that wait for their grace period: should these
+    /// be many, because a thread stands still, no further exemplars are kept.
+    fn limit(&self) -> usize {
+        self.slots + self.slots / 2 + 256
+    }
+
+    /// A share of a fingerprint's exemplar, if a slot has it.
+    pub(super) fn show(&self, at: At, fingerprint: Fingerprint) -> Option<Arc<X>> {
+        let cell = &self.cells.get()?[at.index()];
+        let guard = self.reclaimer.pin();
+        let node = self.load(cell, &guard)?;
+        (node.is_of(fingerprint) || broken!(self.faults, ExemplarUnnamed)).then(|| Arc::clone(&node.exemplar))
+    }
+
+    fn load<'g>(&self, cell: &AtomicPtr<Node<X>>, _guard: &'g Guard<'_>) -> Option<&'g Node<X>> {
+        // At least Acquire (O-10): pairs with the exchange in `keep`; the node is initialised.
+        let node = cell.load(Reclaimer::LOAD);
+        // SAFETY: null or from `Box::into_raw`; retired only after it left its cell, hence not freed
+        // before this guard is dropped.
+        unsafe { node.as_ref() }
+    }
+
+    pub(super) fn has(&self, at: At, fingerprint: Fingerprint) -> bool {
+        self.show(at, fingerprint).is_some()
+    }
+
+    /// Keeps an exemplar at a slot that `is_still` the fingerprint's, unless it has one.
+    pub(super) fn keep(&self, at: At, fingerprint: Fingerprint, exemplar: Arc<X>, is_still: impl Fn() -> bool) {
+        let Some(cells) = self.cells.get().or_else(|| self.cells.get_or_new()) else { return };
+        let guard = self.reclaimer.pin();
+        // Relaxed: as in `Node::drop`.
+        if self.alive.fetch_add(1, Ordering::Relaxed) >= self.limit() {
+            self.alive.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        let node = Box::into_raw(Box::new(Node {
+            fingerprint,
+            exemplar,
+            alive: Arc::clone(&self.alive),
+            watched: Watched::default(),
+        }));
+        let cell = &cells[at.index()];
+        loop {
+            let seen = cell.load(Reclaimer::LOAD);
+            // SAFETY: as in `load`; the guard is still here.
+            let has_one = unsafe { seen.as_ref() }.is_some_and(|seen| seen.is_of(fingerprint));
+            if has_one || !is_still() {
+                // SAFETY: from `into_raw` above, and nobody else has seen it.
+                return drop(unsafe { Box::from_raw(node) });
             }
-            let cells = self.cells.load(Ordering::Relaxed);
-            // SAFETY: from `Box::into_raw`, and nobody else has `self`.
-            drop(unsafe { Box::from_raw(cells) });
+            // AcqRel (O-10): pairs with the loads; what is replaced was initialised.
+            if cell.compare_exchange(seen, node, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return self.retire(&guard, seen);
+            }
+        }
+    }
+
+    /// Takes out whatever a slot points to. The caller has TAKEN the slot.
+    pub(super) fn evict(&self, at: At) -> Option<Evicted<X>> {
+        let cell = &self.cells.get()?[at.index()];
+        // Acquire (O-10): as in `load`.
+        let node = cell.swap(ptr::null_mut(), Ordering::AcqRel);
+        (!node.is_null()).then_some(Evicted(node))
+    }
+
+    /// Puts away what was evicted; returns a share of its exemplar if it is the fingerprint's.
+    pub(super) fn put_away(&self, evicted: Evicted<X>, of: Option<Fingerprint>) -> Option<Arc<X>> {
+        let node = evicted.0;
+        // SAFETY: who took it out of its cell is the one to retire it, and has not done so yet.
+        let own = unsafe { &*node };
+        let exemplar = of.is_some_and(|of| own.is_of(of)).then(|| Arc::clone(&own.exemplar));
+        self.retire(&self.reclaimer.pin(), node);
+        exemplar
+    }
+
+    fn retire(&self, guard: &Guard<'_>, node: *mut Node<X>) {
+        if node.is_null() {
+            return;
+        }
+        if broken!(self.faults, FreeEarly) {
+            // In a model it is said to be freed, and leaked: reading it is to be a failure, not a crash.
+            // SAFETY: it was not freed before.
+            #[cfg(loom)]
+            return unsafe { &*node }.watched.end();
+            // SAFETY: none; the control shows that it is not.
+            #[cfg(not(loom))]
+            return drop(unsafe { Box::from_raw(node) });
+        }
+        // SAFETY: from `Box::into_raw`, out of its cell, and retired by the one who took it out.
+        unsafe { guard.retire(node) };
+    }
+
+    /// The most bytes that exemplars take, without their text; 0 before the first is kept.
+    pub(super) fn bytes(&self) -> usize {
+        let counters = 2 * size_of::<usize>();
+        match self.cells.bytes() {
+            0 => 0,
+            cells => cells + self.limit() * (size_of::<Node<X>>() + size_of::<X>() + counters),
+        }
+    }
+}
+
+impl<X: Send + Sync + 'static> Drop for Exemplars<X> {
+    fn drop(&mut self) {
+        for cell in self.cells.get().unwrap_or_default() {
+            let node = cell.load(Ordering::Relaxed);
+            if !node.is_null() {
+                // SAFETY: in its cell, hence not retired, and nobody else has `self`.
+                drop(unsafe { Box::from_raw(node) });
+            }
         }
     }
 }
@@ -117,24 +177,50 @@ impl<X> Drop for Exemplars<X> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::engine::table::Table;
+
+    fn fp(n: u128) -> Fingerprint {
+        Fingerprint::from_u128(n)
+    }
 
     #[test]
-    fn every_share_is_dropped_once() {
+    fn a_node_is_shown_to_its_own_only() {
+        let table = Table::new(2, Faults::default()).unwrap();
+        let at = table.slots().nth(1).unwrap();
+        let exemplars = Exemplars::new(table.len(), Faults::default());
+        assert_eq!((exemplars.bytes(), exemplars.show(at, fp(1))), (0, None));
+        exemplars.keep(at, fp(1), Arc::new(10), || false);
+        assert_eq!(exemplars.show(at, fp(1)), None);
+        exemplars.keep(at, fp(1), Arc::new(11), || true);
+        exemplars.keep(at, fp(1), Arc::new(12), || true);
+        assert_eq!((exemplars.show(at, fp(1)).as_deref(), exemplars.show(at, fp(2))), (Some(&11), None));
+        exemplars.keep(at, fp(2), Arc::new(13), || true);
+        assert_eq!((exemplars.show(at, fp(1)), exemplars.show(at, fp(2)).as_deref()), (None, Some(&13)));
+        let evicted = exemplars.evict(at).unwrap();
+        assert!(exemplars.evict(at).is_none());
+        assert_eq!(exemplars.put_away(evicted, Some(fp(2))).as_deref(), Some(&13));
+        assert_eq!(exemplars.show(at, fp(2)), None);
+    }
+
+    #[test]
+    fn nodes_are_bounded_and_all_freed() {
         let one = Arc::new(1);
-        let exemplars = Exemplars::new(4);
-        assert_eq!(exemplars.bytes(), 0);
-        assert!(exemplars.is_empty(2) && exemplars.get(2, Faults::default()).is_none());
-        exemplars.put(2, Arc::clone(&one));
-        exemplars.put(2, Arc::new(2));
-        assert!(!exemplars.is_empty(2) && exemplars.bytes() >= 32);
-        let share = exemplars.get(2, Faults::default()).unwrap();
-        assert!(Arc::ptr_eq(&share, &one), "the first stays");
-        exemplars.put(3, share);
-        assert_eq!(Arc::strong_count(&one), 3);
-        assert_eq!(exemplars.take(2).as_deref(), Some(&1));
-        assert!(exemplars.is_empty(2) && exemplars.take(2).is_none());
-        assert_eq!(Arc::strong_count(&one), 2);
+        let table = Table::new(2, Faults::default()).unwrap();
+        let exemplars = Exemplars::new(table.len(), Faults::default());
+        let at = table.slots().next().unwrap();
+        // Held back, as by a thread that stands still.
+        let guard = exemplars.reclaimer.pin();
+        for n in 0..2 * exemplars.limit() as u128 {
+            exemplars.keep(at, fp(n), Arc::clone(&one), || true);
+        }
+        assert_eq!(Arc::strong_count(&one), exemplars.limit() + 1);
+        drop(guard);
         drop(exemplars);
-        assert_eq!(Arc::strong_count(&one), 1);
+        // The last grace periods end with the calls of others.
+        let table = Table::new(2, Faults::default()).unwrap();
+        while Arc::strong_count(&one) != 1 {
+            let others = Exemplars::new(table.len(), Faults::default());
+            (0..200).for_each(|n| others.keep(at, fp(n), Arc::new(2), || true));
+        }
     }
 }

@@ -1,55 +1,50 @@
 //! Steps of the protocol that a negative control leaves out.
 //!
-//! Built only for models and for the controls of the stress test: what each
-//! step is for is shown by what goes wrong without it. Elsewhere
-//! [`Faults::has`] is the constant `false`.
+//! Built only for models and for the controls of the stress test: what each step is for is
+//! shown by what goes wrong without it. Elsewhere [`Faults::has`] is the constant `false`.
 
 /// A step left out.
 #[cfg(any(loom, quell_faults))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A decision from the previous table does not freeze the entry there.
-    NoFreeze,
-    /// A decision from the previous table freezes the state there but not the rule word.
-    NoFreezeRule,
-    /// A freeze that finds no array of rule words leaves no word of it.
-    FreezeUnsaid,
-    /// Absence from the previous table is believed without closing the place.
-    NoClose,
-    /// A rotation does not wait until nobody can change the previous table.
-    NoSettle,
-    /// A seal closes no empty slots.
-    SealWithoutClosing,
-    /// A seal marks no states.
-    SealWithoutMarking,
-    /// A count taken from the previous table is dropped.
-    LostCount,
-    /// A key word alone identifies an entry.
-    NoTag,
-    /// A table is cleared while threads may still use it.
-    BuryEarly,
-    /// A drain does not keep the table from being cleared under it.
-    DrainUnseen,
-    /// A claim stores its key without looking.
-    ClaimBlindly,
-    /// An emission stores its tick without looking.
-    EmitBlindly,
-    /// A carry leaves the exemplar behind without taking a share of it.
-    ShareExemplarUncounted,
+    /// A claim is decided without a look at the neighbourhood.
+    NoLook,
+    /// Another's claim is decided in the look that found it.
+    SameLook,
+    /// Claims that have to give way are left alone.
+    NoKill,
+    /// A call fails open as soon as a slot is busy.
+    BusyIsFull,
+    /// A key word identifies an entry whatever its turn.
+    NoTurn,
     /// The first suppressed call sets its marks without looking.
     NoticeBlindly,
-    /// The counts of a table that is cleared are dropped.
-    LostOrphans,
-    /// A call without room does not look for an emission within the window.
-    FailOpenBlindly,
-    /// A generation begins in a table that has not been cleared.
-    ReuseDirty,
-    /// A first decision stores its tick without looking.
-    DecideBlindly,
-    /// A drain reads a counter and sets it to zero, in two steps.
+    /// A later emission stores its tick without looking.
+    RenewBlindly,
+    /// What an evicted entry had counted is dropped.
+    LostCount,
+    /// A count is read and set to zero, in two steps.
     TakeBlindly,
-    /// A table that is cleared keeps its exemplars.
-    StaleExemplar,
+    /// A call is counted whatever the turn of the count word.
+    CountAnyTurn,
+    /// Emissions and evictions leave near marks alone.
+    NoVoid,
+    /// Near marks are voided before the state changes.
+    VoidEarly,
+    /// A near mark is set without reading the state again.
+    MarkUnread,
+    /// A near count is taken without a second look at its label.
+    TakeUnread,
+    /// A rule decides without reading the state again.
+    RuleUnread,
+    /// A rule word counts whatever its turn.
+    RuleAnyTurn,
+    /// A rule word counts whatever its tick.
+    RuleAnyTick,
+    /// A slot's exemplar is shown whosever it is.
+    ExemplarUnnamed,
+    /// An exemplar is freed as soon as it is replaced.
+    FreeEarly,
 }
 
 /// The faults of an engine.
@@ -121,5 +116,16 @@ pub(crate) fn stay(asleep: u64) {
 impl Faults {
     pub(crate) fn has(self, fault: Fault) -> bool {
         self.only == Some(fault)
+    }
+}
+
+#[cfg(loom)]
+impl<X: Send + Sync + 'static> super::Engine<X> {
+    /// Takes so many slots and leaves it at that, as threads do that stop in the middle of a call.
+    pub(crate) fn occupy(&self, slots: usize) {
+        for at in self.table.slots().take(slots) {
+            let taken = self.table.load(at).taken();
+            self.table.state(at).store(taken.0, super::sync::Ordering::Release);
+        }
     }
 }

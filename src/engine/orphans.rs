@@ -1,8 +1,12 @@
-//! Counts whose entry is gone: kept until a drain, in a fixed number of records.
+//! Counts whose entry is gone: kept until a drain, in a fixed number of records, and in sums by
+//! namespace for what finds none.
+//!
+//! Not a queue of a crate: those bounded ones that allocate nothing make a thread wait for another
+//! that stopped in the middle of a push. Here it goes on to the next record.
 
+use super::pending::{Pending, Select};
 use super::sync::{AtomicPtr, AtomicU64, Ordering};
-use super::zeroed::Zeroed;
-use super::{Pending, Select};
+use super::zeroed::{Zeroable, Zeroed};
 use crate::{Fingerprint, Namespace, Tick};
 use std::marker::PhantomData;
 use std::ptr;
@@ -10,103 +14,104 @@ use std::sync::Arc;
 
 /// Records that a fingerprint may be in.
 const PROBES: usize = 8;
-/// Words of a record, its exemplar aside.
-const RECORD_WORDS: usize = 5;
 /// Sums by namespace, for what finds no record.
 #[cfg(not(loom))]
 const SUMS: usize = 64;
 #[cfg(loom)]
 const SUMS: usize = 1;
 
-/// Bytes that `records` records take.
-pub(super) fn bytes(records: usize) -> Option<usize> {
-    Zeroed::<AtomicU64>::bytes(records.checked_mul(RECORD_WORDS)?)?
-        .checked_add(Zeroed::<AtomicPtr<()>>::bytes(records)?)
-}
-
-/// A bag of records. Each is free, held by one thread for a few instructions,
-/// or full; who meets one that is held goes on to the next. Nobody waits.
-pub(super) struct Orphans<X> {
-    words: Zeroed<AtomicU64>,
-    exemplars: Zeroed<AtomicPtr<X>>,
-    records: usize,
-    sums: [Sum; SUMS],
-    /// What is too much for `sums`.
-    mixed: AtomicU64,
-    owns: PhantomData<Arc<X>>,
-}
-
-struct Record<'a, X> {
-    /// [`FREE`], [`HELD`] or a full record's fingerprint, shortened, with [`FULL`] set.
-    state: &'a AtomicU64,
-    low: &'a AtomicU64,
-    high: &'a AtomicU64,
-    count: &'a AtomicU64,
-    since: &'a AtomicU64,
-    exemplar: &'a AtomicPtr<X>,
+/// Free, held by one thread for a few instructions, or full. Who meets one that is held goes on
+/// to the next: nobody waits.
+struct Record<X> {
+    /// [`FREE`], [`HELD`], or a full record's hash with [`FULL`] set. The other words are the
+    /// holder's.
+    state: AtomicU64,
+    low: AtomicU64,
+    high: AtomicU64,
+    count: AtomicU64,
+    since: AtomicU64,
+    exemplar: AtomicPtr<X>,
 }
 
 const FREE: u64 = 0;
 const HELD: u64 = 1;
 const FULL: u64 = 2;
 
-impl<X> Record<'_, X> {
-    /// Takes hold of the record if its state is `seen`.
-    fn hold(&self, seen: u64) -> bool {
-        // Acquire (O-9): pairs with `release`; what the last holder wrote is visible.
-        self.state.compare_exchange(seen, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+impl<X> Default for Record<X> {
+    fn default() -> Self {
+        let word = || AtomicU64::new(0);
+        let exemplar = AtomicPtr::new(ptr::null_mut());
+        Self { state: word(), low: word(), high: word(), count: word(), since: word(), exemplar }
     }
+}
 
-    fn release(&self, state: u64) {
-        // Release (O-9): pairs with `hold`.
-        self.state.store(state, Ordering::Release);
+// SAFETY: made of atomic integers and a pointer, for which zero is null.
+unsafe impl<X> Zeroable for Record<X> {}
+
+/// A record that this thread holds.
+struct Held<'a, X>(&'a Record<X>);
+
+impl<X> Record<X> {
+    fn hold(&self, seen: u64) -> Option<Held<'_, X>> {
+        // Acquire (O-11): pairs with `release`; what the last holder wrote is visible.
+        let held = self.state.compare_exchange(seen, HELD, Ordering::Acquire, Ordering::Relaxed);
+        held.is_ok().then_some(Held(self))
+    }
+}
+
+impl<X> Held<'_, X> {
+    fn release(self, state: u64) {
+        // Release (O-11): pairs with `hold`.
+        self.0.state.store(state, Ordering::Release);
     }
 
     // Relaxed, below: only the holder reads or writes these.
 
     fn fingerprint(&self) -> Fingerprint {
-        let (low, high) = (self.low.load(Ordering::Relaxed), self.high.load(Ordering::Relaxed));
+        let (low, high) = (self.0.low.load(Ordering::Relaxed), self.0.high.load(Ordering::Relaxed));
         Fingerprint::from_u128(u128::from(high) << 64 | u128::from(low))
     }
 
-    fn since(&self) -> Tick {
-        Tick::from_millis(self.since.load(Ordering::Relaxed))
+    fn fill(&self, fingerprint: Fingerprint) {
+        self.0.low.store(fingerprint.as_u128() as u64, Ordering::Relaxed);
+        self.0.high.store((fingerprint.as_u128() >> 64) as u64, Ordering::Relaxed);
+        self.0.count.store(0, Ordering::Relaxed);
+        self.0.since.store(0, Ordering::Relaxed);
     }
 
-    fn fill(&self, fingerprint: Fingerprint, count: u64, since: Tick, exemplar: Option<Arc<X>>) {
-        let bits = fingerprint.as_u128();
-        self.low.store(bits as u64, Ordering::Relaxed);
-        self.high.store((bits >> 64) as u64, Ordering::Relaxed);
-        self.count.store(count, Ordering::Relaxed);
-        self.since.store(since.as_millis(), Ordering::Relaxed);
-        self.exemplar.store(exemplar.map_or(ptr::null_mut(), |x| Arc::into_raw(x).cast_mut()), Ordering::Relaxed);
-    }
-
-    fn merge(&self, count: u64, since: Tick, exemplar: Option<Arc<X>>) {
-        if let (Some(exemplar), true) = (exemplar, self.exemplar.load(Ordering::Relaxed).is_null()) {
-            self.exemplar.store(Arc::into_raw(exemplar).cast_mut(), Ordering::Relaxed);
+    fn add(&self, count: u64, since: Tick, exemplar: Option<Arc<X>>) {
+        if let (Some(exemplar), true) = (exemplar, self.0.exemplar.load(Ordering::Relaxed).is_null()) {
+            self.0.exemplar.store(Arc::into_raw(exemplar).cast_mut(), Ordering::Relaxed);
         }
-        self.count.store(self.count.load(Ordering::Relaxed) + count, Ordering::Relaxed);
-        self.since.store(self.since().max(since).as_millis(), Ordering::Relaxed);
+        self.0.count.store(self.0.count.load(Ordering::Relaxed).saturating_add(count), Ordering::Relaxed);
+        self.0.since.store(self.0.since.load(Ordering::Relaxed).max(since.as_millis()), Ordering::Relaxed);
     }
 
-    fn share_exemplar(&self) -> Option<Arc<X>> {
-        let raw = self.exemplar.load(Ordering::Relaxed);
-        if raw.is_null() {
-            return None;
+    fn read(&self, exemplar: Option<Arc<X>>) -> Pending<X> {
+        Pending {
+            fingerprint: Some(self.fingerprint()),
+            namespace: self.fingerprint().namespace(),
+            count: self.0.count.load(Ordering::Relaxed),
+            since: Tick::from_millis(self.0.since.load(Ordering::Relaxed)),
+            exemplar,
         }
-        // SAFETY: from `Arc::into_raw` in `fill` or `merge`, and not taken while the record is held.
-        unsafe { Arc::increment_strong_count(raw) };
-        // SAFETY: the share just added is the caller's.
-        Some(unsafe { Arc::from_raw(raw) })
     }
 
-    fn take_exemplar(&self) -> Option<Arc<X>> {
-        let raw = self.exemplar.load(Ordering::Relaxed);
-        self.exemplar.store(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: a pointer that is not null came from `Arc::into_raw` in `fill`, and is
-        // taken once: the record is held.
-        (!raw.is_null()).then(|| unsafe { Arc::from_raw(raw) })
+    /// A copy, with a share of the exemplar.
+    fn copy(&self) -> Pending<X> {
+        let raw = self.0.exemplar.load(Ordering::Relaxed);
+        // Not to be dropped: the share is the record's.
+        // SAFETY: a pointer that is not null came from `Arc::into_raw` in `add`.
+        let own = (!raw.is_null()).then(|| std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(raw) }));
+        self.read(own.map(|own| Arc::clone(&own)))
+    }
+
+    /// All of it; the record is to be released as free.
+    fn take(&self) -> Pending<X> {
+        let raw = self.0.exemplar.load(Ordering::Relaxed);
+        self.0.exemplar.store(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: as in `copy`, and taken once: the record is held.
+        self.read((!raw.is_null()).then(|| unsafe { Arc::from_raw(raw) }))
     }
 }
 
@@ -114,8 +119,8 @@ impl<X> Record<'_, X> {
 #[derive(Default)]
 struct Sum {
     word: AtomicU64,
-    /// The earliest `since`, plus one; 0 is none. It may be that of counts just
-    /// taken, when a drain and an add race.
+    /// The earliest `since`, plus one; 0 is none. May be that of counts just taken, when a drain
+    /// and an addition race.
     since: AtomicU64,
 }
 
@@ -126,131 +131,89 @@ impl Sum {
     /// Adds, unless the sum is another namespace's or would overflow.
     fn add(&self, namespace: Namespace, count: u64, since: Tick) -> bool {
         let owner = (u64::from(namespace.0) + 1) << COUNT_BITS;
-        // Relaxed: one word says all.
-        let added = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+        let since = since.as_millis() + 1;
+        // Relaxed, here and in `take`: each word says all by itself.
+        let add = |word: u64| {
             let mine = word == 0 || word & !COUNT_MASK == owner;
-            let sum = (word & COUNT_MASK).checked_add(count).filter(|&sum| sum <= COUNT_MASK);
-            if mine { sum.map(|sum| owner | sum) } else { None }
-        });
-        if added.is_ok() {
-            let since = since.as_millis() + 1;
-            let _ = self
-                .since
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| (old == 0 || old > since).then_some(since));
+            let sum = (word & COUNT_MASK).checked_add(count).filter(|&sum| mine && sum <= COUNT_MASK);
+            sum.map(|sum| owner | sum)
+        };
+        let added = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok();
+        if added {
+            let earlier = |old| (old == 0 || old > since).then_some(since);
+            let _ = self.since.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier);
         }
-        added.is_ok()
+        added
     }
 
     fn take<X>(&self, select: &Select<'_, X>) -> Option<Pending<X>> {
-        let word = self.word.load(Ordering::Relaxed);
         let owner = |word: u64| Namespace((word >> COUNT_BITS).wrapping_sub(1) as u16);
-        if word == 0 || !select.has(owner(word)) {
+        let wanted = |word: u64| word != 0 && select.has(owner(word));
+        if !wanted(self.word.load(Ordering::Relaxed)) {
             return None;
         }
         let since = self.since.swap(0, Ordering::Relaxed);
         // Not a swap: the sum may have changed hands meanwhile.
-        let taken = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
-            (word != 0 && select.has(owner(word))).then_some(0)
-        });
-        taken.ok().map(|word| Pending {
-            fingerprint: None,
-            namespace: owner(word),
-            count: word & COUNT_MASK,
-            since: Tick::from_millis(since.saturating_sub(1)),
-            exemplar: None,
-        })
+        let empty = |word| wanted(word).then_some(0);
+        let word = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, empty).ok()?;
+        Some(Pending::sum(owner(word), word & COUNT_MASK, Tick::from_millis(since.saturating_sub(1))))
     }
 }
 
+pub(super) struct Orphans<X> {
+    records: Zeroed<Record<X>>,
+    sums: [Sum; SUMS],
+    /// What is too much for `sums`.
+    mixed: AtomicU64,
+    owns: PhantomData<Arc<X>>,
+}
+
 impl<X> Orphans<X> {
+    /// With `records` records, one at least. `None` if there is no memory for them.
     pub(super) fn new(records: usize) -> Option<Self> {
         Some(Self {
-            words: Zeroed::new(records.checked_mul(RECORD_WORDS)?)?,
-            exemplars: Zeroed::new(records)?,
-            records,
+            records: Zeroed::new(records)?,
             sums: std::array::from_fn(|_| Sum::default()),
             mixed: AtomicU64::new(0),
             owns: PhantomData,
         })
     }
 
-    fn record(&self, index: usize) -> Record<'_, X> {
-        let words = &self.words[index * RECORD_WORDS..][..RECORD_WORDS];
-        Record {
-            state: &words[0],
-            low: &words[1],
-            high: &words[2],
-            count: &words[3],
-            since: &words[4],
-            exemplar: &self.exemplars[index],
-        }
+    pub(super) fn bytes(records: usize) -> Option<usize> {
+        Zeroed::<Record<X>>::bytes(records)
     }
 
     /// The state of a full record of a fingerprint, and the records that it may be in.
-    fn records_of(&self, fingerprint: Fingerprint) -> (u64, impl Iterator<Item = Record<'_, X>>) {
+    fn records_of(&self, fingerprint: Fingerprint) -> (u64, impl Iterator<Item = &Record<X>>) {
         let bits = fingerprint.as_u128();
         let hash = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let home = ((u128::from(hash) * self.records as u128) >> 64) as usize;
-        let records = (0..PROBES.min(self.records)).map(move |i| self.record((home + i) % self.records));
-        (hash | FULL, records)
+        let home = ((u128::from(hash) * self.records.len() as u128) >> 64) as usize;
+        let probes = PROBES.min(self.records.len());
+        (hash | FULL, (home..home + probes).map(|i| &self.records[i % self.records.len()]))
     }
 
-    /// What the records hold of a fingerprint, and keep.
-    pub(super) fn pending(&self, fingerprint: Fingerprint) -> u64 {
-        let (full, records) = self.records_of(fingerprint);
-        let mut sum = 0;
-        for record in records {
-            if record.state.load(Ordering::Relaxed) == full && record.hold(full) {
-                if record.fingerprint() == fingerprint {
-                    sum += record.count.load(Ordering::Relaxed);
-                }
-                record.release(full);
-            }
-        }
-        sum
-    }
-
-    /// Whose the next record is from place `at` on, since when, and a share of its exemplar; `None`
-    /// at the end. `at` is moved on.
-    pub(super) fn look_next(&self, at: &mut usize) -> Option<(Fingerprint, Tick, Option<Arc<X>>)> {
-        while *at < self.records {
-            let record = self.record(*at);
-            *at += 1;
-            let seen = record.state.load(Ordering::Relaxed);
-            if seen & FULL != 0 && record.hold(seen) {
-                let found = (record.fingerprint(), record.since(), record.share_exemplar());
-                record.release(seen);
-                return Some(found);
-            }
-        }
-        None
-    }
-
-    /// Keeps a count until a drain. Lock-free; bounded.
+    /// Keeps a count until a drain. Lock-free.
+    #[cfg_attr(loom, allow(clippy::modulo_one, reason = "a model has one sum"))]
     pub(super) fn add(&self, pending: Pending<X>) {
         let Pending { fingerprint, namespace, count, since, exemplar } = pending;
-        let Some(fingerprint) = fingerprint else {
-            return self.add_sum(namespace, count, since);
-        };
-        let (full, records) = self.records_of(fingerprint);
-        for record in records {
-            let seen = record.state.load(Ordering::Relaxed);
-            if seen == FREE && record.hold(FREE) {
-                record.fill(fingerprint, count, since, exemplar);
-                return record.release(full);
-            }
-            if seen == full && record.hold(full) {
-                if record.fingerprint() == fingerprint {
-                    record.merge(count, since, exemplar);
-                    return record.release(full);
+        if let Some(fingerprint) = fingerprint {
+            let (full, records) = self.records_of(fingerprint);
+            for record in records {
+                let seen = record.state.load(Ordering::Relaxed);
+                if seen != FREE && seen != full {
+                    continue;
                 }
-                record.release(full);
+                let Some(held) = record.hold(seen) else { continue };
+                if seen == FREE {
+                    held.fill(fingerprint);
+                } else if held.fingerprint() != fingerprint {
+                    held.release(full);
+                    continue;
+                }
+                held.add(count, since, exemplar);
+                return held.release(full);
             }
         }
-        self.add_sum(namespace, count, since);
-    }
-
-    fn add_sum(&self, namespace: Namespace, count: u64, since: Tick) {
         let home = namespace.0 as usize;
         let added = (0..SUMS).any(|i| self.sums[(home + i) % SUMS].add(namespace, count, since));
         if !added {
@@ -258,65 +221,68 @@ impl<X> Orphans<X> {
         }
     }
 
-    /// Takes what `select` has from place `at` on, until one is found; `None` at the
-    /// end. `at` is moved on.
-    pub(super) fn take_next(&self, select: &Select<'_, X>, at: &mut usize) -> Option<Pending<X>> {
-        while *at < self.records {
-            let record = self.record(*at);
-            *at += 1;
+    /// Takes what the records hold of a fingerprint.
+    pub(super) fn take_of(&self, fingerprint: Fingerprint) -> Option<Pending<X>> {
+        let (full, records) = self.records_of(fingerprint);
+        let mut taken: Option<Pending<X>> = None;
+        for record in records.filter(|record| record.state.load(Ordering::Relaxed) == full) {
+            let Some(held) = record.hold(full) else { continue };
+            if held.fingerprint() != fingerprint {
+                held.release(full);
+                continue;
+            }
+            let more = held.take();
+            held.release(FREE);
+            match &mut taken {
+                Some(taken) => taken.merge(more),
+                None => taken = Some(more),
+            }
+        }
+        taken
+    }
+
+    /// Copies of all records, for a look at them.
+    pub(super) fn copies(&self) -> impl Iterator<Item = Pending<X>> {
+        self.records.iter().filter_map(|record| {
             let seen = record.state.load(Ordering::Relaxed);
-            if seen & FULL == 0 || !record.hold(seen) {
-                continue;
+            let held = if seen & FULL != 0 { record.hold(seen)? } else { return None };
+            let copy = held.copy();
+            held.release(seen);
+            Some(copy)
+        })
+    }
+
+    /// Takes what `select` has, one after the other.
+    pub(super) fn take<'a>(&'a self, select: &'a Select<'_, X>) -> impl Iterator<Item = Pending<X>> + 'a {
+        let records = self.records.iter().filter_map(|record| {
+            let seen = record.state.load(Ordering::Relaxed);
+            let held = if seen & FULL != 0 { record.hold(seen)? } else { return None };
+            if !select.has(held.fingerprint().namespace()) {
+                held.release(seen);
+                return None;
             }
-            let fingerprint = record.fingerprint();
-            if !select.has(fingerprint.namespace()) {
-                record.release(seen);
-                continue;
-            }
-            let pending = Pending {
-                fingerprint: Some(fingerprint),
-                namespace: fingerprint.namespace(),
-                count: record.count.load(Ordering::Relaxed),
-                since: record.since(),
-                exemplar: record.take_exemplar(),
-            };
-            record.release(FREE);
-            return Some(pending);
-        }
-        while *at < self.records + SUMS {
-            let sum = &self.sums[*at - self.records];
-            *at += 1;
-            if let Some(pending) = sum.take(select) {
-                return Some(pending);
-            }
-        }
-        if *at == self.records + SUMS {
-            *at += 1;
-            let count = self.mixed.swap(0, Ordering::Relaxed);
-            if count != 0 {
-                let (namespace, since) = (Namespace::MIXED, Tick::default());
-                return Some(Pending { fingerprint: None, namespace, count, since, exemplar: None });
-            }
-        }
-        None
+            let pending = held.take();
+            held.release(FREE);
+            Some(pending)
+        });
+        let sums = self.sums.iter().filter_map(|sum| sum.take(select));
+        let mixed = std::iter::once_with(|| self.mixed.swap(0, Ordering::Relaxed)).filter(|&count| count != 0);
+        records.chain(sums).chain(mixed.map(|count| Pending::sum(Namespace::MIXED, count, Tick::default())))
     }
 
     /// All that is pending here.
     pub(super) fn sum(&self) -> u64 {
-        let records: u64 = (0..self.records)
-            .map(|index| self.record(index))
-            .filter(|record| record.state.load(Ordering::Acquire) & FULL != 0)
-            .map(|record| record.count.load(Ordering::Relaxed))
-            .sum();
-        let sums: u64 = self.sums.iter().map(|sum| sum.word.load(Ordering::Relaxed) & COUNT_MASK).sum();
-        records + sums + self.mixed.load(Ordering::Relaxed)
+        // Acquire (O-11): the count of a record that is full.
+        let full = |record: &&Record<X>| record.state.load(Ordering::Acquire) & FULL != 0;
+        let records = self.records.iter().filter(full).map(|record| record.count.load(Ordering::Relaxed));
+        let sums = self.sums.iter().map(|sum| sum.word.load(Ordering::Relaxed) & COUNT_MASK);
+        records.chain(sums).sum::<u64>() + self.mixed.load(Ordering::Relaxed)
     }
 }
 
 impl<X> Drop for Orphans<X> {
     fn drop(&mut self) {
-        let mut at = 0;
-        while self.take_next(&Select::all(), &mut at).is_some() {}
+        self.take(&Select::all()).for_each(drop);
     }
 }
 
@@ -336,8 +302,7 @@ mod tests {
     }
 
     fn take_all(orphans: &Orphans<String>, select: Select<'_, String>) -> Vec<Pending<String>> {
-        let mut at = 0;
-        std::iter::from_fn(|| orphans.take_next(&select, &mut at)).collect()
+        orphans.take(&select).collect()
     }
 
     #[test]
@@ -354,6 +319,18 @@ mod tests {
         assert_eq!(all[1].exemplar.as_deref().unwrap(), "5");
         assert_eq!(orphans.sum(), 0);
         assert!(take_all(&orphans, Select::all()).is_empty());
+    }
+
+    #[test]
+    fn one_fingerprint_can_be_taken_or_looked_at() {
+        let orphans = Orphans::new(16).unwrap();
+        orphans.add(pending(5, 2, 30));
+        orphans.add(pending(6, 1, 10));
+        assert_eq!(orphans.copies().map(|p| p.count).sum::<u64>(), 3);
+        let taken = orphans.take_of(Fingerprint::from_u128(5)).unwrap();
+        assert_eq!((taken.count, taken.exemplar.as_deref().map(String::as_str)), (2, Some("5")));
+        assert!(orphans.take_of(Fingerprint::from_u128(5)).is_none());
+        assert_eq!(orphans.sum(), 1);
     }
 
     #[test]

@@ -1,275 +1,422 @@
-//! One generation: its slots, and how a fingerprint finds its place among them.
+//! The table: buckets of slots, and how a fingerprint finds its place in them.
 
-use super::count::Counts;
 use super::fault::{Faults, broken, linger};
-use super::life::Life;
-use super::shape::{Shape, TABLES};
-use super::slot::{CLOSED, EMPTY, GROUP, Group, Id, Slot, State};
-use super::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use super::thread_index::thread_index;
-use super::zeroed::Zeroed;
-use crate::Fingerprint;
-use crossbeam_utils::CachePadded;
+use super::sync::{AtomicU16, AtomicU64, Ordering};
+use super::words::{Count, Id, State, TURNS};
+use super::zeroed::{Zeroable, Zeroed};
 
-/// The memory of all tables. Generation `g` lives in place `g % TABLES`.
-///
-/// The arrays are shared by all places, so that the hot path finds a slot by
-/// arithmetic from one base.
-pub(super) struct Arena {
-    groups: Zeroed<Group>,
-    rests: Zeroed<AtomicU64>,
-    counts: Counts,
-    controls: [Control; TABLES],
-    groups_per_table: usize,
-    /// Of the table in each place.
-    first_groups: [usize; TABLES],
-    probe_groups: u32,
-}
-
-/// What a table has besides its slots. Reset when the table is cleared.
-pub(super) struct Control {
-    pub(super) life: CachePadded<Life>,
-    /// Steps of clearing that are done.
-    pub(super) cleared: CachePadded<AtomicU32>,
-    /// Steps of sealing begun and done.
-    pub(super) seal_next: CachePadded<AtomicU32>,
-    pub(super) sealed: AtomicU32,
-    /// The slot that the next hand-over from this table looks at.
-    pub(super) looked: CachePadded<AtomicU32>,
-    /// Whether the claims of the generation, or all that the table can take, are used up.
-    pub(super) used_up: CachePadded<AtomicBool>,
-    pub(super) full: AtomicBool,
-    /// Claims by callers, striped; each thread adds to its own.
-    claims: [CachePadded<AtomicU32>; CLAIM_STRIPES],
-    /// Claims by hand-over.
-    pub(super) handed: CachePadded<AtomicU32>,
-    /// How often a rotation from this generation was refused.
-    pub(super) pressed: CachePadded<AtomicU64>,
-}
-
+/// Slots of a bucket.
 #[cfg(not(loom))]
-const CLAIM_STRIPES: usize = 4;
+pub(super) const W: usize = 4;
 #[cfg(loom)]
-const CLAIM_STRIPES: usize = 1;
+pub(super) const W: usize = 2;
 
-impl Control {
-    fn new(generation: u64) -> Self {
-        Self {
-            life: CachePadded::new(Life::new(generation)),
-            cleared: CachePadded::default(),
-            seal_next: CachePadded::default(),
-            sealed: AtomicU32::default(),
-            looked: CachePadded::default(),
-            used_up: CachePadded::default(),
-            full: AtomicBool::default(),
-            claims: Default::default(),
-            handed: CachePadded::default(),
-            pressed: CachePadded::default(),
-        }
-    }
-
-    /// Counts a claim; returns which of its stripe it was.
-    pub(super) fn note_claim(&self) -> u32 {
-        self.claims[thread_index() as usize % CLAIM_STRIPES].fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(super) fn claims(&self) -> usize {
-        self.claims.iter().map(|claims| claims.load(Ordering::Relaxed) as usize).sum()
-    }
-
-    /// Relaxed: by the one thread that ends the clearing, which publishes it all.
-    pub(super) fn reset(&self) {
-        self.cleared.store(0, Ordering::Relaxed);
-        self.seal_next.store(0, Ordering::Relaxed);
-        self.sealed.store(0, Ordering::Relaxed);
-        self.looked.store(0, Ordering::Relaxed);
-        self.used_up.store(false, Ordering::Relaxed);
-        self.full.store(false, Ordering::Relaxed);
-        self.handed.store(0, Ordering::Relaxed);
-        self.pressed.store(0, Ordering::Relaxed);
-        for claims in &self.claims {
-            claims.store(0, Ordering::Relaxed);
-        }
-    }
+/// The words of an entry but for the last: half a cache line, so that a hit touches one line.
+#[derive(Default)]
+#[repr(C, align(32))]
+struct Slot {
+    key: AtomicU64,
+    state: AtomicU64,
+    count: AtomicU64,
+    rest: AtomicU64,
 }
 
-impl Arena {
-    pub(super) fn new(shape: &Shape) -> Option<Self> {
-        let slots = shape.slots.checked_mul(TABLES)?;
-        Some(Self {
-            groups: Zeroed::new(slots / GROUP)?,
-            rests: Zeroed::new(slots)?,
-            counts: Counts::new(slots, shape.stripes)?,
-            controls: std::array::from_fn(|place| Control::new(place as u64)),
-            groups_per_table: shape.slots / GROUP,
-            first_groups: std::array::from_fn(|place| place * (shape.slots / GROUP)),
-            probe_groups: shape.probe_groups,
-        })
-    }
-
-    /// The group of a table at a position, which is a fraction of 2^64 of it. By
-    /// multiplication (Lemire, "Fast random integer generation in an interval",
-    /// 2019), so a table may have any number of groups.
-    #[inline]
-    fn group_at(&self, position: u64) -> usize {
-        ((u128::from(position) * self.groups_per_table as u128) >> 64) as usize
-    }
-
-    /// Where the hot path looks: the slots of the group at `position` of the table in
-    /// `generation`'s place, and the number of the first.
-    #[inline]
-    pub(super) fn home(&self, generation: u64, position: u64) -> (&[Slot; GROUP], usize) {
-        let group = self.first_groups[(generation % TABLES as u64) as usize] + self.group_at(position);
-        // SAFETY: `group_at` is less than `groups_per_table`, and `first_groups` are the multiples
-        // of that below `TABLES`, as many times as there are groups.
-        let slots = unsafe { self.groups.get_unchecked(group) };
-        (&slots.0, group * GROUP)
-    }
-
-    /// The table of a generation, or of whatever else lives in its place.
-    #[inline]
-    pub(super) fn table(&self, generation: u64) -> Table<'_> {
-        let place = (generation % TABLES as u64) as usize;
-        Table { arena: self, place }
-    }
-
-    pub(super) fn counts(&self) -> &Counts {
-        &self.counts
-    }
+/// Two cache lines. Slots are filled from the first on, so the second line is seldom read.
+#[derive(Default)]
+#[repr(C, align(128))]
+struct Bucket {
+    slots: [Slot; W],
 }
 
-/// The table in one place.
-#[derive(Clone, Copy)]
-pub(super) struct Table<'a> {
-    arena: &'a Arena,
-    place: usize,
+/// What only a summary needs.
+#[derive(Default)]
+#[repr(C)]
+struct Cold {
+    lows: [AtomicU16; W],
 }
 
-/// Where a probe sequence ends.
+// SAFETY: each is made of arrays of atomic integers.
+unsafe impl Zeroable for Bucket {}
+// SAFETY: as above.
+unsafe impl Zeroable for Cold {}
+
+/// A slot's place, made by the table whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// At this slot, which is the fingerprint's, or is undecided and may be.
-    Here(usize, State),
-    /// At this slot, which is empty.
-    Empty(usize),
-    /// At a closed slot: the fingerprint is not here and never will be.
-    Closed,
-    /// Nowhere: all its slots are other fingerprints'.
-    Full,
+pub(super) struct At {
+    bucket: usize,
+    /// Below [`W`].
+    lane: usize,
 }
 
-impl<'a> Table<'a> {
-    #[inline]
-    fn first_group(self) -> usize {
-        self.arena.first_groups[self.place]
+impl At {
+    /// Its place in an array with an element for each slot.
+    #[inline(always)]
+    pub(super) fn index(self) -> usize {
+        self.bucket * W + self.lane
+    }
+}
+
+/// One of a fingerprint's two buckets, made by the table whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Home(usize);
+
+impl Home {
+    #[inline(always)]
+    pub(super) fn slot(self, i: usize) -> At {
+        debug_assert!(i < W);
+        At { bucket: self.0, lane: i % W }
+    }
+}
+
+/// A fingerprint's neighbourhood. The order of its slots, the first home's before the second's,
+/// decides which of several claims stays.
+pub(super) type Homes = [Home; 2];
+
+/// What a quick look for a fingerprint found.
+#[derive(Clone, Copy)]
+pub(super) enum Found {
+    Live(At, State),
+    /// Neither an entry nor a claim.
+    Nothing,
+    /// There may be one.
+    Unsure,
+}
+
+pub(super) struct Table {
+    buckets: Zeroed<Bucket>,
+    cold: Zeroed<Cold>,
+    faults: Faults,
+}
+
+impl Table {
+    /// Of at least two buckets. `None` if there is no memory for it.
+    pub(super) fn new(buckets: usize, faults: Faults) -> Option<Self> {
+        debug_assert!(buckets >= 2, "a fingerprint has two homes");
+        Some(Self { buckets: Zeroed::new(buckets)?, cold: Zeroed::new(buckets)?, faults })
     }
 
-    /// The groups of a probe sequence, in an order fixed for ever. Positions are
-    /// those of a linear congruential generator with full period (multiplier from
-    /// Steele and Vigna, "Computationally easy, spectrally good multipliers", 2022):
-    /// what overflows a group scatters, where linear probing would pile up.
+    pub(super) fn bytes(buckets: usize) -> Option<usize> {
+        Zeroed::<Bucket>::bytes(buckets)?.checked_add(Zeroed::<Cold>::bytes(buckets)?)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buckets.len() * W
+    }
+
+    /// All slots.
+    pub(super) fn slots(&self) -> impl Iterator<Item = At> + use<> {
+        (0..self.len()).map(|i| At { bucket: i / W, lane: i % W })
+    }
+
+    #[inline(always)]
+    pub(super) fn homes(&self, id: Id) -> Homes {
+        id.homes(self.buckets.len()).map(Home)
+    }
+
+    #[inline(always)]
+    fn bucket(&self, bucket: usize) -> &Bucket {
+        debug_assert!(bucket < self.buckets.len());
+        // SAFETY: `At` and `Home` are made by a table, and name its buckets; an engine has one.
+        unsafe { self.buckets.get_unchecked(bucket) }
+    }
+
+    #[inline(always)]
+    fn slot(&self, at: At) -> &Slot {
+        &self.bucket(at.bucket).slots[at.lane % W]
+    }
+
+    #[inline(always)]
+    pub(super) fn key(&self, at: At) -> &AtomicU64 {
+        &self.slot(at).key
+    }
+
+    #[inline(always)]
+    pub(super) fn state(&self, at: At) -> &AtomicU64 {
+        &self.slot(at).state
+    }
+
+    #[inline(always)]
+    pub(super) fn count(&self, at: At) -> &AtomicU64 {
+        &self.slot(at).count
+    }
+
+    #[inline(always)]
+    pub(super) fn rest(&self, at: At) -> &AtomicU64 {
+        &self.slot(at).rest
+    }
+
+    pub(super) fn low(&self, at: At) -> &AtomicU16 {
+        &self.cold[at.bucket].lows[at.lane]
+    }
+
+    /// Reads a state, with all that was written before it was published.
     #[inline]
-    fn probe(self, id: &Id) -> impl Iterator<Item = usize> + use<'a> {
-        let mut position = id.home;
-        (0..self.arena.probe_groups).map(move |_| {
-            let group = self.first_group() + self.arena.group_at(position);
-            position = position.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(0x9e37_79b9_7f4a_7c15);
-            group
+    pub(super) fn load(&self, at: At) -> State {
+        // Acquire (O-1): pairs with the exchanges and publications of states.
+        State(self.state(at).load(Ordering::Acquire))
+    }
+
+    /// Replaces a state, if it is still `from`; otherwise returns what it is.
+    #[inline]
+    pub(super) fn exchange(&self, at: At, from: State, to: State) -> Result<(), State> {
+        // Release (O-1): pairs with `load` and its like. Acquire: what others have published.
+        let exchanged = self.state(at).compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire);
+        exchanged.map(drop).map_err(State)
+    }
+
+    /// Finds what is LIVE or CLAIMED of a fingerprint.
+    #[inline]
+    pub(super) fn find(&self, id: Id, homes: Homes) -> Option<(At, State)> {
+        homes.into_iter().flat_map(|home| (0..W).map(move |lane| home.slot(lane))).find_map(|at| {
+            let state = self.read(id, at)?;
+            (state.is_live() || state.is_claim_of(id)).then_some((at, state))
         })
     }
 
-    #[inline]
-    pub(super) fn slot(self, slot: usize) -> &'a Slot {
-        &self.arena.groups[slot / GROUP].0[slot % GROUP]
-    }
-
-    /// The word with the bits of the fingerprint that key and state do not hold.
-    pub(super) fn rest(self, slot: usize) -> &'a AtomicU64 {
-        &self.arena.rests[slot]
-    }
-
-    pub(super) fn control(self) -> &'a Control {
-        &self.arena.controls[self.place]
-    }
-
-    /// The numbers of this table's slots from its `first` on, `len` of them at most.
-    pub(super) fn range(self, first: usize, len: usize) -> std::ops::Range<usize> {
-        let slots = self.arena.groups_per_table * GROUP;
-        let base = self.first_group() * GROUP;
-        base + first.min(slots)..base + (first + len).min(slots)
-    }
-
-    /// Goes along the probe sequence of `id` to its place.
-    pub(super) fn locate(self, id: &Id, faults: Faults) -> Place {
-        for group in self.probe(id) {
-            for (i, slot) in self.arena.groups[group].0.iter().enumerate() {
-                // Acquire (O-2): pairs with the Release exchange in `close`; whoever reads CLOSED
-                // reads a newer root afterwards.
-                match slot.key.load(Ordering::Acquire) {
-                    EMPTY => return Place::Empty(group * GROUP + i),
-                    CLOSED => return Place::Closed,
-                    key if key == id.key => {
-                        // Acquire (O-3): pairs with the Release exchanges of states; the rest
-                        // word is written, and a mark implies a newer root.
-                        let state = State(slot.state.load(Ordering::Acquire));
-                        if !state.is_decided() || state.has_tag_of(id) || broken!(faults, NoTag) {
-                            return Place::Here(group * GROUP + i, state);
-                        }
-                    }
-                    _ => {}
+    /// Finds what is LIVE of a fingerprint, in fewer steps than [`find`](Self::find).
+    #[inline(always)]
+    pub(super) fn find_live(&self, id: Id, homes: Homes) -> Found {
+        for home in homes {
+            let slots = &self.bucket(home.0).slots;
+            for line in (0..W).step_by(2) {
+                // Acquire (O-3): as in `read`.
+                let [first, second] = [line, line + 1].map(|lane| slots[lane].key.load(Ordering::Acquire));
+                if !id.has_key(first) && !id.has_key(second) {
+                    continue;
                 }
+                // Which of the two it is is chosen without a branch.
+                let (lane, key) = if id.has_key(first) { (line, first) } else { (line + 1, second) };
+                let at = home.slot(lane);
+                let state = self.load(at);
+                // Acquire (O-3): as in `read`.
+                let is_whole = state.is_live_of(key)
+                    && self.rest(at).load(Ordering::Acquire) == id.rest
+                    && self.key(at).load(Ordering::Relaxed) == key;
+                return if is_whole { Found::Live(at, state) } else { Found::Unsure };
             }
         }
-        Place::Full
+        Found::Nothing
     }
 
-    /// Claims an empty slot for `id`. On failure somebody else has claimed or
-    /// closed it.
-    pub(super) fn claim(self, slot: usize, id: &Id, faults: Faults) -> bool {
-        // Often: between the load of the root and this, whole generations may pass.
-        linger!(32);
-        if broken!(faults, ClaimBlindly) {
-            self.slot(slot).key.store(id.key, Ordering::Release);
-            return true;
+    /// Reads a slot's state, if its words are of the fingerprint, and of one turn.
+    ///
+    /// Key, state, rest, and the key again. A turn that comes round between two loads shows in the
+    /// second look at the key.
+    #[inline(always)]
+    fn read(&self, id: Id, at: At) -> Option<State> {
+        // Acquire (O-3): pairs with the Release in `write`. What comes after is not older.
+        let key = self.key(at).load(Ordering::Acquire);
+        let state = self.load(at);
+        (id.has_key(key)
+            && (state.has_turn_of(key) || broken!(self.faults, NoTurn))
+            // Acquire (O-3): a rest of a later turn brings that turn's key with it.
+            && self.rest(at).load(Ordering::Acquire) == id.rest
+            && (self.key(at).load(Ordering::Relaxed) == key || broken!(self.faults, NoTurn)))
+        .then_some(state)
+    }
+
+    /// Looks at a neighbourhood in the order that claims need: each state before its key, so that what
+    /// was published before is seen with its key. Returns a bit for each slot whose key is the
+    /// fingerprint's; [`look_at`](Self::look_at) says what is there.
+    #[inline(always)]
+    pub(super) fn look(&self, id: Id, homes: Homes) -> u32 {
+        let mut of_this = 0;
+        for (home, first) in homes.into_iter().zip([0, W]) {
+            for (lane, slot) in self.bucket(home.0).slots.iter().enumerate() {
+                super::sync::look(&slot.state);
+                // Acquire (O-3): pairs with the Release in `write`.
+                of_this |= u32::from(id.has_key(slot.key.load(Ordering::Acquire))) << (first + lane);
+            }
         }
-        // Relaxed: a key says nothing but itself; its state word is clean since before the
-        // table became reachable.
-        self.slot(slot).key.compare_exchange(EMPTY, id.key, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        of_this
     }
 
-    /// Closes an empty slot. On failure somebody has claimed or closed it.
-    pub(super) fn close(self, slot: usize) -> bool {
-        linger!();
-        // Release (O-2): pairs with the load in `locate`; the root that this thread has read, under
-        // which the table is the previous one, is visible.
-        self.slot(slot).key.compare_exchange(EMPTY, CLOSED, Ordering::Release, Ordering::Relaxed).is_ok()
+    /// Reads a slot's state if it is LIVE or CLAIMED of a fingerprint, as [`look`](Self::look) does.
+    ///
+    /// One that changes meanwhile is looked at again: a claim that is just being decided must not
+    /// pass for nothing. One that is taken meanwhile may: whoever takes it looks after that.
+    #[inline(always)]
+    pub(super) fn look_at(&self, id: Id, at: At) -> Option<State> {
+        let mut state = State(super::sync::look(self.state(at)));
+        loop {
+            linger!();
+            if !(state.is_live() || state.is_claim_of(id)) || !self.is_of(at, state, id) {
+                return None;
+            }
+            // The state again: all of one turn.
+            match State(super::sync::look(self.state(at))) {
+                same if same == state => return Some(state),
+                changed => state = changed,
+            }
+        }
     }
 
-    /// Replaces a state. On failure, the state that is there instead.
+    /// Whether what is LIVE in a slot is of a fingerprint.
     #[inline]
-    pub(super) fn exchange(self, slot: usize, from: State, to: State) -> Result<(), State> {
-        linger!();
-        // Release (O-3): pairs with the load in `locate`; publishes the rest word and, with a mark,
-        // the root that this thread has read. Acquire (O-3): so that who fails on a mark or a
-        // decision reads what came with it.
-        self.slot(slot)
-            .state
-            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
-            .map(|_| ())
-            .map_err(State)
+    pub(super) fn is_of(&self, at: At, state: State, id: Id) -> bool {
+        // Acquire, twice (O-3): as in `read`.
+        let key = self.key(at).load(Ordering::Acquire);
+        id.has_key(key) && state.has_turn_of(key) && self.rest(at).load(Ordering::Acquire) == id.rest
     }
 
-    /// Whose decided entry a slot holds.
-    pub(super) fn fingerprint(self, slot: usize, state: State) -> Fingerprint {
-        // Relaxed: written before the decision, which the caller has read with Acquire; the
-        // key before that.
-        let key = self.slot(slot).key.load(Ordering::Relaxed);
-        Id::stored(key, state, self.rest(slot).load(Ordering::Relaxed))
+    /// Reads the states of a bucket.
+    #[inline(always)]
+    pub(super) fn states(&self, Home(home): Home) -> [State; W] {
+        // Acquire (O-4): after a count word that somebody has stamped, not older than that.
+        std::array::from_fn(|i| State(self.bucket(home).slots[i].state.load(Ordering::Acquire)))
     }
 
-    /// A slot's state, with what it publishes.
-    pub(super) fn state(self, slot: usize) -> State {
-        // Acquire (O-3): as in `locate`.
-        State(self.slot(slot).state.load(Ordering::Acquire))
+    /// Reads the count words of a bucket.
+    #[inline(always)]
+    pub(super) fn counts(&self, Home(home): Home) -> [Count; W] {
+        // Acquire (O-4): what is read after a stamp is not older than it.
+        std::array::from_fn(|i| Count(self.bucket(home).slots[i].count.load(Ordering::Acquire)))
+    }
+
+    /// Writes what belongs to a fingerprint into a slot that the caller has TAKEN.
+    #[inline]
+    pub(super) fn write(&self, at: At, id: Id, turn: u64) {
+        // Release, twice (O-3): pairs with the loads in `read` and `look`. The key first: who
+        // sees a rest of this turn finds that its key has changed.
+        self.key(at).store(id.key(turn), Ordering::Release);
+        self.rest(at).store(id.rest, Ordering::Release);
+        // Relaxed: published with the state.
+        self.low(at).store(id.low(), Ordering::Relaxed);
+    }
+
+    /// Reads the whole fingerprint of a slot; only of the state's turn if the key still is.
+    pub(super) fn stored(&self, at: At) -> (u64, Id) {
+        // Acquire (O-3): as in `read`.
+        let key = self.key(at).load(Ordering::Acquire);
+        let rest = self.rest(at).load(Ordering::Acquire);
+        (key, Id::stored(key, rest, self.low(at).load(Ordering::Acquire)))
+    }
+
+    /// Reads the fingerprint of what is LIVE in a slot, unless it has changed meanwhile.
+    pub(super) fn identify(&self, at: At, state: State) -> Option<Id> {
+        let (key, id) = self.stored(at);
+        // Relaxed: ordered behind by the loads of `stored`.
+        (state.has_turn_of(key) && self.load(at).turn() == state.turn() && self.key(at).load(Ordering::Relaxed) == key)
+            .then_some(id)
+    }
+
+    /// How many entries a slot's bucket has taken, modulo 4,096.
+    #[inline]
+    pub(super) fn stamp(&self, at: At) -> u64 {
+        // Relaxed: a measure of age, not a fact.
+        let slots = &self.bucket(at.bucket).slots;
+        stamp(std::array::from_fn(|i| State(slots[i].state.load(Ordering::Relaxed))))
+    }
+
+    /// Reads a count word, as a hint.
+    #[inline(always)]
+    pub(super) fn count_hint(&self, at: At) -> Count {
+        Count(self.count(at).load(Ordering::Relaxed))
+    }
+
+    /// Adds `n` to the count of the entry of `turn`, and says that it was touched. Returns whether
+    /// it could: the turn may be over, or the word full. `seen` is what the word was.
+    #[inline(always)]
+    pub(super) fn add(&self, at: At, turn: u64, n: u64, seen: Count) -> bool {
+        let stamp = self.stamp(at);
+        self.update(at, turn, seen, |count| count.plus(n, stamp)).is_some()
+    }
+
+    /// Says that the entry of `turn` was touched.
+    pub(super) fn touch(&self, at: At, turn: u64) {
+        let stamp = self.stamp(at);
+        self.update(
+            at,
+            turn,
+            self.count_hint(at),
+            |count| {
+                if count.stamp() == stamp { None } else { count.plus(0, stamp) }
+            },
+        );
+    }
+
+    /// Takes the count of the entry of `turn`.
+    pub(super) fn take(&self, at: At, turn: u64) -> u64 {
+        let stamp = self.stamp(at);
+        let taken =
+            self.update(at, turn, self.count_hint(at), |count| (count.count() != 0).then(|| count.emptied(stamp)));
+        taken.map_or(0, Count::count)
+    }
+
+    /// Changes the count word of `turn`; returns what it was, or `None` if nothing was changed.
+    #[inline(always)]
+    fn update(&self, at: At, turn: u64, mut seen: Count, to: impl Fn(Count) -> Option<Count>) -> Option<Count> {
+        let word = self.count(at);
+        while seen.turn() == turn || broken!(self.faults, CountAnyTurn) {
+            let next = to(seen)?;
+            if broken!(self.faults, TakeBlindly) && next.count() == 0 {
+                word.store(next.0, Ordering::Release);
+                return Some(seen);
+            }
+            // AcqRel (O-4): who ranks by the stamp sees the states that it was formed from.
+            match word.compare_exchange_weak(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Some(seen),
+                Err(now) => seen = Count(now),
+            }
+        }
+        None
+    }
+}
+
+/// How many entries the bucket of these states has taken, modulo 4,096.
+#[inline(always)]
+pub(super) fn stamp(states: [State; W]) -> u64 {
+    // The sum of the turns, from whole words: what is above them cannot carry into them.
+    states.iter().fold(0u64, |sum, state| sum.wrapping_add(state.turn_and_above())) & TURNS
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Fingerprint, Tick};
+
+    fn put(table: &Table, at: At, id: Id) -> State {
+        let taken = table.load(at).taken();
+        table.state(at).store(taken.0, Ordering::Relaxed);
+        table.write(at, id, taken.turn());
+        table.count(at).store(Count::new(taken.turn(), table.stamp(at)).0, Ordering::Relaxed);
+        let claimed = taken.claimed(id);
+        table.state(at).store(claimed.0, Ordering::Relaxed);
+        claimed
+    }
+
+    #[test]
+    fn an_entry_is_found_in_either_home() {
+        let table = Table::new(10, Faults::default()).unwrap();
+        let id = Id::of(Fingerprint::from_u128(0x1234_5678 << 70 | 99));
+        let homes = table.homes(id);
+        assert_eq!(table.find(id, homes), None);
+        let seen = |at: At| {
+            let bit = usize::from(at.bucket != homes[0].0) * W + at.lane;
+            table.look_at(id, at).filter(|_| table.look(id, homes) >> bit & 1 != 0)
+        };
+        for at in homes.iter().flat_map(|home| (0..W).map(|i| home.slot(i))) {
+            let claimed = put(&table, at, id);
+            assert_eq!(table.find(id, homes), Some((at, claimed)));
+            assert_eq!(seen(at), Some(claimed));
+            let live = claimed.decided(Tick::from_millis(5));
+            table.exchange(at, claimed, live).unwrap();
+            assert_eq!(table.exchange(at, claimed, live), Err(live));
+            assert!(table.find(id, homes) == Some((at, live)) && seen(at) == Some(live));
+            assert_eq!(table.identify(at, live), Some(id));
+            table.state(at).store(live.freed().0, Ordering::Relaxed);
+            assert!(table.find(id, homes).is_none() && seen(at).is_none());
+        }
+    }
+
+    #[test]
+    fn counts_are_of_one_turn() {
+        let table = Table::new(2, Faults::default()).unwrap();
+        let at = table.slots().nth(1).unwrap();
+        let turn = put(&table, at, Id::of(Fingerprint::from_u128(1))).turn();
+        let add = |turn, n| table.add(at, turn, n, table.count_hint(at));
+        assert!(add(turn, 3) && add(turn, 1) && !add(turn + 1, 1));
+        assert_eq!((table.take(at, turn + 1), table.take(at, turn), table.take(at, turn)), (0, 4, 0));
+        assert!(!add(turn, 1 << 40) && add(turn, (1 << 40) - 1) && !add(turn, 1));
     }
 }

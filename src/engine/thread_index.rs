@@ -1,79 +1,68 @@
-//! A small number for each thread, to spread threads over stripes.
+//! A number for each thread, by which it finds what is its own in every cache.
+//!
+//! No two living threads have one number: what a number stands for is written without locked
+//! instructions. A thread without a number has to do without.
 
-/// The calling thread's number: the lowest that no living thread has, so that few
-/// threads share a stripe however many came and went. Always 0 once more than
-/// 1024 threads live, and while a thread's locals are being destroyed.
-#[inline]
-pub(crate) fn thread_index() -> u32 {
-    imp::get()
-}
+/// The most numbers in use at once, and what stands for none.
+#[cfg(not(loom))]
+pub(crate) const INDEXES: usize = 64;
+#[cfg(loom)]
+pub(crate) const INDEXES: usize = 3;
 
-/// The calling thread's number, or any if it has none yet: for the hot path, which no
-/// thread's first call takes.
-#[inline]
-pub(crate) fn likely_thread_index() -> u32 {
-    imp::peek()
-}
+pub(crate) use imp::{get, peek};
 
 #[cfg(not(loom))]
 mod imp {
+    use super::INDEXES;
     use core::sync::atomic::{AtomicU64, Ordering};
     use std::cell::Cell;
 
-    const UNSET: u32 = u32::MAX;
-
     thread_local! {
         // Without a destructor, hence readable for as long as the thread runs.
-        static INDEX: Cell<u32> = const { Cell::new(UNSET) };
+        static INDEX: Cell<usize> = const { Cell::new(INDEXES) };
+        static ASKED: Cell<bool> = const { Cell::new(false) };
         static RETURN: Return = const { Return };
     }
 
-    /// One bit for each number in use.
-    static USED: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
+    /// A bit for each number in use.
+    static USED: AtomicU64 = AtomicU64::new(0);
+    const _: () = assert!(INDEXES == u64::BITS as usize);
 
+    /// Returns the calling thread's number; [`INDEXES`] if it has none, or none yet. Never more.
+    #[inline(always)]
+    pub(crate) fn peek() -> usize {
+        INDEX.get()
+    }
+
+    /// Returns the calling thread's number, the lowest that is free if it has none yet;
+    /// [`INDEXES`] if none is, and while the thread's locals are being destroyed.
+    ///
+    /// A thread for which none was free asks again with every call.
     #[inline]
-    pub(super) fn get() -> u32 {
+    pub(crate) fn get() -> usize {
         match INDEX.get() {
-            UNSET => register(),
+            INDEXES => acquire(),
             index => index,
         }
     }
 
-    #[inline]
-    pub(super) fn peek() -> u32 {
-        INDEX.get()
-    }
-
     #[cold]
-    fn register() -> u32 {
-        let index = match RETURN.try_with(|_| acquire()) {
-            Ok(Some(index)) => index,
-            _ => 0,
-        };
-        INDEX.set(index);
-        index
-    }
-
-    fn acquire() -> Option<u32> {
-        for (word, bits) in (0u32..).zip(&USED) {
-            // Relaxed: a number guards no memory.
-            let mut seen = bits.load(Ordering::Relaxed);
-            while seen != u64::MAX {
-                let bit = seen.trailing_ones();
-                match bits.compare_exchange_weak(seen, seen | 1 << bit, Ordering::Relaxed, Ordering::Relaxed) {
-                    Ok(_) => {
-                        OWNED.set(true);
-                        return Some(word * 64 + bit);
-                    }
-                    Err(now) => seen = now,
+    fn acquire() -> usize {
+        // Registers the destructor, unless it is too late for that.
+        let may = !ASKED.get() && RETURN.try_with(|_| ()).is_ok();
+        let mut used = USED.load(Ordering::Relaxed);
+        while may && used != u64::MAX {
+            let bit = used.trailing_ones();
+            // Acquire (O-8): pairs with the Release in `Return`; the last owner's words are there.
+            match USED.compare_exchange_weak(used, used | 1 << bit, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => {
+                    INDEX.set(bit as usize);
+                    break;
                 }
+                Err(seen) => used = seen,
             }
         }
-        None
-    }
-
-    thread_local! {
-        static OWNED: Cell<bool> = const { Cell::new(false) };
+        INDEX.get()
     }
 
     /// Gives the number back when the thread ends.
@@ -81,9 +70,12 @@ mod imp {
 
     impl Drop for Return {
         fn drop(&mut self) {
-            if OWNED.get() {
-                let index = INDEX.replace(0);
-                USED[index as usize / 64].fetch_and(!(1 << (index % 64)), Ordering::Relaxed);
+            // From here on the thread does without.
+            ASKED.set(true);
+            let index = INDEX.replace(INDEXES);
+            if index < INDEXES {
+                // Release (O-8): pairs with the Acquire in `acquire`.
+                USED.fetch_and(!(1 << index), Ordering::Release);
             }
         }
     }
@@ -93,43 +85,55 @@ mod imp {
         use super::*;
 
         #[test]
-        fn numbers_are_kept_shared_by_none_and_reused() {
+        fn numbers_are_shared_by_none_and_reused() {
             let mine = get();
-            assert_eq!(mine, get());
-            let (theirs, again) = std::thread::spawn(|| (get(), get())).join().unwrap();
-            assert_eq!(theirs, again);
-            assert_ne!(mine, theirs);
-            // Sequential threads do not use up the numbers.
+            assert!(mine < INDEXES && mine == get() && mine == peek());
+            let theirs = std::thread::spawn(|| (peek(), get(), get(), peek())).join().unwrap();
+            assert_eq!(theirs.0, INDEXES);
+            assert!(theirs.1 != mine && theirs.1 == theirs.2 && theirs.1 == theirs.3);
+            // Threads one after the other do not use up the numbers.
             for _ in 0..2000 {
-                assert!(std::thread::spawn(get).join().unwrap() < 1024);
+                assert!(std::thread::spawn(get).join().unwrap() < INDEXES);
             }
-            assert!(USED[15].load(Ordering::Relaxed) == 0);
+        }
+
+        #[test]
+        fn a_thread_that_ends_has_none() {
+            struct Late(std::sync::mpsc::Sender<usize>);
+            impl Drop for Late {
+                fn drop(&mut self) {
+                    self.0.send(get()).unwrap();
+                }
+            }
+            thread_local! { static LATE: std::cell::RefCell<Option<Late>> = const { std::cell::RefCell::new(None) } }
+            let (sender, receiver) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                // Its destructor is registered first, and so runs last.
+                LATE.with(|late| *late.borrow_mut() = Some(Late(sender)));
+                assert!(get() < INDEXES);
+            });
+            assert_eq!(receiver.recv().unwrap(), INDEXES);
         }
     }
 }
 
-/// The most threads that a model has. What must not make its threads depend on each other
-/// has a word for each: for loom, two additions to one word do not commute.
-#[cfg(loom)]
-pub(crate) const MODEL_THREADS: usize = 3;
-
 #[cfg(loom)]
 mod imp {
     loom::thread_local! {
-        static INDEX: std::cell::Cell<u32> = std::cell::Cell::new(0);
+        static INDEX: std::cell::Cell<usize> = std::cell::Cell::new(0);
     }
 
-    pub(super) fn get() -> u32 {
+    pub(crate) fn get() -> usize {
         INDEX.with(std::cell::Cell::get)
     }
 
-    pub(super) fn peek() -> u32 {
+    pub(crate) fn peek() -> usize {
         get()
     }
 
-    /// Says which stripe the calling thread counts in.
-    pub fn set(index: u32) {
-        assert!((index as usize) < super::MODEL_THREADS, "a model of too many threads");
+    /// Gives the calling thread a number; `INDEXES` for none.
+    pub fn set(index: usize) {
+        assert!(index <= super::INDEXES, "a model of too many threads");
         INDEX.with(|cell| cell.set(index));
     }
 }

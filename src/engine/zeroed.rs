@@ -6,23 +6,19 @@ pub(super) use real::Zeroed;
 #[cfg(loom)]
 pub(super) use model::Zeroed;
 
-use super::slot::Group;
-use super::sync::{AtomicPtr, AtomicU32, AtomicU64};
+use super::sync::{AtomicPtr, AtomicU16, AtomicU64};
 
 /// Types for which all-zero bytes are a valid value and that need no drop.
 ///
 /// # Safety
 /// Both must be true of the implementing type.
-#[cfg_attr(loom, allow(dead_code))]
-pub(super) unsafe trait Zeroable {}
+pub(super) unsafe trait Zeroable: Default {}
 // SAFETY: an atomic has the layout of its integer or pointer, for which zero is valid.
-unsafe impl Zeroable for AtomicU32 {}
+unsafe impl Zeroable for AtomicU16 {}
 // SAFETY: as above.
 unsafe impl Zeroable for AtomicU64 {}
 // SAFETY: as above; zero is the null pointer, and dropping an `AtomicPtr` does nothing.
 unsafe impl<T> Zeroable for AtomicPtr<T> {}
-// SAFETY: a group is an array of pairs of `AtomicU64`.
-unsafe impl Zeroable for Group {}
 
 #[cfg(not(loom))]
 mod real {
@@ -49,7 +45,8 @@ mod real {
     // SAFETY: shares its elements only as `&[T]`.
     unsafe impl<T: Sync> Sync for Zeroed<T> {}
 
-    const LINE: usize = 64;
+    /// Two cache lines, which some processors fetch together.
+    const LINE: usize = 128;
 
     impl<T: Zeroable> Zeroed<T> {
         /// `None` if the allocator refuses or the size overflows.
@@ -115,12 +112,13 @@ mod real {
 
 #[cfg(loom)]
 mod model {
+    use super::Zeroable;
     use std::ops::Deref;
 
     /// loom's atomics are no plain memory: made one by one.
     pub(crate) struct Zeroed<T>(Box<[T]>);
 
-    impl<T: Default> Zeroed<T> {
+    impl<T: Zeroable> Zeroed<T> {
         pub(crate) fn new(len: usize) -> Option<Self> {
             Some(Self((0..len).map(|_| T::default()).collect()))
         }

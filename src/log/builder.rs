@@ -2,7 +2,7 @@
 
 use super::{Dedup, InitError, Key};
 use crate::front::Front;
-use crate::{Cache, Clock, Epoch, Fields, Guard, Monotonic, Reclaim, SharedRules, install_panic_hook};
+use crate::{Cache, Clock, Coarse, Fields, Guard, SharedRules, install_panic_hook};
 use log::{LevelFilter, Log};
 use std::fmt;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use std::time::Duration;
 
 /// Builds a [`Dedup`]; start with [`Dedup::builder`].
 #[must_use]
-pub struct Builder<L: Log, C: Clock = Monotonic, R: Reclaim = Epoch> {
-    front: Front<C, R>,
+pub struct Builder<L: Log, C: Clock = Coarse> {
+    front: Front<C>,
     inner: L,
     fields: Fields,
     key: Key,
     interval: Duration,
 }
 
-impl<L: Log, C: Clock, R: Reclaim> Builder<L, C, R> {
-    pub(super) fn new(cache: Arc<Cache<C, R>>, inner: L) -> Self {
+impl<L: Log, C: Clock> Builder<L, C> {
+    pub(super) fn new(cache: Arc<Cache<C>>, inner: L) -> Self {
         Self {
             front: Front::new(cache),
             inner,
@@ -60,7 +60,7 @@ impl<L: Log, C: Clock, R: Reclaim> Builder<L, C, R> {
     /// | name | kind | labels |
     /// |---|---|---|
     /// | `quell_events_total` | counter | `outcome`: `emitted`, `suppressed`, `failed_open`, `exempt`; `level`; `front_end` |
-    /// | `quell_entries`, `quell_capacity`, `quell_rotations`, `quell_forgotten` | gauges of the whole cache, set by each report | `front_end` |
+    /// | `quell_entries`, `quell_capacity`, `quell_forgotten` | gauges of the whole cache, set by each report | `front_end` |
     #[cfg(feature = "metrics")]
     pub fn metrics(mut self) -> Self {
         self.front.meters = Some(crate::metrics::Meters::register("log"));
@@ -75,7 +75,7 @@ impl<L: Log, C: Clock, R: Reclaim> Builder<L, C, R> {
     }
 
     /// The wrapped logger, for a place of your own; see [`Dedup::guard`].
-    pub fn build(self) -> Dedup<L, C, R> {
+    pub fn build(self) -> Dedup<L, C> {
         Dedup::from_parts(self.front, self.inner, self.fields, self.key, self.interval)
     }
 
@@ -99,7 +99,7 @@ impl<L: Log, C: Clock, R: Reclaim> Builder<L, C, R> {
     }
 }
 
-impl<L: Log, C: Clock, R: Reclaim> fmt::Debug for Builder<L, C, R> {
+impl<L: Log, C: Clock> fmt::Debug for Builder<L, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("rules", &self.front.rules)

@@ -9,8 +9,7 @@ use crate::outlet::Outlet;
 use crate::shutdown::UnderWay;
 use crate::specimen::{Guarded, Reading, Specimen};
 use crate::{
-    Cache, Clock, Epoch, Exemplar, Fields, Guard, Level, Monotonic, Namespace, Reclaim, ReporterError, SharedRules,
-    Summary, Tick,
+    Cache, Clock, Coarse, Exemplar, Fields, Guard, Level, Namespace, ReporterError, SharedRules, Summary, Tick,
 };
 use log::{Log, Metadata, Record, kv};
 use std::cell::Cell;
@@ -49,18 +48,18 @@ use std::time::Duration;
 /// assert_eq!(*lines.0.lock().unwrap(), ["disk full", "disk full: 4 more suppressed"]);
 /// # Ok::<(), quell::ConfigError>(())
 /// ```
-pub struct Dedup<L: Log, C: Clock = Monotonic, R: Reclaim = Epoch> {
-    core: Arc<Core<L, C, R>>,
+pub struct Dedup<L: Log, C: Clock = Coarse> {
+    core: Arc<Core<L, C>>,
     interval: Duration,
 }
 
-impl<L: Log, C: Clock, R: Reclaim> Dedup<L, C, R> {
+impl<L: Log, C: Clock> Dedup<L, C> {
     /// A builder for a wrapper around `inner`, with a new namespace of `cache`.
-    pub fn builder(cache: Arc<Cache<C, R>>, inner: L) -> Builder<L, C, R> {
+    pub fn builder(cache: Arc<Cache<C>>, inner: L) -> Builder<L, C> {
         Builder::new(cache, inner)
     }
 
-    pub(super) fn from_parts(front: Front<C, R>, inner: L, fields: Fields, key: Key, interval: Duration) -> Self {
+    pub(super) fn from_parts(front: Front<C>, inner: L, fields: Fields, key: Key, interval: Duration) -> Self {
         Self { core: Arc::new(Core { front, inner, fields, key }), interval }
     }
 
@@ -84,7 +83,7 @@ impl<L: Log, C: Clock, R: Reclaim> Dedup<L, C, R> {
 
     /// The cache it asks.
     #[must_use]
-    pub fn cache(&self) -> &Arc<Cache<C, R>> {
+    pub fn cache(&self) -> &Arc<Cache<C>> {
         &self.core.front.cache
     }
 
@@ -101,7 +100,7 @@ impl<L: Log, C: Clock, R: Reclaim> Dedup<L, C, R> {
     }
 }
 
-impl<L: Log, C: Clock, R: Reclaim> Log for Dedup<L, C, R> {
+impl<L: Log, C: Clock> Log for Dedup<L, C> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         self.core.inner.enabled(metadata)
     }
@@ -129,7 +128,7 @@ impl<L: Log, C: Clock, R: Reclaim> Log for Dedup<L, C, R> {
     }
 }
 
-impl<L: Log, C: Clock, R: Reclaim> fmt::Debug for Dedup<L, C, R> {
+impl<L: Log, C: Clock> fmt::Debug for Dedup<L, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dedup")
             .field("namespace", &self.core.front.namespace)
@@ -140,14 +139,14 @@ impl<L: Log, C: Clock, R: Reclaim> fmt::Debug for Dedup<L, C, R> {
 }
 
 /// What the logger shares with its guards.
-struct Core<L: Log, C: Clock, R: Reclaim> {
-    front: Front<C, R>,
+struct Core<L: Log, C: Clock> {
+    front: Front<C>,
     inner: L,
     fields: Fields,
     key: Key,
 }
 
-impl<L: Log, C: Clock, R: Reclaim> Core<L, C, R> {
+impl<L: Log, C: Clock> Core<L, C> {
     #[inline]
     fn offer(&self, record: &Record<'_>) {
         let reading = Cell::new(Reading::NotBegun);
@@ -240,7 +239,7 @@ fn level_of(record: &Record<'_>) -> Level {
     }
 }
 
-impl<L: Log, C: Clock, R: Reclaim> Outlet for Core<L, C, R> {
+impl<L: Log, C: Clock> Outlet for Core<L, C> {
     fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
         self.front.take(all, each);
     }
@@ -254,7 +253,7 @@ impl<L: Log, C: Clock, R: Reclaim> Outlet for Core<L, C, R> {
     }
 }
 
-impl<L: Log, C: Clock, R: Reclaim> Drop for Core<L, C, R> {
+impl<L: Log, C: Clock> Drop for Core<L, C> {
     fn drop(&mut self) {
         self.report(true);
     }

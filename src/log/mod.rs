@@ -107,10 +107,10 @@ pub use dedup::Dedup;
 pub use error::InitError;
 pub use key::Key;
 
-use crate::{Cache, Coarse, ConfigError, Guard, ReporterError};
+use crate::{Cache, ConfigError, Guard, ReporterError};
 use std::sync::Arc;
 
-/// Makes `logger`, behind a cache with the [`Coarse`] clock (60 s, 1024 messages), the program's logger, sets the
+/// Makes `logger`, behind a cache with the defaults (60 s, 1024 messages), the program's logger, sets the
 /// maximum level, and installs the [panic hook](crate::install_panic_hook).
 ///
 /// See [the module](self) for an example.
@@ -119,7 +119,6 @@ use std::sync::Arc;
 /// [`InitError::Logger`] if the program has a logger already; [`InitError::Reporter`] if the
 /// reporter's thread cannot be started. Nothing is installed then.
 pub fn init(logger: impl ::log::Log + 'static, max: ::log::LevelFilter) -> Result<Guard, InitError> {
-    let cache =
-        Cache::builder().clock(Coarse::new()).build().map_err(|error: ConfigError| ReporterError::Config(error))?;
+    let cache = Cache::builder().build().map_err(|error: ConfigError| ReporterError::Config(error))?;
     Dedup::builder(Arc::new(cache), logger).init(max)
 }

@@ -2,7 +2,7 @@
 
 use super::{Dedup, Key};
 use crate::front::Front;
-use crate::{Cache, Clock, Epoch, Fields, Monotonic, Reclaim, SharedRules};
+use crate::{Cache, Clock, Coarse, Fields, SharedRules};
 use slog::{Drain, OwnedKV, OwnedKVList, SendSyncRefUnwindSafeKV, o};
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// Builds a [`Dedup`]; start with [`Dedup::builder`].
 #[must_use]
-pub struct Builder<D, C: Clock = Monotonic, R: Reclaim = Epoch> {
-    front: Front<C, R>,
+pub struct Builder<D, C: Clock = Coarse> {
+    front: Front<C>,
     inner: D,
     fields: Fields,
     key: Key,
@@ -19,8 +19,8 @@ pub struct Builder<D, C: Clock = Monotonic, R: Reclaim = Epoch> {
     interval: Duration,
 }
 
-impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Builder<D, C, R> {
-    pub(super) fn new(cache: Arc<Cache<C, R>>, inner: D) -> Self {
+impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Builder<D, C> {
+    pub(super) fn new(cache: Arc<Cache<C>>, inner: D) -> Self {
         Self {
             front: Front::new(cache),
             inner,
@@ -72,7 +72,7 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Builder<D, C, R> {
     /// | name | kind | labels |
     /// |---|---|---|
     /// | `quell_events_total` | counter | `outcome`: `emitted`, `suppressed`, `failed_open`, `exempt`; `level`; `front_end` |
-    /// | `quell_entries`, `quell_capacity`, `quell_rotations`, `quell_forgotten` | gauges of the whole cache, set by each report | `front_end` |
+    /// | `quell_entries`, `quell_capacity`, `quell_forgotten` | gauges of the whole cache, set by each report | `front_end` |
     #[cfg(feature = "metrics")]
     pub fn metrics(mut self) -> Self {
         self.front.meters = Some(crate::metrics::Meters::register("slog"));
@@ -87,12 +87,12 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Builder<D, C, R> {
     }
 
     /// The wrapped drain.
-    pub fn build(self) -> Dedup<D, C, R> {
+    pub fn build(self) -> Dedup<D, C> {
         Dedup::from_parts(self.front, self.inner, self.fields, self.key, self.values, self.interval)
     }
 }
 
-impl<D, C: Clock, R: Reclaim> fmt::Debug for Builder<D, C, R> {
+impl<D, C: Clock> fmt::Debug for Builder<D, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("rules", &self.front.rules)

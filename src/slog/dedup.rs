@@ -9,8 +9,7 @@ use crate::outlet::Outlet;
 use crate::shutdown::UnderWay;
 use crate::specimen::{Guarded, Reading, Specimen};
 use crate::{
-    Cache, Clock, Epoch, Exemplar, Fields, Guard, Level, Monotonic, Namespace, Reclaim, ReporterError, SharedRules,
-    Summary, Tick,
+    Cache, Clock, Coarse, Exemplar, Fields, Guard, Level, Namespace, ReporterError, SharedRules, Summary, Tick,
 };
 use slog::{BorrowedKV, Drain, FlushError, KV, OwnedKVList, Record, RecordStatic, kv};
 use std::cell::Cell;
@@ -50,19 +49,19 @@ use std::time::Duration;
 /// assert_eq!(*lines.0.lock().unwrap(), ["disk full", "disk full disk=7: 4 more suppressed"]);
 /// # Ok::<(), quell::ConfigError>(())
 /// ```
-pub struct Dedup<D: Drain<Ok = ()> + Send + Sync, C: Clock = Monotonic, R: Reclaim = Epoch> {
-    core: Arc<Core<D, C, R>>,
+pub struct Dedup<D: Drain<Ok = ()> + Send + Sync, C: Clock = Coarse> {
+    core: Arc<Core<D, C>>,
     interval: Duration,
 }
 
-impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Dedup<D, C, R> {
+impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Dedup<D, C> {
     /// A builder for a wrapper around `inner`, with a new namespace of `cache`.
-    pub fn builder(cache: Arc<Cache<C, R>>, inner: D) -> Builder<D, C, R> {
+    pub fn builder(cache: Arc<Cache<C>>, inner: D) -> Builder<D, C> {
         Builder::new(cache, inner)
     }
 
     pub(super) fn from_parts(
-        front: Front<C, R>,
+        front: Front<C>,
         inner: D,
         fields: Fields,
         key: Key,
@@ -92,7 +91,7 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Dedup<D, C, R> {
 
     /// The cache it asks.
     #[must_use]
-    pub fn cache(&self) -> &Arc<Cache<C, R>> {
+    pub fn cache(&self) -> &Arc<Cache<C>> {
         &self.core.front.cache
     }
 
@@ -109,7 +108,7 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Dedup<D, C, R> {
     }
 }
 
-impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Drain for Dedup<D, C, R> {
+impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Drain for Dedup<D, C> {
     type Ok = ();
     type Err = D::Err;
 
@@ -138,7 +137,7 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Drain for Dedup<D, C
     }
 }
 
-impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> fmt::Debug for Dedup<D, C, R> {
+impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> fmt::Debug for Dedup<D, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dedup")
             .field("namespace", &self.core.front.namespace)
@@ -149,8 +148,8 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> fmt::Debug for Dedup
 }
 
 /// What the drain shares with its guards.
-struct Core<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> {
-    front: Front<C, R>,
+struct Core<D: Drain<Ok = ()> + Send + Sync, C: Clock> {
+    front: Front<C>,
     inner: D,
     fields: Fields,
     key: Key,
@@ -158,7 +157,7 @@ struct Core<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> {
     values: OwnedKVList,
 }
 
-impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Core<D, C, R> {
+impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Core<D, C> {
     #[inline]
     fn offer(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), D::Err> {
         let reading = Cell::new(Reading::NotBegun);
@@ -246,7 +245,7 @@ fn target_of<'a>(record: &'a Record<'_>) -> &'a str {
     if record.tag().is_empty() { record.module() } else { record.tag() }
 }
 
-impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Outlet for Core<D, C, R> {
+impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Outlet for Core<D, C> {
     fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
         self.front.take(all, each);
     }
@@ -261,7 +260,7 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Outlet for Core<D, C
     }
 }
 
-impl<D: Drain<Ok = ()> + Send + Sync, C: Clock, R: Reclaim> Drop for Core<D, C, R> {
+impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Drop for Core<D, C> {
     fn drop(&mut self) {
         self.report(true);
     }

@@ -123,11 +123,11 @@ pub use dedup::Dedup;
 pub use key::Key;
 pub(crate) use origin::Origin;
 
-use crate::{Cache, Coarse, Guard, ReporterError, install_panic_hook};
+use crate::{Cache, Guard, ReporterError, install_panic_hook};
 use ::slog::{Logger, Never, OwnedKV, OwnedKVList, SendSyncRefUnwindSafeDrain, SendSyncRefUnwindSafeKV};
 use std::sync::Arc;
 
-/// A root logger over `drain`, behind a cache with the [`Coarse`] clock (60 s, 1024 messages), with `values` for
+/// A root logger over `drain`, behind a cache with the defaults (60 s, 1024 messages), with `values` for
 /// its records and quell's own; installs the [panic hook](crate::install_panic_hook).
 ///
 /// See [the module](self) for an example.
@@ -139,7 +139,7 @@ where
     D: SendSyncRefUnwindSafeDrain<Ok = (), Err = Never> + Send + Sync + 'static,
     T: SendSyncRefUnwindSafeKV + 'static,
 {
-    let cache = Cache::builder().clock(Coarse::new()).build().map_err(ReporterError::Config)?;
+    let cache = Cache::builder().build().map_err(ReporterError::Config)?;
     let values = OwnedKVList::from(values);
     let dedup = Dedup::builder(Arc::new(cache), drain).values(OwnedKV(values.clone())).build();
     let guard = dedup.guard()?;

@@ -4,7 +4,7 @@ use super::Dedup;
 use super::key::Key;
 use super::shared::Shared;
 use super::visit::Names;
-use crate::{Cache, Clock, Epoch, Fields, Monotonic, Reclaim, SharedRules};
+use crate::{Cache, Clock, Coarse, Fields, SharedRules};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 #[must_use]
-pub struct Builder<C: Clock = Monotonic, R: Reclaim = Epoch> {
-    pub(super) cache: Arc<Cache<C, R>>,
+pub struct Builder<C: Clock = Coarse> {
+    pub(super) cache: Arc<Cache<C>>,
     pub(super) rules: SharedRules,
     pub(super) key: Key,
     pub(super) fields: Option<Fields>,
@@ -40,8 +40,8 @@ pub struct Builder<C: Clock = Monotonic, R: Reclaim = Epoch> {
     pub(super) interval: Duration,
 }
 
-impl<C: Clock, R: Reclaim> Builder<C, R> {
-    pub(super) fn new(cache: Arc<Cache<C, R>>) -> Self {
+impl<C: Clock> Builder<C> {
+    pub(super) fn new(cache: Arc<Cache<C>>) -> Self {
         Self {
             cache,
             rules: SharedRules::default(),
@@ -124,7 +124,7 @@ impl<C: Clock, R: Reclaim> Builder<C, R> {
 
     /// The `Dedup`. Its filters come from [`Dedup::filter`] or [`Dedup::on`].
     #[must_use]
-    pub fn build(self) -> Dedup<C, R> {
+    pub fn build(self) -> Dedup<C> {
         let interval = self.interval;
         Dedup { shared: Arc::new(Shared::new(self)), interval }
     }

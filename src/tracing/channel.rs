@@ -2,16 +2,16 @@
 
 use super::address::Address;
 use crate::front::Front;
-use crate::{Clock, Exemplar, Reclaim};
+use crate::{Clock, Exemplar};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing_core::Dispatch;
 use tracing_core::dispatcher::WeakDispatch;
 
 /// What the filters of one namespace share: all of a `Dedup` that decides once, else one.
-pub(super) struct Channel<C: Clock, R: Reclaim> {
+pub(super) struct Channel<C: Clock> {
     pub(super) address: Address,
-    pub(super) front: Front<C, R>,
+    pub(super) front: Front<C>,
     /// The subscriber, if a companion of the filter's own has told.
     pub(super) dispatch: Arc<DispatchSlot>,
     notices: Mutex<Vec<Exemplar>>,
@@ -20,8 +20,8 @@ pub(super) struct Channel<C: Clock, R: Reclaim> {
 /// More notices than these are not worth reading at once.
 const MAX_NOTICES: usize = 64;
 
-impl<C: Clock, R: Reclaim> Channel<C, R> {
-    pub(super) fn new(front: Front<C, R>) -> Self {
+impl<C: Clock> Channel<C> {
+    pub(super) fn new(front: Front<C>) -> Self {
         Self { address: Address::new(), front, dispatch: Arc::default(), notices: Mutex::default() }
     }
 

@@ -4,7 +4,7 @@ use super::Builder;
 use super::companion::Companion;
 use super::filter::DedupFilter;
 use super::shared::Shared;
-use crate::{Cache, Clock, Epoch, Guard, Monotonic, Reclaim, ReporterError};
+use crate::{Cache, Clock, Coarse, Guard, ReporterError};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,30 +33,29 @@ use tracing_subscriber::registry::LookupSpan;
 ///
 /// Each layer has its own first lines, and summaries of what *it* did not see. The filters,
 /// the guard and this value may be dropped in any order.
-pub struct Dedup<C: Clock = Monotonic, R: Reclaim = Epoch> {
-    pub(super) shared: Arc<Shared<C, R>>,
+pub struct Dedup<C: Clock = Coarse> {
+    pub(super) shared: Arc<Shared<C>>,
     pub(super) interval: Duration,
 }
 
 /// What [`Dedup::behind`] makes of a layer and its filter.
-pub type Behind<F, L, S, C = Monotonic, R = Epoch> =
-    Filtered<Layered<Companion, L, S>, And<F, DedupFilter<C, R>, S>, S>;
+pub type Behind<F, L, S, C = Coarse> = Filtered<Layered<Companion, L, S>, And<F, DedupFilter<C>, S>, S>;
 
-impl<C: Clock, R: Reclaim> Dedup<C, R> {
+impl<C: Clock> Dedup<C> {
     /// With the defaults.
     #[must_use]
-    pub fn new(cache: Arc<Cache<C, R>>) -> Self {
+    pub fn new(cache: Arc<Cache<C>>) -> Self {
         Self::builder(cache).build()
     }
 
     /// To choose otherwise.
-    pub fn builder(cache: Arc<Cache<C, R>>) -> Builder<C, R> {
+    pub fn builder(cache: Arc<Cache<C>>) -> Builder<C> {
         Builder::new(cache)
     }
 
     /// `layer` without repeats: behind a [filter](Self::filter) of its own, and with the way for
     /// its summaries.
-    pub fn on<S, L>(&self, layer: L) -> Filtered<Layered<Companion, L, S>, DedupFilter<C, R>, S>
+    pub fn on<S, L>(&self, layer: L) -> Filtered<Layered<Companion, L, S>, DedupFilter<C>, S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
         L: Layer<S>,
@@ -68,7 +67,7 @@ impl<C: Clock, R: Reclaim> Dedup<C, R> {
 
     /// As [`on`](Self::on), for a layer that has another filter: a level, an `EnvFilter`,
     /// ... It is asked first, so no message is counted that it keeps out anyway.
-    pub fn behind<S, L, F>(&self, filter: F, layer: L) -> Behind<F, L, S, C, R>
+    pub fn behind<S, L, F>(&self, filter: F, layer: L) -> Behind<F, L, S, C>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
         L: Layer<S>,
@@ -83,7 +82,7 @@ impl<C: Clock, R: Reclaim> Dedup<C, R> {
     /// [global](Builder::global)). Its summaries need a way into the stack: add
     /// [`layer`](Self::layer) to it, once.
     #[must_use]
-    pub fn filter(&self) -> DedupFilter<C, R> {
+    pub fn filter(&self) -> DedupFilter<C> {
         DedupFilter::new(&self.shared)
     }
 
@@ -96,7 +95,7 @@ impl<C: Clock, R: Reclaim> Dedup<C, R> {
         self.companion(None).with_filter(LevelFilter::OFF)
     }
 
-    fn companion(&self, of: Option<&DedupFilter<C, R>>) -> Companion {
+    fn companion(&self, of: Option<&DedupFilter<C>>) -> Companion {
         Companion::new(of.map(|filter| Arc::clone(&filter.channel().dispatch)), Arc::clone(&self.shared.dispatch))
     }
 
@@ -116,12 +115,12 @@ impl<C: Clock, R: Reclaim> Dedup<C, R> {
 
     /// The cache that is asked.
     #[must_use]
-    pub fn cache(&self) -> &Arc<Cache<C, R>> {
+    pub fn cache(&self) -> &Arc<Cache<C>> {
         &self.shared.cache
     }
 }
 
-impl<C: Clock, R: Reclaim> fmt::Debug for Dedup<C, R> {
+impl<C: Clock> fmt::Debug for Dedup<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dedup").field("key", &self.shared.key).finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@ use super::site::Site;
 use super::{address, memo, spans, visit};
 use crate::front::Verdict;
 use crate::nesting::Nesting;
-use crate::{Clock, Epoch, Exemplar, Fields, Fingerprint, Monotonic, Namespace, Reclaim, Summary, Tick};
+use crate::{Clock, Coarse, Exemplar, Fields, Fingerprint, Namespace, Summary, Tick};
 use std::fmt;
 use std::ptr;
 use std::sync::Arc;
@@ -33,21 +33,21 @@ use tracing_subscriber::registry::LookupSpan;
 /// A suppressed event allocates nothing, what its arguments' own `Debug` does aside. quell takes
 /// no lock for it; but where [span fields](super::Builder::span_fields) are chosen, the registry takes
 /// the reader's side of each span's lock.
-pub struct DedupFilter<C: Clock = Monotonic, R: Reclaim = Epoch> {
-    shared: Arc<Shared<C, R>>,
-    channel: Arc<Channel<C, R>>,
+pub struct DedupFilter<C: Clock = Coarse> {
+    shared: Arc<Shared<C>>,
+    channel: Arc<Channel<C>>,
     /// One bit, for the memo.
     bit: u64,
 }
 
-impl<C: Clock, R: Reclaim> DedupFilter<C, R> {
-    pub(super) fn new(shared: &Arc<Shared<C, R>>) -> Self {
+impl<C: Clock> DedupFilter<C> {
+    pub(super) fn new(shared: &Arc<Shared<C>>) -> Self {
         let (channel, number) = shared.channel();
         // A registry has 64 filters at the most.
         Self { shared: Arc::clone(shared), channel, bit: 1 << (number % 64) }
     }
 
-    pub(super) fn channel(&self) -> &Arc<Channel<C, R>> {
+    pub(super) fn channel(&self) -> &Arc<Channel<C>> {
         &self.channel
     }
 
@@ -123,11 +123,10 @@ impl<C: Clock, R: Reclaim> DedupFilter<C, R> {
     }
 }
 
-impl<S, C, R> Filter<S> for DedupFilter<C, R>
+impl<S, C> Filter<S> for DedupFilter<C>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     C: Clock,
-    R: Reclaim,
 {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         if self.shared.is_global() {
@@ -178,7 +177,7 @@ where
     }
 }
 
-impl<C: Clock, R: Reclaim> fmt::Debug for DedupFilter<C, R> {
+impl<C: Clock> fmt::Debug for DedupFilter<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DedupFilter").field("namespace", &self.namespace()).finish_non_exhaustive()
     }

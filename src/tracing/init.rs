@@ -1,7 +1,7 @@
 //! The set-up in one line.
 
 use super::Dedup;
-use crate::{Cache, Coarse, ConfigError, Guard, ReporterError, install_panic_hook};
+use crate::{Cache, ConfigError, Guard, ReporterError, install_panic_hook};
 use std::fmt;
 use std::sync::Arc;
 use tracing_core::LevelFilter;
@@ -27,8 +27,7 @@ use tracing_subscriber::{fmt as format, registry};
 /// # Errors
 /// [`InitError`], above all if there is a global subscriber or logger already.
 pub fn init(max: LevelFilter) -> Result<Guard, InitError> {
-    // A few milliseconds do not matter to a minute, and the clock is a third of an event's cost.
-    let cache = Cache::builder().clock(Coarse::new()).build().map_err(InitError::Config)?;
+    let cache = Cache::builder().build().map_err(InitError::Config)?;
     let dedup = Dedup::new(Arc::new(cache));
     // First what can be undone.
     let guard = dedup.guard().map_err(InitError::Reporter)?;

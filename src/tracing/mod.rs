@@ -75,8 +75,8 @@
 //!
 //! # Speed
 //!
-//! The clock is a large part of what a suppressed event costs: a cache with
-//! [`Coarse`](crate::Coarse) saves it. [`Key::Callsite`] formats and hashes no text.
+//! Formatting and hashing the text is most of what a suppressed event costs; [`Key::Callsite`] does neither.
+//! A cache with the clock [`Monotonic`](crate::Monotonic) costs some 20 ns more an event.
 
 mod address;
 mod builder;

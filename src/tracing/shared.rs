@@ -9,14 +9,14 @@ use crate::engine::AtomicCell;
 use crate::front::Front;
 use crate::outlet::Outlet;
 use crate::reporter::Waker;
-use crate::{Cache, Clock, Fields, Namespace, Reclaim, SharedRules, Summary};
+use crate::{Cache, Clock, Fields, Namespace, SharedRules, Summary};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use tracing_core::Dispatch;
 
-pub(super) struct Shared<C: Clock, R: Reclaim> {
+pub(super) struct Shared<C: Clock> {
     /// Tells span fields and decisions of one `Dedup` from those of others.
     pub(super) number: u64,
-    pub(super) cache: Arc<Cache<C, R>>,
+    pub(super) cache: Arc<Cache<C>>,
     pub(super) rules: SharedRules,
     pub(super) key: Key,
     /// `None`: as the key has it.
@@ -27,16 +27,16 @@ pub(super) struct Shared<C: Clock, R: Reclaim> {
     pub(super) metrics: bool,
     /// The subscriber that a companion told of last.
     pub(super) dispatch: Arc<DispatchSlot>,
-    channels: Mutex<Vec<Weak<Channel<C, R>>>>,
+    channels: Mutex<Vec<Weak<Channel<C>>>>,
     /// The one channel of a `Dedup` that decides once for all its filters.
-    one: OnceLock<Arc<Channel<C, R>>>,
+    one: OnceLock<Arc<Channel<C>>>,
     global: bool,
     filters: AtomicCell<u32>,
     waker: OnceLock<Waker>,
 }
 
-impl<C: Clock, R: Reclaim> Shared<C, R> {
-    pub(super) fn new(builder: super::Builder<C, R>) -> Self {
+impl<C: Clock> Shared<C> {
+    pub(super) fn new(builder: super::Builder<C>) -> Self {
         static NEXT: AtomicCell<u64> = AtomicCell::new(1);
         Self {
             number: NEXT.fetch_add(1),
@@ -62,14 +62,14 @@ impl<C: Clock, R: Reclaim> Shared<C, R> {
     }
 
     /// A channel for one more filter, and the filter's number.
-    pub(super) fn channel(&self) -> (Arc<Channel<C, R>>, u32) {
+    pub(super) fn channel(&self) -> (Arc<Channel<C>>, u32) {
         let number = self.filters.fetch_add(1);
         let channel =
             if self.global { Arc::clone(self.one.get_or_init(|| self.new_channel())) } else { self.new_channel() };
         (channel, number)
     }
 
-    fn new_channel(&self) -> Arc<Channel<C, R>> {
+    fn new_channel(&self) -> Arc<Channel<C>> {
         let mut front = Front::new(Arc::clone(&self.cache));
         front.rules = self.rules.clone();
         front.notices = self.notices;
@@ -97,9 +97,9 @@ impl<C: Clock, R: Reclaim> Shared<C, R> {
     }
 
     /// Those whose subscriber is still there.
-    fn live(&self) -> Vec<(Arc<Channel<C, R>>, Dispatch)> {
+    fn live(&self) -> Vec<(Arc<Channel<C>>, Dispatch)> {
         let channels: Vec<_> = lock(&self.channels).iter().filter_map(Weak::upgrade).collect();
-        let with_dispatch = |channel: Arc<Channel<C, R>>| {
+        let with_dispatch = |channel: Arc<Channel<C>>| {
             let dispatch = channel.dispatch.get().or_else(|| self.dispatch.get())??;
             Some((channel, dispatch))
         };
@@ -107,7 +107,7 @@ impl<C: Clock, R: Reclaim> Shared<C, R> {
     }
 }
 
-impl<C: Clock, R: Reclaim> Outlet for Shared<C, R> {
+impl<C: Clock> Outlet for Shared<C> {
     /// What no subscriber is there for stays in the cache.
     fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
         let live = self.live();
@@ -128,7 +128,7 @@ impl<C: Clock, R: Reclaim> Outlet for Shared<C, R> {
     fn write(&self, summary: &Summary) {
         let live = self.live();
         // A sum over several namespaces is for all, and told to one.
-        let whose = |(channel, _): &&(Arc<Channel<C, R>>, _)| {
+        let whose = |(channel, _): &&(Arc<Channel<C>>, _)| {
             channel.front.namespace == summary.namespace || summary.namespace == Namespace::MIXED
         };
         let delivered = live.iter().find(whose).is_some_and(|(channel, dispatch)| {

@@ -5,7 +5,7 @@
 use super::visit::{Chain, Names, Seen, record_typed};
 use crate::caught::caught;
 use crate::nesting::Nesting;
-use crate::{Cache, Clock, FieldsHash, FingerprintHasher, Reclaim, Value};
+use crate::{Cache, Clock, FieldsHash, FingerprintHasher, Value};
 use std::error::Error;
 use std::fmt;
 use tracing_core::field::{Field, Visit};
@@ -27,17 +27,16 @@ struct Entry {
 }
 
 /// Hashes what `record` shows and keeps it with the span `id`.
-pub(super) fn keep<S, C, R>(
+pub(super) fn keep<S, C>(
     of: u64,
     names: &Names,
-    cache: &Cache<C, R>,
+    cache: &Cache<C>,
     id: &Id,
     ctx: &Context<'_, S>,
     record: impl FnOnce(&mut dyn Visit),
 ) where
     S: Subscriber + for<'a> LookupSpan<'a>,
     C: Clock,
-    R: Reclaim,
 {
     let nesting = Nesting::enter();
     let mut visitor = SpanVisitor { of, names, cache, too_deep: nesting.is_too_deep(), found: Vec::new() };
@@ -86,15 +85,15 @@ where
     Ok(())
 }
 
-struct SpanVisitor<'a, C, R> {
+struct SpanVisitor<'a, C> {
     of: u64,
     names: &'a Names,
-    cache: &'a Cache<C, R>,
+    cache: &'a Cache<C>,
     too_deep: bool,
     found: Vec<Entry>,
 }
 
-impl<C: Clock, R: Reclaim> SpanVisitor<'_, C, R> {
+impl<C: Clock> SpanVisitor<'_, C> {
     fn field(&mut self, field: &Field, value: Value<'_>) {
         let Some(name) = self.names.find(field.name()) else { return };
         let hash = || {
@@ -107,7 +106,7 @@ impl<C: Clock, R: Reclaim> SpanVisitor<'_, C, R> {
     }
 }
 
-impl<C: Clock, R: Reclaim> Visit for SpanVisitor<'_, C, R> {
+impl<C: Clock> Visit for SpanVisitor<'_, C> {
     record_typed!();
 
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -78,7 +78,7 @@ fn an_interrupt_summarises_what_was_read() {
         drop(stdin);
         assert_eq!((status.code(), &*out), (Some(code), &b"last\n"[..]));
         let told = "quell: suppressed 2 repeats of: a\nquell: suppressed 1 repeat of: b\n\
-                    quell: emitted=3 suppressed=3 failed_open=0 forgotten=0 rotations=0\n";
+                    quell: emitted=3 suppressed=3 failed_open=0 forgotten=0\n";
         assert_eq!(err, told);
     }
 }

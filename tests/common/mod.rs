@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(unreachable_pub)]
 
-use quell::{Cache, Event, Level, Manual, Namespace, Reclaim, Sink, Stats, Summary, Tick};
+use quell::{Cache, Decision, Event, Level, Manual, Namespace, Sink, Stats, Summary, Tick};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,44 +11,41 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 
 /// A cache with a window of a minute, and its clock.
 pub fn cache() -> (Arc<Cache<Manual>>, Manual) {
-    cache_on()
-}
-
-/// As `cache`, on a backend.
-pub fn cache_on<R: Reclaim>() -> (Arc<Cache<Manual, R>>, Manual) {
     let clock = Manual::new(Tick::from_millis(1_000_000));
-    let cache = Cache::builder().window(WINDOW).clock(clock.clone()).reclaim::<R>().build().unwrap();
+    let cache = Cache::builder().window(WINDOW).clock(clock.clone()).build().unwrap();
     (Arc::new(cache), clock)
 }
 
-/// Tests take turns. A thread that loses its processor in the middle of a call holds up
-/// the generations of every cache in the process until it gets it back, and calls that
-/// need room meanwhile fail open: those of another test would decide how many do.
+/// Has tests take turns, where one would count what another does: its allocations, its
+/// processor time, its threads that stand still.
 pub fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes a test of each generic function, for each backend.
-#[macro_export]
-macro_rules! on_each_backend {
-    ($($(#[$meta:meta])* $name:ident),* $(,)?) => {
-        mod epoch {
-            $($(#[$meta])* #[test]
-            fn $name() {
-                let _turn = $crate::common::turn();
-                super::$name::<quell::Epoch>();
-            })*
-        }
-        #[cfg(feature = "seize")]
-        mod seize {
-            $($(#[$meta])* #[test]
-            fn $name() {
-                let _turn = $crate::common::turn();
-                super::$name::<quell::Seize>();
-            })*
-        }
-    };
+/// What a call is expected to be told. Emissions are compared by what they report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    Emit { suppressed: u64 },
+    Suppress { first: bool },
+}
+
+pub const EMIT: Expected = emit(0);
+pub const FIRST: Expected = Expected::Suppress { first: true };
+pub const AGAIN: Expected = Expected::Suppress { first: false };
+
+pub const fn emit(suppressed: u64) -> Expected {
+    Expected::Emit { suppressed }
+}
+
+impl PartialEq<Expected> for Decision {
+    fn eq(&self, expected: &Expected) -> bool {
+        let told = match *self {
+            Decision::Emit { suppressed, .. } => Expected::Emit { suppressed },
+            Decision::Suppress { first } => Expected::Suppress { first },
+        };
+        told == *expected
+    }
 }
 
 /// What a sink was told.

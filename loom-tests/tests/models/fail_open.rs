@@ -1,54 +1,47 @@
-//! No room: a pinned reader holds rotation back until the table is full.
+//! Little room, and none: slots are busy, as of threads that stopped in the middle of a call.
 
+use crate::{Q, X};
 use loom_tests::{Bound, World, fp, holds, must_fail, racer};
-use quell::model::{Fault, Model};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use quell::model::Fault;
 
-const X: u128 = 1;
-const Q: u128 = 21;
-/// Four of them fill the third table.
-const KEYS: [u128; 4] = [22, 23, 24, 25];
-const ONE_MORE: u128 = 30;
-
-/// While a reader stays in the first table, there are three generations and no
-/// more. Q is in the second, and fresh; then there is no room for it in the third,
-/// nor for one more.
-fn full(fault: Option<Fault>, reached: Arc<AtomicU64>) -> impl Fn() {
+/// While there is room, no call fails open.
+fn some(fault: Option<Fault>) -> impl Fn() {
     move || {
-        let mut world = World::<Model>::new(1, fault).may_forget(&[fp(X), fp(Q)]).may_fail_open(3);
-        world.alone(|me| {
-            me.check(fp(X), 0);
-            me.check(fp(X), 1);
-        });
-        let repeated = Arc::new(AtomicBool::new(false));
-        let repeats = Arc::clone(&repeated);
-        world.race(vec![
-            racer(|me| me.check(fp(X), 2)),
-            racer(move |me| {
-                me.check(fp(Q), 5);
-                for key in KEYS {
-                    me.check(fp(key), 5);
-                }
-                let again = me.decide(fp(Q), 6);
-                repeats.store(again && me.cache().stats().rotations == 2, Ordering::Relaxed);
-                me.check(fp(ONE_MORE), 6);
-            }),
-        ]);
-        reached.fetch_add(world.stats().failed_open, Ordering::Relaxed);
-        assert!(!repeated.load(Ordering::Relaxed), "order: Q is emitted again, and was not forgotten");
+        let mut world = World::new(fault).with_pages(2).with_busy(2);
+        world.race(vec![racer(|me| me.check(fp(X), 5)), racer(|me| me.check(fp(X), 5))]);
+        world.alone(|me| me.check(fp(X), 6));
         world.finish();
     }
 }
 
 #[test]
-fn without_room() {
-    let reached = Arc::new(AtomicU64::new(0));
-    holds("fail open: no room", Bound::preemptions(1), full(None, Arc::clone(&reached)));
-    assert_ne!(reached.load(Ordering::Relaxed), 0, "some execution has no room");
+fn with_some_room() {
+    holds("fail open: two slots left", Bound::preemptions(3).executions(15_000), some(None));
+    must_fail("fail open: BusyIsFull", 2, "stats", some(Some(Fault::BusyIsFull)));
+}
+
+/// One slot for two keys.
+#[test]
+fn with_one_slot() {
+    holds("fail open: one slot left", Bound::preemptions(2).executions(15_000), || {
+        let mut world = World::new(None).with_pages(2).with_busy(3).may_forget(&[X, Q]).may_fail_open();
+        world.race(vec![
+            racer(|me| {
+                me.check(fp(X), 5);
+                me.check(fp(X), 6);
+            }),
+            racer(|me| me.check(fp(Q), 5)),
+        ]);
+        world.finish();
+    });
 }
 
 #[test]
-fn fail_open_blindly() {
-    must_fail("fail open: FailOpenBlindly", 2, "order", full(Some(Fault::FailOpenBlindly), Arc::default()));
+fn without_room() {
+    holds("fail open: no room", Bound::exhaustive().executions(15_000), || {
+        let mut world = World::new(None).with_pages(2).with_busy(4).may_fail_open();
+        world.race(vec![racer(|me| me.check(fp(X), 5)), racer(|me| me.check(fp(X), 5))]);
+        assert_eq!(world.stats().failed_open, 2, "stats: somebody found room");
+        world.finish();
+    });
 }

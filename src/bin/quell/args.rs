@@ -58,8 +58,8 @@ pub(crate) struct Args {
     no_summary: bool,
 
     /// At the end, write counts to standard error: lines emitted and suppressed,
-    /// emitted for lack of room to track them (failed open), lines forgotten, and
-    /// how often the memory of lines was renewed (rotations)
+    /// emitted for lack of room to track them (failed open), and forgotten in
+    /// their window
     #[arg(long)]
     pub(crate) stats: bool,
 }

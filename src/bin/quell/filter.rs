@@ -10,7 +10,7 @@ use crate::output::Output;
 use crate::spool::LongLine;
 use crate::summary::{Summaries, specimen};
 use crate::watch::{Watch, Woken};
-use quell::{Cache, ConfigError, Decision, Fingerprint, Secret, Stats, Tick};
+use quell::{Cache, ConfigError, Decision, Fingerprint, Rule, Secret, Stats, Tick};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -203,8 +203,8 @@ impl Filter {
                     written = end + 1;
                 }
                 // Lines that follow one another are written as one.
-                Decision::Emit { suppressed: 0 } => {}
-                Decision::Emit { suppressed } => {
+                Decision::Emit { suppressed: 0, .. } => {}
+                Decision::Emit { suppressed, .. } => {
                     self.out.write_all(&bytes[written..start])?;
                     written = start;
                     self.decider.report(suppressed, line, &mut self.out)?;
@@ -231,7 +231,7 @@ impl Filter {
             }
             Some(LongLine::Held(mut spool)) => {
                 let decision = self.decider.decide(&self.cache, spool.fingerprint(), now, spool.start());
-                if let Decision::Emit { suppressed } = decision {
+                if let Some(suppressed) = decision.reports() {
                     if suppressed > 0 {
                         self.decider.report(suppressed, spool.start(), &mut self.out)?;
                     }
@@ -285,7 +285,7 @@ impl Decider {
         let decision = if self.summaries.place == Place::None {
             cache.check_at(fingerprint, now)
         } else {
-            cache.check_with_at(fingerprint, now, || specimen(line, self.number))
+            cache.check_with_at(fingerprint, now, &Rule::once(), || Some(specimen(line, self.number)))
         };
         self.pending += u64::from(!decision.is_emit());
         decision

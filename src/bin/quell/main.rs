@@ -89,8 +89,8 @@ fn run(args: &Args, watch: &Watch, out: Output) -> io::Result<u8> {
     if args.stats {
         let stats = filter.stats();
         complain(format_args!(
-            "emitted={} suppressed={} failed_open={} forgotten={} rotations={}",
-            stats.emitted, stats.suppressed, stats.failed_open, stats.forgotten, stats.rotations
+            "emitted={} suppressed={} failed_open={} forgotten={}",
+            stats.emitted, stats.suppressed, stats.failed_open, stats.forgotten
         ));
     }
     Ok(watch.caught().unwrap_or(status))

@@ -1,0 +1,492 @@
+//! Counts near the thread: what each thread suppresses most often, in memory that it alone writes.
+//!
+//! A *page* belongs to a thread's number ([`thread_index`](super::thread_index)). Of an entry its
+//! owner alone writes label and count, with plain loads and stores. Others take counts and
+//! void marks, by CAS. Nothing here knows the table: what keeps a mark true is the engine's part
+//! of the protocol (`check.rs`).
+
+use super::fault::{Faults, broken};
+use super::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use super::thread_index::{self, INDEXES};
+use crate::rule::RuleState;
+use crate::{Fingerprint, Tick};
+use crossbeam_utils::CachePadded;
+use std::marker::PhantomData;
+use std::ptr;
+
+/// Entries of a page, in sets of two.
+#[cfg(not(loom))]
+const ENTRIES: usize = 256;
+#[cfg(loom)]
+const ENTRIES: usize = 2;
+const WAYS: usize = 2;
+
+/// What a near entry knows of the table's: that it is NOTICED since the emission of a tick, and
+/// what a rule needs besides. VALID, tick 42, 20 bits of a rule, whether these are a level.
+///
+/// With VALID and the tick at the top, whole words compare as ticks do, and what is void is
+/// before all that is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark(u64);
+
+impl Mark {
+    const VALID: u64 = 1 << 63;
+    const TICK_SHIFT: u32 = 21;
+    const IS_LEVEL: u64 = 1;
+
+    /// Of an entry whose window has `level` doublings.
+    pub(super) fn of_level(tick: Tick, level: u32) -> Self {
+        Mark(Self::from(tick.as_millis()) | u64::from(level) << 1 | Self::IS_LEVEL)
+    }
+
+    /// Of an entry that a rule has counted calls of.
+    pub(super) fn of_calls(tick: Tick, calls: u32) -> Self {
+        debug_assert!(calls < RuleState::CALLS);
+        Mark(Self::from(tick.as_millis()) | u64::from(calls) << 1)
+    }
+
+    /// The least that is valid from a tick on.
+    #[inline(always)]
+    pub(super) fn from(tick: u64) -> u64 {
+        Self::VALID | tick << Self::TICK_SHIFT
+    }
+
+    fn tick(self) -> Tick {
+        Tick::from_millis((self.0 & !Self::VALID) >> Self::TICK_SHIFT)
+    }
+
+    fn is_valid(self) -> bool {
+        self.0 & Self::VALID != 0
+    }
+
+    /// What a rule may rely on; `None` if it is void.
+    #[inline]
+    pub(super) fn rule_state(self) -> Option<RuleState> {
+        let known = (self.0 >> 1) as u32 & (RuleState::CALLS - 1);
+        let (level, calls) = if self.0 & Self::IS_LEVEL != 0 { (known, 0) } else { (0, known) };
+        self.is_valid().then(|| RuleState { since: self.tick(), level, calls, noticed: true })
+    }
+}
+
+#[derive(Default)]
+#[repr(C, align(32))]
+struct Entry {
+    low: AtomicU64,
+    high: AtomicU64,
+    mark: AtomicU64,
+    /// Only grows. What is pending is the count less what was taken.
+    count: AtomicU64,
+}
+
+impl Entry {
+    /// Whose counts these are.
+    fn label(&self) -> Fingerprint {
+        // Acquire, twice (O-5): a second look at a label comes after the first.
+        let (low, high) = (self.low.load(Ordering::Acquire), self.high.load(Ordering::Acquire));
+        Fingerprint::from_u128(u128::from(high) << 64 | u128::from(low))
+    }
+
+    #[inline(always)]
+    fn is_of(&self, low: u64, high: u64) -> bool {
+        self.low.load(Ordering::Relaxed) == low && self.high.load(Ordering::Relaxed) == high
+    }
+
+    /// Takes what is pending of a fingerprint. `taken` only grows, so somebody else's take makes
+    /// this one fail; and so does a label that changes.
+    fn take(&self, taken: &AtomicU64, fingerprint: Fingerprint, faults: Faults) -> u64 {
+        loop {
+            // Acquire (O-5): before the label.
+            let before = taken.load(Ordering::Acquire);
+            if self.label() != fingerprint {
+                return 0;
+            }
+            // Acquire (O-5): pairs with the Release in `bump`; a label that was written before is seen.
+            let count = self.count.load(Ordering::Acquire);
+            if count == before || self.label() != fingerprint && !broken!(faults, TakeUnread) {
+                return 0;
+            }
+            // AcqRel (O-5): the owner's own take comes before its next label.
+            if taken.compare_exchange(before, count, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return count.wrapping_sub(before);
+            }
+        }
+    }
+}
+
+/// Counts of a cache's life, of the calls of one thread or of all that have no page.
+#[derive(Default)]
+pub(super) struct Totals {
+    pub(super) emitted: AtomicU64,
+    pub(super) failed_open: AtomicU64,
+    pub(super) exempt: AtomicU64,
+    /// Suppressed calls handed out, in an emission or a summary.
+    pub(super) reported: AtomicU64,
+    pub(super) forgotten: AtomicU64,
+}
+
+#[repr(C, align(64))]
+struct Page {
+    entries: [Entry; ENTRIES],
+    taken: [AtomicU64; ENTRIES],
+    totals: Totals,
+}
+
+impl Page {
+    /// Where the set of a fingerprint begins.
+    #[inline(always)]
+    fn set(low: u64) -> usize {
+        (low >> 20) as usize & (ENTRIES - WAYS)
+    }
+
+    fn of(&self, fingerprint: Fingerprint) -> impl Iterator<Item = (&Entry, &AtomicU64)> {
+        let set = Self::set(fingerprint.as_u128() as u64);
+        (set..set + WAYS).map(|i| (&self.entries[i], &self.taken[i]))
+    }
+}
+
+/// The pages of a cache.
+pub(super) struct Near {
+    /// Each made by the thread of its number, and kept. The last is never made: it is of the
+    /// threads that have no number.
+    pages: [AtomicPtr<Page>; INDEXES + 1],
+    /// Above the highest number that has made a page.
+    high: AtomicUsize,
+    /// Of those without a page.
+    totals: CachePadded<Totals>,
+    faults: Faults,
+}
+
+/// What an owner gave away with an entry.
+pub(super) struct Left {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) count: u64,
+    pub(super) since: Tick,
+}
+
+/// The calling thread's own page. Not to be sent to another.
+#[derive(Clone, Copy)]
+pub(super) struct Mine<'a> {
+    page: &'a Page,
+    own: PhantomData<*mut ()>,
+}
+
+/// An entry of [`Mine`].
+#[derive(Clone, Copy)]
+pub(super) struct Seat(usize);
+
+impl Near {
+    pub(super) fn new(faults: Faults) -> Self {
+        Self {
+            pages: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+            high: AtomicUsize::new(0),
+            totals: CachePadded::default(),
+            faults,
+        }
+    }
+
+    /// The most bytes of all pages.
+    pub(super) fn bytes() -> usize {
+        // An allocator may need as much again for the border of a line.
+        INDEXES * (size_of::<Page>() + align_of::<Page>())
+    }
+
+    /// The calling thread's page, if it has made one.
+    #[inline(always)]
+    pub(super) fn mine(&self) -> Option<Mine<'_>> {
+        // SAFETY: a thread's number is at most INDEXES.
+        let page = unsafe { self.pages.get_unchecked(thread_index::peek()) };
+        // Relaxed: made by this thread or by one whose number it took over (O-8).
+        // SAFETY: null or made by `make`; freed by `drop` only.
+        let page = unsafe { page.load(Ordering::Relaxed).as_ref() };
+        page.map(|page| Mine { page, own: PhantomData })
+    }
+
+    /// The calling thread's page. `None` if it has no number, or there is no memory.
+    #[inline]
+    pub(super) fn mine_or_new(&self) -> Option<Mine<'_>> {
+        self.mine().or_else(|| self.make())
+    }
+
+    #[cold]
+    fn make(&self) -> Option<Mine<'_>> {
+        let index = thread_index::get();
+        if index < INDEXES && self.pages[index].load(Ordering::Relaxed).is_null() {
+            let page = new_page();
+            if page.is_null() {
+                return None;
+            }
+            // Release (O-6): pairs with `all`; the page is initialised.
+            self.pages[index].store(page, Ordering::Release);
+            self.high.fetch_max(index + 1, Ordering::Release);
+        }
+        self.mine()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Page> {
+        // Acquire, twice (O-6): pairs with `make`. In the total order of the fences of `set_mark` and
+        // `void`, a page that has been marked is here.
+        let pages = &self.pages[..self.high.load(Ordering::Acquire)];
+        // SAFETY: as in `mine`.
+        pages.iter().filter_map(|page| unsafe { page.load(Ordering::Acquire).as_ref() })
+    }
+
+    /// Voids the marks of a fingerprint up to a tick, in all pages.
+    ///
+    /// The caller has changed the entry's state before; see `check.rs`.
+    pub(super) fn void(&self, fingerprint: Fingerprint, newest: Tick) {
+        // SeqCst (O-7): pairs with the fence in `set_mark`.
+        fence(Ordering::SeqCst);
+        for (entry, _) in self.all().flat_map(|page| page.of(fingerprint)) {
+            let mut mark = Mark(entry.mark.load(Ordering::Relaxed));
+            while entry.label() == fingerprint && mark.is_valid() && mark.tick() <= newest {
+                // Relaxed: whoever must not find it valid is ordered by the fences, or by the caller.
+                let void = mark.0 & !Mark::VALID;
+                match entry.mark.compare_exchange(mark.0, void, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => break,
+                    Err(seen) => mark = Mark(seen),
+                }
+            }
+        }
+    }
+
+    /// Takes what all pages hold of a fingerprint.
+    pub(super) fn take(&self, fingerprint: Fingerprint) -> u64 {
+        let entries = self.all().flat_map(|page| page.of(fingerprint));
+        entries.map(|(entry, taken)| entry.take(taken, fingerprint, self.faults)).sum()
+    }
+
+    /// What all pages hold of a fingerprint, and keep.
+    pub(super) fn pending(&self, fingerprint: Fingerprint) -> u64 {
+        let entries = self.all().flat_map(|page| page.of(fingerprint));
+        entries.filter(|(entry, _)| entry.label() == fingerprint).map(|(entry, taken)| pending(entry, taken)).sum()
+    }
+
+    /// The labels of entries with something pending, and when these were emitted.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (Fingerprint, Tick)> {
+        let entries = self.all().flat_map(|page| page.entries.iter().zip(&page.taken));
+        entries.filter(|(entry, taken)| pending(entry, taken) != 0).map(|(entry, _)| {
+            let mark = Mark(entry.mark.load(Ordering::Relaxed));
+            (entry.label(), mark.tick())
+        })
+    }
+
+    /// All that is pending here.
+    pub(super) fn sum(&self) -> u64 {
+        self.all()
+            .flat_map(|page| page.entries.iter().zip(&page.taken))
+            .map(|(entry, taken)| pending(entry, taken))
+            .sum()
+    }
+
+    /// Adds to a total: the calling thread's own, if it has a page.
+    #[inline]
+    pub(super) fn tally(&self, of: impl Fn(&Totals) -> &AtomicU64, n: u64) {
+        self.tally_by(self.mine_or_new(), of, n);
+    }
+
+    /// As [`tally`](Self::tally), for who has looked for the page.
+    #[inline(always)]
+    pub(super) fn tally_by(&self, mine: Option<Mine<'_>>, of: impl Fn(&Totals) -> &AtomicU64, n: u64) {
+        // Relaxed: statistics, exact when no call is in flight.
+        match mine {
+            Some(mine) => {
+                let total = of(&mine.page.totals);
+                total.store(total.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+            }
+            None => drop(of(&self.totals).fetch_add(n, Ordering::Relaxed)),
+        }
+    }
+
+    pub(super) fn total(&self, of: impl Fn(&Totals) -> &AtomicU64) -> u64 {
+        // A count that was put back may be taken off another thread's than it was added to.
+        let own = self.all().map(|page| of(&page.totals).load(Ordering::Relaxed));
+        own.fold(of(&self.totals).load(Ordering::Relaxed), u64::wrapping_add)
+    }
+}
+
+fn pending(entry: &Entry, taken: &AtomicU64) -> u64 {
+    // Acquire, twice (O-5). Taken first: it is never ahead of the count that is read after it.
+    let taken = taken.load(Ordering::Acquire);
+    entry.count.load(Ordering::Acquire).wrapping_sub(taken)
+}
+
+#[cfg(not(loom))]
+fn new_page() -> *mut Page {
+    // SAFETY: a page has a size, and zero is valid for atomic integers.
+    unsafe { std::alloc::alloc_zeroed(std::alloc::Layout::new::<Page>()) }.cast()
+}
+
+#[cfg(loom)]
+fn new_page() -> *mut Page {
+    Box::into_raw(Box::new(Page {
+        entries: std::array::from_fn(|_| Entry::default()),
+        taken: std::array::from_fn(|_| AtomicU64::new(0)),
+        totals: Totals::default(),
+    }))
+}
+
+impl Drop for Near {
+    fn drop(&mut self) {
+        for page in &self.pages {
+            let page = page.load(Ordering::Relaxed);
+            if !page.is_null() {
+                // SAFETY: allocated with this layout (as a box is), and nobody else has `self`.
+                drop(unsafe { Box::from_raw(page) });
+            }
+        }
+    }
+}
+
+impl Mine<'_> {
+    /// Counts a suppressed call if there is a mark from `bound` on. Wait-free; the usual call.
+    #[inline(always)]
+    pub(super) fn hit(self, fingerprint: Fingerprint, bound: u64) -> bool {
+        let Some(entry) = self.find(fingerprint) else { return false };
+        // Relaxed: what voids it and happened before this call is seen; another is concurrent.
+        let hit = self.page.entries[entry.0].mark.load(Ordering::Relaxed) >= bound;
+        if hit {
+            self.bump(entry);
+        }
+        hit
+    }
+
+    #[inline(always)]
+    pub(super) fn find(self, fingerprint: Fingerprint) -> Option<Seat> {
+        let (low, high) = (fingerprint.as_u128() as u64, (fingerprint.as_u128() >> 64) as u64);
+        let set = Page::set(low);
+        (set..set + WAYS).find(|&i| self.page.entries[i].is_of(low, high)).map(Seat)
+    }
+
+    #[inline]
+    pub(super) fn mark(self, seat: Seat) -> Mark {
+        Mark(self.page.entries[seat.0].mark.load(Ordering::Relaxed))
+    }
+
+    /// Counts a call.
+    #[inline(always)]
+    pub(super) fn bump(self, seat: Seat) {
+        let count = &self.page.entries[seat.0].count;
+        // Release (O-5): pairs with the Acquire in `take`; the label is seen with it.
+        count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+
+    /// Says what is known of an entry. The caller reads the table again afterwards, and
+    /// [`void`](Self::void)s the mark if that says otherwise.
+    pub(super) fn set_mark(self, seat: Seat, mark: Mark) {
+        self.page.entries[seat.0].mark.store(mark.0, Ordering::Relaxed);
+        // SeqCst (O-7): pairs with the fence in `Near::void`. Either the caller sees there what the
+        // other has changed, or the other sees this mark.
+        fence(Ordering::SeqCst);
+    }
+
+    pub(super) fn void(self, seat: Seat) {
+        let entry = &self.page.entries[seat.0];
+        entry.mark.store(entry.mark.load(Ordering::Relaxed) & !Mark::VALID, Ordering::Relaxed);
+    }
+
+    /// Finds a place for a fingerprint: its own; one that has nothing to say from `bound` on; if it
+    /// `insists`, another's.
+    #[inline]
+    pub(super) fn seat(self, fingerprint: Fingerprint, bound: u64, insists: bool) -> Option<Seat> {
+        let set = Page::set(fingerprint.as_u128() as u64);
+        let is_idle = |&i: &usize| self.page.entries[i].mark.load(Ordering::Relaxed) < bound;
+        let by_turns = || insists.then(|| set + (self.page.entries[set].count.load(Ordering::Relaxed) & 1) as usize);
+        let other = || (set..set + WAYS).find(is_idle).or_else(by_turns).map(Seat);
+        self.find(fingerprint).or_else(other)
+    }
+
+    /// Gives an entry to a fingerprint; if that is news, without a mark. What another had counted
+    /// there is the caller's to keep.
+    pub(super) fn label(self, seat: Seat, fingerprint: Fingerprint) -> Option<Left> {
+        let (entry, taken) = (&self.page.entries[seat.0], &self.page.taken[seat.0]);
+        let before = entry.label();
+        if before == fingerprint {
+            return None;
+        }
+        let since = Mark(entry.mark.load(Ordering::Relaxed)).tick();
+        let count = entry.take(taken, before, Faults::default());
+        // Nothing is pending while the label is neither the old one nor the new one.
+        entry.mark.store(0, Ordering::Relaxed);
+        // Relaxed, twice: published by the next `bump`.
+        entry.low.store(fingerprint.as_u128() as u64, Ordering::Relaxed);
+        entry.high.store((fingerprint.as_u128() >> 64) as u64, Ordering::Relaxed);
+        (count != 0).then_some(Left { fingerprint: before, count, since })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn fp(set: u128, way: u128) -> Fingerprint {
+        Fingerprint::from_u128(way << 64 | set << 21 | 1)
+    }
+
+    fn at(millis: u64) -> Tick {
+        Tick::from_millis(millis)
+    }
+
+    fn admit(mine: Mine<'_>, fingerprint: Fingerprint, mark: Mark, bound: u64, insists: bool) -> Option<Option<Left>> {
+        let seat = mine.seat(fingerprint, bound, insists)?;
+        let left = mine.label(seat, fingerprint);
+        mine.set_mark(seat, mark);
+        mine.bump(seat);
+        Some(left)
+    }
+
+    #[test]
+    fn marks_say_what_they_were_given() {
+        let state = |mark: Mark| mark.rule_state().map(|s| (s.since.as_millis(), s.level, s.calls, s.noticed));
+        assert_eq!(state(Mark::of_level(at(77), 31)), Some((77, 31, 0, true)));
+        assert_eq!(
+            state(Mark::of_calls(Tick::MAX, RuleState::CALLS - 1)),
+            Some((Tick::MAX.as_millis(), 0, RuleState::CALLS - 1, true))
+        );
+        assert_eq!(state(Mark(0)), None);
+        assert!(Mark::of_calls(at(5), 9).0 >= Mark::from(5) && Mark::of_calls(at(5), 9).0 < Mark::from(6));
+    }
+
+    #[test]
+    fn what_is_marked_is_counted_until_voided() {
+        let near = Near::new(Faults::default());
+        assert!(near.mine().is_none());
+        let mine = near.mine_or_new().unwrap();
+        let one = fp(3, 1);
+        assert!(!mine.hit(one, Mark::from(0)));
+        assert!(admit(mine, one, Mark::of_level(at(10), 0), Mark::from(0), false).is_some());
+        assert!(mine.hit(one, Mark::from(10)) && !mine.hit(one, Mark::from(11)) && !mine.hit(fp(3, 2), Mark::from(0)));
+        assert_eq!((near.pending(one), near.sum(), near.take(one), near.take(one)), (2, 2, 2, 0));
+        near.void(one, at(9));
+        assert!(mine.hit(one, Mark::from(10)));
+        near.void(one, at(10));
+        assert!(!mine.hit(one, Mark::from(0)));
+        assert_eq!(near.labels().collect::<Vec<_>>(), [(one, at(10))], "the tick of what is void is kept");
+    }
+
+    #[test]
+    fn a_live_entry_gives_way_to_who_insists() {
+        let near = Near::new(Faults::default());
+        let mine = near.mine_or_new().unwrap();
+        let mark = Mark::of_level(at(10), 0);
+        assert!(admit(mine, fp(5, 1), mark, Mark::from(1), false).unwrap().is_none());
+        assert!(admit(mine, fp(5, 2), mark, Mark::from(1), false).unwrap().is_none());
+        assert!(admit(mine, fp(5, 3), mark, Mark::from(1), false).is_none());
+        let left = admit(mine, fp(5, 3), mark, Mark::from(1), true).unwrap().unwrap();
+        assert_eq!((left.count, left.since), (1, at(10)));
+        assert!(mine.find(left.fingerprint).is_none() && mine.find(fp(5, 3)).is_some());
+        let idle = admit(mine, fp(5, 4), mark, Mark::from(11), false).unwrap();
+        assert_eq!((idle.unwrap().count, near.sum()), (1, 2));
+    }
+
+    #[test]
+    fn totals_add_up_over_threads() {
+        let near = Near::new(Faults::default());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1000).for_each(|_| near.tally(|t| &t.emitted, 2)));
+            }
+        });
+        near.tally(|t| &t.emitted, 1u64.wrapping_neg());
+        assert_eq!(near.total(|t| &t.emitted), 7999);
+    }
+}
