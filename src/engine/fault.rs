@@ -11,6 +11,8 @@ pub enum Fault {
     NoLook,
     /// Another's claim is decided in the look that found it.
     SameLook,
+    /// A slot whose state changes during a look passes for nothing.
+    LookOnce,
     /// Claims that have to give way are left alone.
     NoKill,
     /// A call fails open as soon as a slot is busy.

@@ -246,6 +246,7 @@ impl Table {
             // The state again: all of one turn.
             match State(super::sync::look(self.state(at))) {
                 same if same == state => return Some(state),
+                _ if broken!(self.faults, LookOnce) => return None,
                 changed => state = changed,
             }
         }

@@ -24,6 +24,11 @@ fn no_look() {
 }
 
 #[test]
+fn look_once() {
+    must_fail("claims: LookOnce", 2, "order", two(Some(Fault::LookOnce)));
+}
+
+#[test]
 fn no_kill() {
     must_fail("claims: NoKill", 2, "order", two(Some(Fault::NoKill)));
 }
