@@ -166,7 +166,7 @@ fn relabelling() {
         Bound::exhaustive().executions(15_000),
         relabelled(None, true, drain),
     );
-    must_fail("near: TakeUnread", 3, "counts", relabelled(Some(Fault::TakeUnread), true, drain));
+    must_fail("near: TakeUnread", 3, "counts", relabelled(Some(Fault::TakeUnread), true, emit));
 }
 
 /// A thread ends, and the next one that gets its number goes on with its page.
