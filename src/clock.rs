@@ -1,6 +1,6 @@
 //! Time as the engine sees it: ticks, and the clocks that make them.
 
-use crate::engine::AtomicCell;
+use crate::atomic_cell::AtomicCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! What the front ends have in common: one decision for an event, and where its
 //! summaries come from.
 
+use crate::atomic_cell::AtomicCell;
 use crate::caught::caught;
-use crate::engine::AtomicCell;
 use crate::nesting::Nesting;
 #[cfg(feature = "tracing")]
 use crate::reporter::Waker;

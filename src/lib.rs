@@ -103,6 +103,7 @@
     allow(dead_code, reason = "`metrics` alone has no front end to count for")
 )]
 
+mod atomic_cell;
 mod builder;
 mod cache;
 mod caught;

@@ -1,7 +1,7 @@
 //! The ways a process ends without dropping its guards: `exit`, and a panic that aborts.
 
+use crate::atomic_cell::AtomicCell;
 use crate::caught::caught;
-use crate::engine::AtomicCell;
 use crate::reporter::Target;
 use std::cell::Cell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError, TryLockError, Weak};

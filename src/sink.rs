@@ -1,8 +1,8 @@
 //! Where messages go: the trait, the event it is handed, and a sink that writes
 //! lines.
 
+use crate::atomic_cell::AtomicCell;
 use crate::caught::write_guarded;
-use crate::engine::AtomicCell;
 use crate::scope::Scope;
 use crate::{Exemplar, Fingerprint, Level, Namespace, Summary, Tick, Value};
 use std::cell::Cell;

@@ -96,7 +96,7 @@ fn as_many_as_promised_after_a_flood() {
             assert_eq!(cache.stats().failed_open, 0);
         }
         println!("{size} entries: {lost} of {looks} looks found nothing");
-        assert!(lost * 20 <= looks, "{size} entries: {lost} of {looks}");
+        assert!(lost * 500 <= looks, "{size} entries: {lost} of {looks}");
     }
 }
 
@@ -211,7 +211,7 @@ fn a_short_pause_is_survived_by_most() {
     let _turn = turn();
     for size in [1024, 2049, 5001] {
         // One in so many is looked at after the pause, and is protected from then on.
-        for (one_in, pause, allowed) in [(64, size, 60), (64, size / 2, 10), (2, size / 2, 260)] {
+        for (one_in, pause, allowed) in [(64, size, 8), (64, size / 2, 2), (2, size / 2, 20)] {
             let cache = cache(size);
             let (mut looks, mut lost) = (0, 0);
             for n in 0..40 * size {
@@ -362,7 +362,7 @@ fn flood(kind: Flood, threads: u64, messages: u64) -> Outcome {
     Outcome { emissions, touches, failed_open, forgotten }
 }
 
-fn floods(kind: Flood, most: impl Fn(&Outcome) -> u64) {
+fn floods(kind: Flood) {
     let _turn = turn();
     for threads in [1, 2, 8, 64] {
         let messages = match std::env::var("QUELL_RETENTION") {
@@ -373,19 +373,20 @@ fn floods(kind: Flood, most: impl Fn(&Outcome) -> u64) {
         let outcome = flood(kind, threads, messages);
         println!("{kind:?}, {threads} threads x {messages}, {:.1?}: {outcome:?}", began.elapsed());
         assert_eq!(outcome.failed_open, 0, "{threads} threads: {outcome:?}");
-        assert!(outcome.forgotten > messages / 2, "no flood: {outcome:?}");
-        let range = KEYS as u64..=most(&outcome);
+        assert!(outcome.forgotten > messages / 2 && outcome.touches > messages / 50, "no flood: {outcome:?}");
+        // One more for a thread that loses its core for long between two touches.
+        let range = KEYS as u64..=KEYS as u64 + 1;
         assert!(range.contains(&outcome.emissions), "{threads} threads, not in {range:?}: {outcome:?}");
     }
 }
 
 #[test]
 fn keys_outlive_floods_of_unique_messages() {
-    floods(Flood::Unique, |_| 19);
+    floods(Flood::Unique);
 }
 
 /// Each of these has repeated, too, as far as the table can tell.
 #[test]
 fn keys_outlive_floods_of_messages_said_twice() {
-    floods(Flood::Twice, |outcome| 19 + outcome.touches / 1000);
+    floods(Flood::Twice);
 }

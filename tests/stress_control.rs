@@ -2,7 +2,8 @@
 //! nothing wrong with one that lingers at the same steps. Run by `ci/stress-control`.
 //!
 //! Not among them, but shown by models: `SameLook`, which takes some five preemptions; `NoKill`, whose
-//! calls go round and round; `NoTurn`, `TakeUnread`, `RuleUnread` and `RuleAnyTurn`, where other looks take care of most.
+//! calls go round and round; `CountAnyTurn`, since what is counted is seldom evicted just then; `NoTurn`, `TakeUnread`,
+//! `RuleUnread` and `RuleAnyTurn`, where other looks take care of most.
 #![cfg(quell_faults)]
 
 mod common;
@@ -59,12 +60,6 @@ fn finds_a_lost_count() {
 fn finds_a_count_taken_in_two_steps() {
     let _turn = turn();
     must_find(Fault::TakeBlindly, |report| report.lost != 0);
-}
-
-#[test]
-fn finds_a_count_of_another_turn() {
-    let _turn = turn();
-    must_find(Fault::CountAnyTurn, |report| report.violations() != 0);
 }
 
 fn must_mark_wrongly(meanwhile: Meanwhile, fault: Fault) {

@@ -5,20 +5,32 @@ use super::fault::{broken, linger};
 use super::near::{Left, Mark, Mine, Seat};
 use super::pending::Pending;
 use super::sync::{AtomicU64, Ordering};
-use super::table::{At, Found, Homes};
+use super::table::{At, Homes};
 use super::words::{Id, State, oldest_fresh};
 use crate::rule::{Rule, RuleState};
 use crate::{Decision, Fingerprint, Tick};
 
-/// So many counts in the table give one chance to be counted near the thread: a power of two.
+/// So many counts in the table give one chance of an idle place near the thread: a power of two.
 #[cfg(not(loom))]
-const REPEATS: u64 = 4;
+const REPEATS: u64 = 16;
 #[cfg(loom)]
 const REPEATS: u64 = 2;
-/// So many, one chance to push another live entry out of a near table: a power of two.
-const INSISTENCE: u64 = 64;
+/// So many, one chance of the place of an entry that has counted less meanwhile: a power of two.
+const INSISTENCE: u64 = 128;
 
 const SUPPRESS: Decision = Decision::Suppress { first: false };
+
+/// What a quick look led to, in one register: one of these, or the place of a slot that has the
+/// fingerprint's key.
+#[derive(Clone, Copy, PartialEq)]
+struct Quick(usize);
+
+impl Quick {
+    const SUPPRESSED: Self = Quick(usize::MAX);
+    /// There is neither an entry nor a claim.
+    const NOTHING: Self = Quick(usize::MAX - 1);
+    const UNSURE: Self = Quick(usize::MAX - 2);
+}
 
 /// One call that makes an entry, helps another to, or has a rule.
 pub(super) struct Call<'e, X: Send + Sync + 'static> {
@@ -39,29 +51,80 @@ impl<X: Send + Sync + 'static> Engine<X> {
     /// near; otherwise lock-free.
     #[inline(always)]
     pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick) -> Decision {
-        let mine = self.near.mine();
-        if mine.is_some_and(|mine| mine.hit(fingerprint, Mark::from(oldest_fresh(now, self.window())))) {
-            return SUPPRESS;
+        let oldest = oldest_fresh(now, self.window());
+        let quick = match self.near.mine().map(|mine| mine.hit(fingerprint, Mark::from(oldest))) {
+            Some(Some(true)) => Quick::SUPPRESSED,
+            Some(Some(false)) => self.refresh(fingerprint, oldest),
+            Some(None) => self.check_home::<0>(fingerprint, oldest),
+            None => Quick::UNSURE,
+        };
+        match quick {
+            Quick::SUPPRESSED => SUPPRESS,
+            _ => self.check_further(fingerprint, now, quick),
         }
-        self.check_table(fingerprint, now, mine)
     }
 
-    /// Suppresses what is known to repeat, without a write until it counts.
-    #[inline(always)]
-    fn check_table(&self, fingerprint: Fingerprint, now: Tick, mine: Option<Mine<'_>>) -> Decision {
+    /// Suppresses what is known to repeat, without a write until it counts. Not inlined: it would have
+    /// its callers save registers on the way to what is near.
+    #[inline(never)]
+    fn check_home<const N: usize>(&self, fingerprint: Fingerprint, oldest: u64) -> Quick {
         let id = Id::of(fingerprint);
-        let homes = self.table.homes(id);
+        let home = if N == 0 { self.table.first_home(id) } else { self.table.homes(id)[N] };
+        match self.table.hit(id, home) {
+            Some((hit, Some(state))) if !state.is_before(oldest) => {
+                if self.table.count_hit(&hit, state, REPEATS - 1) {
+                    return Quick::SUPPRESSED;
+                }
+                self.count_again(fingerprint, hit.at, oldest)
+            }
+            Some((hit, _)) => Quick(hit.at.index()),
+            None if N == 0 => self.check_home::<1>(fingerprint, oldest),
+            None => Quick::NOTHING,
+        }
+    }
+
+    /// Counts near the thread again what has an entry there that is void.
+    #[cold]
+    fn refresh(&self, fingerprint: Fingerprint, oldest: u64) -> Quick {
+        self.find(fingerprint).map_or(Quick::UNSURE, |(at, _)| self.count_again(fingerprint, at, oldest))
+    }
+
+    /// Counts what was hit where the count may go near the thread, or somebody interferes.
+    #[inline(never)]
+    fn count_again(&self, fingerprint: Fingerprint, at: At, oldest: u64) -> Quick {
+        match self.table.read(Id::of(fingerprint), at) {
+            Some(state) if state.is_live() && state.is_noticed() && !state.is_before(oldest) => {
+                self.count(at, fingerprint, state, oldest, Mark::of_level(state.tick(), state.level()));
+                Quick::SUPPRESSED
+            }
+            _ => Quick(at.index()),
+        }
+    }
+
+    /// Decides, once per window, what the quick look has left.
+    #[inline(never)]
+    fn check_further(&self, fingerprint: Fingerprint, now: Tick, quick: Quick) -> Decision {
         let window = self.window();
-        let oldest = oldest_fresh(now, window);
-        let found = self.table.find_live(id, homes);
-        if let Found::Live(at, state) = found {
-            if state.is_noticed() && !state.is_before(oldest) {
-                self.count(at, fingerprint, state, mine, oldest, || Mark::of_level(state.tick(), state.level()));
-                return SUPPRESS;
+        if quick.0 < Quick::UNSURE.0 {
+            let at = At(quick.0);
+            let decided = match self.table.read(Id::of(fingerprint), at).filter(|state| state.is_live()) {
+                Some(state) if state.is_before(oldest_fresh(now, window)) => self.renew(at, state, fingerprint, now, 0),
+                Some(state) => self.suppress(at, state, fingerprint, now, window),
+                None => None,
+            };
+            if let Some(decision) = decided {
+                return decision;
             }
         }
+        self.decide(fingerprint, now, quick)
+    }
+
+    #[inline(never)]
+    fn decide(&self, fingerprint: Fingerprint, now: Tick, quick: Quick) -> Decision {
         let rule = const { &Rule::once() };
-        Call { engine: self, fingerprint, id, homes, now, window, rule, words: None }.decide_once(found)
+        let call = Call::new(self, fingerprint, now, self.window(), rule, None);
+        let inserted = if quick == Quick::NOTHING && now != Tick::MAX { call.insert() } else { None };
+        inserted.unwrap_or_else(|| call.decide())
     }
 
     /// Decides by any rule, in the table.
@@ -73,9 +136,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
         rule: &Rule,
         words: Option<&[AtomicU64]>,
     ) -> Decision {
-        let id = Id::of(fingerprint);
-        let homes = self.table.homes(id);
-        Call { engine: self, fingerprint, id, homes, now, window, rule, words }.decide()
+        Call::new(self, fingerprint, now, window, rule, words).decide()
     }
 
     /// Finds the entry of a fingerprint, or a claim.
@@ -86,35 +147,19 @@ impl<X: Send + Sync + 'static> Engine<X> {
 
     /// Counts a suppressed call at an entry that is COUNTED: near the thread if it repeats enough,
     /// where `mark` holds, else in the table. What near tables know before `oldest` is idle.
-    #[inline(always)]
-    pub(super) fn count(
-        &self,
-        at: At,
-        fingerprint: Fingerprint,
-        state: State,
-        mine: Option<Mine<'_>>,
-        oldest: u64,
-        mark: impl FnOnce() -> Mark,
-    ) {
+    pub(super) fn count(&self, at: At, fingerprint: Fingerprint, state: State, oldest: u64, mark: Mark) {
         // With its first call, so that no later one allocates.
-        let mine = mine.or_else(|| self.near.mine_or_new());
-        let seen = self.table.count_hint(at);
-        // Not with each call: most of what is counted here does not get in.
-        if seen.count() & (REPEATS - 1) == REPEATS - 1 {
-            let insists = seen.count() & (INSISTENCE - 1) == INSISTENCE - 1;
-            let seat = |mine: Mine<'_>| mine.seat(fingerprint, Mark::from(oldest), insists);
-            if let Some((mine, seat)) = mine.and_then(|mine| Some((mine, seat(mine)?))) {
-                return self.count_near(mine, seat, fingerprint, at, state, mark());
-            }
-        }
-        if !self.table.add(at, state.turn(), 1, seen) {
-            self.orphan(fingerprint, 1, state.tick());
+        let mine = self.near.mine_or_new();
+        let count = self.table.count_hint(at).count() + 1;
+        let worth = if count % INSISTENCE == 0 { INSISTENCE } else { u64::from(count % REPEATS == 0) };
+        match mine.and_then(|mine| Some((mine, mine.seat(fingerprint, Mark::from(oldest), worth)?))) {
+            Some((mine, seat)) => self.count_near(mine, seat, fingerprint, at, state, mark),
+            None => self.count_in_table(at, fingerprint, state, 1),
         }
     }
 
     /// Whatever near tables say must be so in the table, once no call is under way: this
     /// thread reads the state after its mark; who changes the state voids marks after.
-    #[inline(never)]
     fn count_near(&self, mine: Mine<'_>, seat: Seat, of: Fingerprint, at: At, state: State, mark: Mark) {
         let left = mine.label(seat, of);
         linger!();
@@ -142,7 +187,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
     /// Adds to the count of an entry that is COUNTED, or to the orphans if its turn is over.
     #[inline]
     pub(super) fn count_in_table(&self, at: At, fingerprint: Fingerprint, state: State, n: u64) {
-        if !self.table.add(at, state.turn(), n, self.table.count_hint(at)) {
+        if !self.table.add(at, state.turn(), n) {
             self.orphan(fingerprint, n, state.tick());
         }
     }
@@ -188,8 +233,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
                 self.table.exchange(at, state, state.noticed()).ok()?;
             }
         }
-        let mark = || Mark::of_level(state.tick(), state.level());
-        self.count(at, fingerprint, state, None, oldest_fresh(now, window), mark);
+        let mark = Mark::of_level(state.tick(), state.level());
+        self.count(at, fingerprint, state, oldest_fresh(now, window), mark);
         Some(Decision::Suppress { first })
     }
 
@@ -242,7 +287,9 @@ impl<X: Send + Sync + 'static> Engine<X> {
     #[inline(always)]
     pub(super) fn emit(&self, suppressed: u64, since: Option<Tick>, untracked: bool) -> Decision {
         let mine = self.near.mine_or_new();
-        self.near.tally_by(mine, |totals| &totals.emitted, 1);
+        if self.near.tally_by(mine, |totals| &totals.emitted, 1) & self.pace == 0 {
+            self.table.advance();
+        }
         if suppressed != 0 {
             self.near.tally_by(mine, |totals| &totals.reported, suppressed);
         }
@@ -259,21 +306,17 @@ impl<X: Send + Sync + 'static> Engine<X> {
     }
 }
 
-impl<X: Send + Sync + 'static> Call<'_, X> {
-    /// Decides once per window, from what has just been found. Not inlined, so that the path before
-    /// it keeps to few registers.
-    #[inline(never)]
-    fn decide_once(&self, found: Found) -> Decision {
-        let &Self { engine, fingerprint, now, window, .. } = self;
-        let decided = match found {
-            Found::Live(at, state) if state.is_before(oldest_fresh(now, window)) => {
-                engine.renew(at, state, fingerprint, now, 0)
-            }
-            Found::Live(at, state) => engine.suppress(at, state, fingerprint, now, window),
-            Found::Nothing if now != Tick::MAX => self.insert(),
-            _ => None,
-        };
-        decided.unwrap_or_else(|| self.decide())
+impl<'e, X: Send + Sync + 'static> Call<'e, X> {
+    fn new(
+        engine: &'e Engine<X>,
+        fingerprint: Fingerprint,
+        now: Tick,
+        window: u64,
+        rule: &'e Rule,
+        words: Option<&'e [AtomicU64]>,
+    ) -> Self {
+        let id = Id::of(fingerprint);
+        Self { engine, fingerprint, id, homes: engine.table.homes(id), now, window, rule, words }
     }
 
     /// Decides, whatever it takes.

@@ -8,7 +8,7 @@ use super::check::Call;
 use super::exemplars::Evicted;
 use super::fault::{broken, linger};
 use super::pending::Pending;
-use super::table::{At, W};
+use super::table::At;
 use super::words::{Count, State};
 use super::{Engine, rule_words, sync};
 use crate::{Decision, Fingerprint, Tick};
@@ -30,7 +30,7 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
         let Some((at, before)) = engine.choose(self.homes, self.now, self.window) else {
             return Some(engine.emit_untracked());
         };
-        if before.is_live() && engine.table.is_of(at, before, self.id) {
+        if engine.table.is_of(at, before, self.id) {
             // Somebody was faster.
             return None;
         }
@@ -57,7 +57,7 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
     /// Empties a slot that this call has TAKEN, but for key and rest.
     fn bequeath(&self, at: At, before: State, taken: State) -> Option<Remains<X>> {
         let engine = self.engine;
-        let fresh = Count::new(taken.turn(), engine.table.stamp(at)).0;
+        let fresh = Count::new(taken.turn(), engine.table.clock()).0;
         let mut count = 0;
         if before.is_counted() && !broken!(engine.faults, LostCount) {
             // AcqRel (O-4): late counts of the turn before fail from here on.
@@ -99,13 +99,9 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
             sync::begin_looks();
             // An entry, or else the claim in the lowest slot: that one stays.
             let mut stays: Option<(At, State)> = None;
-            let mut of_this = engine.table.look(self.id, self.homes);
-            while of_this != 0 {
-                let bit = of_this.trailing_zeros() as usize;
-                of_this &= of_this - 1;
-                let at = self.homes[bit / W].slot(bit % W);
+            for at in engine.table.look(self.id, self.homes) {
                 linger!();
-                let Some(state) = engine.table.look_at(self.id, at) else { continue };
+                let Some(state) = engine.table.read(self.id, at) else { continue };
                 let seen = (at, state);
                 let gives_way = if state.is_live() { stays.replace(seen) } else { stays.map(|_| seen) };
                 if gives_way.is_some_and(|(at, state)| !self.kill(at, state)) {

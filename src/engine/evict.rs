@@ -1,57 +1,35 @@
 //! Which slot a new entry gets: a free one; else the oldest that has expired; else the fresh one
 //! that has gone longest without a touch, where those that have repeated age four times slower.
 //!
-//! *How long without a touch* is counted in entries that the bucket has taken since, not in time:
-//! in a flood a millisecond has hundreds of them. The two homes age alike because the one that has
-//! taken fewer gives way first: ages in two buckets cannot be compared.
+//! *How long without a touch* is counted in emissions, not in time: in a flood a millisecond has
+//! hundreds of them. The table's clock is one for all slots, so that their ages can be compared; it goes
+//! on by one whenever a thread has emitted as often as an eighth of the buckets.
 
 use super::Engine;
 use super::fault::broken;
-use super::table::{At, Homes, W, stamp};
-use super::words::{Count, State, TURNS, oldest_fresh};
+use super::table::{At, Homes, W};
+use super::words::{Count, State, oldest_fresh};
 use crate::Tick;
 
-/// An entry that has repeated and was touched so few entries ago is spared, if the other home
-/// has a better one.
-const YOUNG: u64 = 128;
-/// Ages from here on are of a touch that is newer than the look at the turns.
-const NEGATIVE: u64 = TURNS.div_ceil(2);
 /// While the first home has at most so many entries that stay, it is taken.
 const FEW: usize = 1;
 
 /// A slot to take, and its state as it was ranked.
 pub(super) type Victim = (At, State);
 
-#[derive(Clone, Copy)]
-struct Rank {
-    at: At,
-    state: State,
-    /// As it was when its stamp was looked at.
-    count: Count,
-    /// The higher, the sooner it goes.
-    age: u64,
-}
-
 impl<X: Send + Sync + 'static> Engine<X> {
     /// Chooses a slot of a neighbourhood at `now`. `None` if all are TAKEN or CLAIMED.
     #[inline]
     pub(super) fn choose(&self, homes: Homes, now: Tick, window: u64) -> Option<Victim> {
-        let states = homes.map(|home| self.table.states(home));
+        let states = self.table.states(homes);
         let oldest = oldest_fresh(now, window);
         if broken!(self.faults, BusyIsFull) && states.as_flattened().iter().any(|state| state.is_busy()) {
             return None;
         }
         // No branches: what becomes of a slot cannot be predicted.
-        let least = states.as_flattened().iter().fold(State(u64::MAX), |least, state| {
-            let rank = state.rank();
-            if rank.0 < least.0 { rank } else { least }
-        });
-        if least.is_before(oldest) {
-            if let Some(vacant) = self.vacant(homes, states, now, window) {
-                return Some(vacant);
-            }
-        }
-        if least == State(u64::MAX) { None } else { self.choose_fresh(homes, states) }
+        let least = states.as_flattened().iter().fold(u64::MAX, |least, state| least.min(state.0));
+        let vacant = if State(least).is_before(oldest) { self.vacant(homes, states, now, window) } else { None };
+        vacant.or_else(|| self.choose_fresh(homes, states))
     }
 
     /// Chooses what is free or has expired: in the emptier home, the oldest.
@@ -79,65 +57,33 @@ impl<X: Send + Sync + 'static> Engine<X> {
         // the most.
         let mut chances = W;
         loop {
-            let victim = self.longest_untouched(homes, states)?;
-            let may_be_near = victim.state.is_protected() && victim.state.is_counted() && chances != 0;
+            let (at, state, count) = self.longest_untouched(homes, states)?;
+            let may_be_near = state.is_protected() && state.is_counted() && chances != 0;
             // Another thread that is about to evict may have moved its counts.
-            let is_touched = || self.table.count_hint(victim.at) != victim.count;
-            if !may_be_near || !self.touch_near(victim.at, victim.state) && !is_touched() {
-                return Some((victim.at, victim.state));
+            let is_touched = || self.table.count_hint(at) != count;
+            if !may_be_near || !self.touch_near(at, state) && !is_touched() {
+                return Some((at, state));
             }
-            states = homes.map(|home| self.table.states(home));
+            states = self.table.states(homes);
             chances -= 1;
         }
     }
 
-    fn longest_untouched(&self, homes: Homes, states: [[State; W]; 2]) -> Option<Rank> {
-        let ahead = stamp(states[0]).wrapping_sub(stamp(states[1])) & TURNS;
-        let behind = usize::from(ahead != 0 && ahead < NEGATIVE);
-        let one = self.longest_untouched_of(homes, behind);
-        // A victim that has repeated and is young: the other home may have a better one. What that
-        // has taken more counts, too: in a home that is always spared nothing would ever age.
-        let lag = if behind == 1 { ahead } else { ahead.wrapping_neg() & TURNS };
-        if one.is_some_and(|rank| !rank.state.is_protected() || rank.age >= Rank::of_protected(YOUNG) || lag >= YOUNG) {
-            return one;
-        }
-        let two = self.longest_untouched_of(homes, 1 - behind);
-        match (one, two) {
-            (Some(one), Some(two)) if two.age <= one.age => Some(one),
-            _ => two.or(one),
-        }
-    }
-
-    #[inline]
-    fn longest_untouched_of(&self, homes: Homes, home: usize) -> Option<Rank> {
-        // The counts before the states that the stamp is formed from, lest a touch in between looks
-        // like one of long ago.
-        let counts = self.table.counts(homes[home]);
-        let states = self.table.states(homes[home]);
-        let now = stamp(states);
-        let mut oldest = (0, 0);
+    #[inline(always)]
+    fn longest_untouched(&self, homes: Homes, states: [[State; W]; 2]) -> Option<(At, State, Count)> {
+        let counts = self.table.counts(homes);
+        let (states, counts) = (states.as_flattened(), counts.as_flattened());
+        // After the counts, so that it is not behind their stamps.
+        let now = self.table.clock();
+        // No branches here, either. Of equals the first.
+        let mut best = 0;
         for (i, (state, count)) in states.iter().zip(counts).enumerate() {
-            let age = now.wrapping_sub(count.stamp()) & TURNS;
-            let age = if age >= NEGATIVE { 0 } else { age };
-            let age = if state.is_protected() { Rank::of_protected(age) } else { Rank::of_others(age) };
-            // One more, so that there is none at 0; of equals the first.
-            let age = if state.is_live() { age + 1 } else { 0 };
-            if age > oldest.0 {
-                oldest = (age, i);
-            }
+            let age = count.age(now);
+            let rank = if state.is_protected() { age } else { 4 * age + 1 };
+            let rank = if state.is_live() { (2 * rank + 1) * 8 + (2 * W - 1 - i) as u64 } else { 0 };
+            best = rank.max(best);
         }
-        let (age, i) = oldest;
-        (age != 0).then(|| Rank { at: homes[home].slot(i), state: states[i], count: counts[i], age: age - 1 })
-    }
-}
-
-impl Rank {
-    fn of_protected(age: u64) -> u64 {
-        2 * age
-    }
-
-    /// Four times as fast; and of equal ages, what has not repeated goes.
-    fn of_others(age: u64) -> u64 {
-        8 * age + 1
+        let i = 2 * W - 1 - (best as usize & 7);
+        (best != 0).then(|| (homes[i / W].slot(i % W), states[i], counts[i]))
     }
 }

@@ -32,7 +32,7 @@ impl<X> Node<X> {
 
 impl<X> Drop for Node<X> {
     fn drop(&mut self) {
-        self.watched.end();
+        self.watched.write();
         // Relaxed: a bound, not a fact about other memory.
         self.alive.fetch_sub(1, Ordering::Relaxed);
     }
@@ -143,7 +143,7 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
             // In a model it is said to be freed, and leaked: reading it is to be a failure, not a crash.
             // SAFETY: it was not freed before.
             #[cfg(loom)]
-            return unsafe { &*node }.watched.end();
+            return unsafe { &*node }.watched.write();
             // SAFETY: none; the control shows that it is not.
             #[cfg(not(loom))]
             return drop(unsafe { Box::from_raw(node) });
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_node_is_shown_to_its_own_only() {
         let table = Table::new(2, Faults::default()).unwrap();
-        let at = table.slots().nth(1).unwrap();
+        let at = table.all().nth(1).unwrap();
         let exemplars = Exemplars::new(table.len(), Faults::default());
         assert_eq!((exemplars.bytes(), exemplars.show(at, fp(1))), (0, None));
         exemplars.keep(at, fp(1), Arc::new(10), || false);
@@ -207,7 +207,7 @@ mod tests {
         let one = Arc::new(1);
         let table = Table::new(2, Faults::default()).unwrap();
         let exemplars = Exemplars::new(table.len(), Faults::default());
-        let at = table.slots().next().unwrap();
+        let at = table.all().next().unwrap();
         // Held back, as by a thread that stands still.
         let guard = exemplars.reclaimer.pin();
         for n in 0..2 * exemplars.limit() as u128 {

@@ -125,7 +125,7 @@ impl Faults {
 impl<X: Send + Sync + 'static> super::Engine<X> {
     /// Takes so many slots and leaves it at that, as threads do that stop in the middle of a call.
     pub(crate) fn occupy(&self, slots: usize) {
-        for at in self.table.slots().take(slots) {
+        for at in self.table.all().take(slots) {
             let taken = self.table.load(at).taken();
             self.table.state(at).store(taken.0, super::sync::Ordering::Release);
         }

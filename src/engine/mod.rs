@@ -41,7 +41,6 @@ mod zeroed;
 pub use fault::Fault;
 pub(crate) use fault::Faults;
 pub(crate) use pending::{Pending, Select};
-pub(crate) use sync::AtomicCell;
 #[cfg(loom)]
 pub use thread_index::set_thread_index;
 
@@ -98,6 +97,8 @@ pub(crate) struct Engine<X: Send + Sync + 'static> {
     orphans: Orphans<X>,
     namespaces: AtomicU64,
     shape: Shape,
+    /// A thread's emissions, modulo this and one, let the table's clock go on.
+    pace: u64,
     faults: Faults,
 }
 
@@ -116,6 +117,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
             namespaces: AtomicU64::new(0),
             table,
             shape,
+            pace: (shape.buckets / 16).max(1).next_power_of_two() as u64 - 1,
             faults,
         })
     }
@@ -172,8 +174,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let states = || self.table.slots().map(|at| self.table.load(at));
-        let counts = self.table.slots().map(|at| Count(self.table.count(at).load(Ordering::Relaxed)).count());
+        let states = || self.table.all().map(|at| self.table.load(at));
+        let counts = self.table.all().map(|at| Count(self.table.count(at).load(Ordering::Relaxed)).count());
         let pending = counts.sum::<u64>() + self.near.sum() + self.orphans.sum();
         Stats {
             emitted: self.near.total(|totals| &totals.emitted),

@@ -91,6 +91,13 @@ impl Entry {
         self.low.load(Ordering::Relaxed) == low && self.high.load(Ordering::Relaxed) == high
     }
 
+    /// Counts a call.
+    #[inline(always)]
+    fn bump(&self) {
+        // Release (O-5): pairs with the Acquire in `take`; the label is seen with it.
+        self.count.store(self.count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+
     /// Takes what is pending of a fingerprint. `taken` only grows, so somebody else's take makes
     /// this one fail; and so does a label that changes.
     fn take(&self, taken: &AtomicU64, fingerprint: Fingerprint, faults: Faults) -> u64 {
@@ -128,6 +135,8 @@ pub(super) struct Totals {
 struct Page {
     entries: [Entry; ENTRIES],
     taken: [AtomicU64; ENTRIES],
+    /// What the counts were when somebody last asked for their entries' places. The owner's own.
+    asked: [AtomicU64; ENTRIES],
     totals: Totals,
 }
 
@@ -136,6 +145,12 @@ impl Page {
     #[inline(always)]
     fn set(low: u64) -> usize {
         (low >> 20) as usize & (ENTRIES - WAYS)
+    }
+
+    #[inline(always)]
+    fn ways(&self, low: u64) -> &[Entry; WAYS] {
+        let set = Self::set(low);
+        self.entries[set..set + WAYS].try_into().expect("a set")
     }
 
     fn of(&self, fingerprint: Fingerprint) -> impl Iterator<Item = (&Entry, &AtomicU64)> {
@@ -284,17 +299,15 @@ impl Near {
         self.tally_by(self.mine_or_new(), of, n);
     }
 
-    /// As [`tally`](Self::tally), for who has looked for the page.
+    /// As [`tally`](Self::tally), for who has looked for the page. Returns the sum in this place.
     #[inline(always)]
-    pub(super) fn tally_by(&self, mine: Option<Mine<'_>>, of: impl Fn(&Totals) -> &AtomicU64, n: u64) {
+    pub(super) fn tally_by(&self, mine: Option<Mine<'_>>, of: impl Fn(&Totals) -> &AtomicU64, n: u64) -> u64 {
         // Relaxed: statistics, exact when no call is in flight.
-        match mine {
-            Some(mine) => {
-                let total = of(&mine.page.totals);
-                total.store(total.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
-            }
-            None => drop(of(&self.totals).fetch_add(n, Ordering::Relaxed)),
-        }
+        let Some(mine) = mine else { return of(&self.totals).fetch_add(n, Ordering::Relaxed).wrapping_add(n) };
+        let total = of(&mine.page.totals);
+        let sum = total.load(Ordering::Relaxed).wrapping_add(n);
+        total.store(sum, Ordering::Relaxed);
+        sum
     }
 
     pub(super) fn total(&self, of: impl Fn(&Totals) -> &AtomicU64) -> u64 {
@@ -321,6 +334,7 @@ fn new_page() -> *mut Page {
     Box::into_raw(Box::new(Page {
         entries: std::array::from_fn(|_| Entry::default()),
         taken: std::array::from_fn(|_| AtomicU64::new(0)),
+        asked: std::array::from_fn(|_| AtomicU64::new(0)),
         totals: Totals::default(),
     }))
 }
@@ -338,16 +352,18 @@ impl Drop for Near {
 }
 
 impl Mine<'_> {
-    /// Counts a suppressed call if there is a mark from `bound` on. Wait-free; the usual call.
+    /// Counts a suppressed call if there is a mark from `bound` on. Returns whether there was; `None` if the
+    /// fingerprint has no entry here. Wait-free; the usual call.
     #[inline(always)]
-    pub(super) fn hit(self, fingerprint: Fingerprint, bound: u64) -> bool {
-        let Some(entry) = self.find(fingerprint) else { return false };
+    pub(super) fn hit(self, fingerprint: Fingerprint, bound: u64) -> Option<bool> {
+        let (low, high) = (fingerprint.as_u128() as u64, (fingerprint.as_u128() >> 64) as u64);
+        let entry = self.page.ways(low).iter().find(|entry| entry.is_of(low, high))?;
         // Relaxed: what voids it and happened before this call is seen; another is concurrent.
-        let hit = self.page.entries[entry.0].mark.load(Ordering::Relaxed) >= bound;
+        let hit = entry.mark.load(Ordering::Relaxed) >= bound;
         if hit {
-            self.bump(entry);
+            entry.bump();
         }
-        hit
+        Some(hit)
     }
 
     #[inline(always)]
@@ -365,9 +381,7 @@ impl Mine<'_> {
     /// Counts a call.
     #[inline(always)]
     pub(super) fn bump(self, seat: Seat) {
-        let count = &self.page.entries[seat.0].count;
-        // Release (O-5): pairs with the Acquire in `take`; the label is seen with it.
-        count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        self.page.entries[seat.0].bump();
     }
 
     /// Says what is known of an entry. The caller reads the table again afterwards, and
@@ -384,15 +398,27 @@ impl Mine<'_> {
         entry.mark.store(entry.mark.load(Ordering::Relaxed) & !Mark::VALID, Ordering::Relaxed);
     }
 
-    /// Finds a place for a fingerprint: its own; one that has nothing to say from `bound` on; if it
-    /// `insists`, another's.
-    #[inline]
-    pub(super) fn seat(self, fingerprint: Fingerprint, bound: u64, insists: bool) -> Option<Seat> {
+    /// Finds a place for a fingerprint: its own; if it is `worth` something, one that has nothing to say
+    /// from `bound` on; if more, one that has counted less than that since it was last asked.
+    pub(super) fn seat(self, fingerprint: Fingerprint, bound: u64, worth: u64) -> Option<Seat> {
         let set = Page::set(fingerprint.as_u128() as u64);
         let is_idle = |&i: &usize| self.page.entries[i].mark.load(Ordering::Relaxed) < bound;
-        let by_turns = || insists.then(|| set + (self.page.entries[set].count.load(Ordering::Relaxed) & 1) as usize);
-        let other = || (set..set + WAYS).find(is_idle).or_else(by_turns).map(Seat);
-        self.find(fingerprint).or_else(other)
+        let has_counted = |i: usize| {
+            let asked = self.page.asked[i].load(Ordering::Relaxed);
+            let counted = self.page.entries[i].count.load(Ordering::Relaxed).wrapping_sub(asked);
+            // Half of it counts for the next who asks, too.
+            self.page.asked[i].store(asked.wrapping_add(counted / 2), Ordering::Relaxed);
+            counted
+        };
+        let least = || {
+            let (least, i) = (set..set + WAYS).map(|i| (has_counted(i), i)).min()?;
+            (least < worth).then_some(i)
+        };
+        self.find(fingerprint).or_else(|| match worth {
+            0 => None,
+            1 => (set..set + WAYS).find(is_idle).map(Seat),
+            _ => (set..set + WAYS).find(is_idle).or_else(least).map(Seat),
+        })
     }
 
     /// Gives an entry to a fingerprint; if that is news, without a mark. What another had counted
@@ -405,6 +431,7 @@ impl Mine<'_> {
         }
         let since = Mark(entry.mark.load(Ordering::Relaxed)).tick();
         let count = entry.take(taken, before, Faults::default());
+        self.page.asked[seat.0].store(entry.count.load(Ordering::Relaxed), Ordering::Relaxed);
         // Nothing is pending while the label is neither the old one nor the new one.
         entry.mark.store(0, Ordering::Relaxed);
         // Relaxed, twice: published by the next `bump`.
@@ -426,8 +453,8 @@ mod tests {
         Tick::from_millis(millis)
     }
 
-    fn admit(mine: Mine<'_>, fingerprint: Fingerprint, mark: Mark, bound: u64, insists: bool) -> Option<Option<Left>> {
-        let seat = mine.seat(fingerprint, bound, insists)?;
+    fn admit(mine: Mine<'_>, fingerprint: Fingerprint, mark: Mark, bound: u64, worth: u64) -> Option<Option<Left>> {
+        let seat = mine.seat(fingerprint, bound, worth)?;
         let left = mine.label(seat, fingerprint);
         mine.set_mark(seat, mark);
         mine.bump(seat);
@@ -452,30 +479,36 @@ mod tests {
         assert!(near.mine().is_none());
         let mine = near.mine_or_new().unwrap();
         let one = fp(3, 1);
-        assert!(!mine.hit(one, Mark::from(0)));
-        assert!(admit(mine, one, Mark::of_level(at(10), 0), Mark::from(0), false).is_some());
-        assert!(mine.hit(one, Mark::from(10)) && !mine.hit(one, Mark::from(11)) && !mine.hit(fp(3, 2), Mark::from(0)));
+        assert_eq!(mine.hit(one, Mark::from(0)), None);
+        assert!(admit(mine, one, Mark::of_level(at(10), 0), Mark::from(0), 1).is_some());
+        let hits = [(one, 10), (one, 11), (fp(3, 2), 0)].map(|(of, from)| mine.hit(of, Mark::from(from)));
+        assert_eq!(hits, [Some(true), Some(false), None]);
         assert_eq!((near.pending(one), near.sum(), near.take(one), near.take(one)), (2, 2, 2, 0));
         near.void(one, at(9));
-        assert!(mine.hit(one, Mark::from(10)));
+        assert_eq!(mine.hit(one, Mark::from(10)), Some(true));
         near.void(one, at(10));
-        assert!(!mine.hit(one, Mark::from(0)));
+        assert_eq!(mine.hit(one, Mark::from(0)), Some(false));
         assert_eq!(near.labels().collect::<Vec<_>>(), [(one, at(10))], "the tick of what is void is kept");
     }
 
     #[test]
-    fn a_live_entry_gives_way_to_who_insists() {
+    fn a_live_entry_gives_way_to_who_counts_more() {
         let near = Near::new(Faults::default());
         let mine = near.mine_or_new().unwrap();
         let mark = Mark::of_level(at(10), 0);
-        assert!(admit(mine, fp(5, 1), mark, Mark::from(1), false).unwrap().is_none());
-        assert!(admit(mine, fp(5, 2), mark, Mark::from(1), false).unwrap().is_none());
-        assert!(admit(mine, fp(5, 3), mark, Mark::from(1), false).is_none());
-        let left = admit(mine, fp(5, 3), mark, Mark::from(1), true).unwrap().unwrap();
-        assert_eq!((left.count, left.since), (1, at(10)));
-        assert!(mine.find(left.fingerprint).is_none() && mine.find(fp(5, 3)).is_some());
-        let idle = admit(mine, fp(5, 4), mark, Mark::from(11), false).unwrap();
-        assert_eq!((idle.unwrap().count, near.sum()), (1, 2));
+        let live = Mark::from(1);
+        assert!(admit(mine, fp(5, 1), mark, live, 0).is_none(), "no place of its own yet");
+        assert!(admit(mine, fp(5, 1), mark, live, 1).unwrap().is_none());
+        assert!(admit(mine, fp(5, 2), mark, live, 1).unwrap().is_none());
+        (0..9).for_each(|_| assert_eq!((mine.hit(fp(5, 1), live), mine.hit(fp(5, 2), live)), (Some(true), Some(true))));
+        assert!(mine.hit(fp(5, 1), live) == Some(true) && admit(mine, fp(5, 1), mark, live, 0).unwrap().is_none());
+        assert!(admit(mine, fp(5, 3), mark, live, 1).is_none());
+        assert!(admit(mine, fp(5, 3), mark, live, 10).is_none(), "10 counted since");
+        let left = admit(mine, fp(5, 3), mark, live, 10).unwrap().unwrap();
+        assert_eq!((left.fingerprint, left.count, left.since), (fp(5, 2), 10, at(10)), "half of them counts twice");
+        assert!(mine.find(fp(5, 2)).is_none() && mine.find(fp(5, 1)).is_some());
+        let idle = admit(mine, fp(5, 4), mark, Mark::from(11), 1).unwrap();
+        assert_eq!(idle.unwrap().count + near.sum(), 12 + 1 + 1);
     }
 
     #[test]

@@ -5,12 +5,11 @@
 //! that stopped in the middle of a push. Here it goes on to the next record.
 
 use super::pending::{Pending, Select};
-use super::sync::{AtomicPtr, AtomicU64, Ordering};
+use super::sync::{AtomicU64, Ordering, Watched};
 use super::zeroed::{Zeroable, Zeroed};
 use crate::{Fingerprint, Namespace, Tick};
-use std::marker::PhantomData;
-use std::ptr;
-use std::sync::Arc;
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 
 /// Records that a fingerprint may be in.
 const PROBES: usize = 8;
@@ -23,14 +22,11 @@ const SUMS: usize = 1;
 /// Free, held by one thread for a few instructions, or full. Who meets one that is held goes on
 /// to the next: nobody waits.
 struct Record<X> {
-    /// [`FREE`], [`HELD`], or a full record's hash with [`FULL`] set. The other words are the
-    /// holder's.
+    /// [`FREE`], [`HELD`], or a full record's hash with [`FULL`] set.
     state: AtomicU64,
-    low: AtomicU64,
-    high: AtomicU64,
-    count: AtomicU64,
-    since: AtomicU64,
-    exemplar: AtomicPtr<X>,
+    /// The holder's. Initialised if the record is full.
+    pending: UnsafeCell<MaybeUninit<Pending<X>>>,
+    watched: Watched,
 }
 
 const FREE: u64 = 0;
@@ -39,79 +35,79 @@ const FULL: u64 = 2;
 
 impl<X> Default for Record<X> {
     fn default() -> Self {
-        let word = || AtomicU64::new(0);
-        let exemplar = AtomicPtr::new(ptr::null_mut());
-        Self { state: word(), low: word(), high: word(), count: word(), since: word(), exemplar }
+        Self {
+            state: AtomicU64::new(FREE),
+            pending: UnsafeCell::new(MaybeUninit::uninit()),
+            watched: Watched::default(),
+        }
     }
 }
 
-// SAFETY: made of atomic integers and a pointer, for which zero is null.
+// SAFETY: zero is FREE, and then nothing is said of the rest. `Orphans` drops what is full.
 unsafe impl<X> Zeroable for Record<X> {}
+// SAFETY: only the holder touches what is not atomic, and there is one: see `hold`.
+unsafe impl<X: Send + Sync> Sync for Record<X> {}
 
-/// A record that this thread holds.
-struct Held<'a, X>(&'a Record<X>);
+/// A record that this thread holds, and what it was before.
+struct Held<'a, X> {
+    record: &'a Record<X>,
+    seen: u64,
+}
 
 impl<X> Record<X> {
     fn hold(&self, seen: u64) -> Option<Held<'_, X>> {
         // Acquire (O-11): pairs with `release`; what the last holder wrote is visible.
         let held = self.state.compare_exchange(seen, HELD, Ordering::Acquire, Ordering::Relaxed);
-        held.is_ok().then_some(Held(self))
+        held.is_ok().then_some(Held { record: self, seen })
+    }
+
+    fn hold_full(&self) -> Option<Held<'_, X>> {
+        let seen = self.state.load(Ordering::Relaxed);
+        if seen & FULL != 0 { self.hold(seen) } else { None }
     }
 }
 
 impl<X> Held<'_, X> {
     fn release(self, state: u64) {
         // Release (O-11): pairs with `hold`.
-        self.0.state.store(state, Ordering::Release);
+        self.record.state.store(state, Ordering::Release);
     }
 
-    // Relaxed, below: only the holder reads or writes these.
-
-    fn fingerprint(&self) -> Fingerprint {
-        let (low, high) = (self.0.low.load(Ordering::Relaxed), self.0.high.load(Ordering::Relaxed));
-        Fingerprint::from_u128(u128::from(high) << 64 | u128::from(low))
+    fn memory(&mut self) -> &mut MaybeUninit<Pending<X>> {
+        self.record.watched.write();
+        // SAFETY: nobody else touches what this thread holds.
+        unsafe { &mut *self.record.pending.get() }
     }
 
-    fn fill(&self, fingerprint: Fingerprint) {
-        self.0.low.store(fingerprint.as_u128() as u64, Ordering::Relaxed);
-        self.0.high.store((fingerprint.as_u128() >> 64) as u64, Ordering::Relaxed);
-        self.0.count.store(0, Ordering::Relaxed);
-        self.0.since.store(0, Ordering::Relaxed);
+    fn fill(mut self, pending: Pending<X>, full: u64) {
+        debug_assert!(self.seen == FREE, "nothing is overwritten");
+        self.memory().write(pending);
+        self.release(full);
     }
 
-    fn add(&self, count: u64, since: Tick, exemplar: Option<Arc<X>>) {
-        if let (Some(exemplar), true) = (exemplar, self.0.exemplar.load(Ordering::Relaxed).is_null()) {
-            self.0.exemplar.store(Arc::into_raw(exemplar).cast_mut(), Ordering::Relaxed);
+    /// Looks at a record that is full, and gives it back.
+    fn with<T>(mut self, look: impl FnOnce(&mut Pending<X>) -> T) -> T {
+        debug_assert!(self.seen & FULL != 0);
+        // SAFETY: full.
+        let result = look(unsafe { self.memory().assume_init_mut() });
+        let seen = self.seen;
+        self.release(seen);
+        result
+    }
+
+    /// Takes what a full record holds if it `is_wanted`.
+    fn take(mut self, is_wanted: impl FnOnce(&Pending<X>) -> bool) -> Option<Pending<X>> {
+        debug_assert!(self.seen & FULL != 0);
+        // SAFETY: full.
+        if !is_wanted(unsafe { self.memory().assume_init_ref() }) {
+            let seen = self.seen;
+            self.release(seen);
+            return None;
         }
-        self.0.count.store(self.0.count.load(Ordering::Relaxed).saturating_add(count), Ordering::Relaxed);
-        self.0.since.store(self.0.since.load(Ordering::Relaxed).max(since.as_millis()), Ordering::Relaxed);
-    }
-
-    fn read(&self, exemplar: Option<Arc<X>>) -> Pending<X> {
-        Pending {
-            fingerprint: Some(self.fingerprint()),
-            namespace: self.fingerprint().namespace(),
-            count: self.0.count.load(Ordering::Relaxed),
-            since: Tick::from_millis(self.0.since.load(Ordering::Relaxed)),
-            exemplar,
-        }
-    }
-
-    /// A copy, with a share of the exemplar.
-    fn copy(&self) -> Pending<X> {
-        let raw = self.0.exemplar.load(Ordering::Relaxed);
-        // Not to be dropped: the share is the record's.
-        // SAFETY: a pointer that is not null came from `Arc::into_raw` in `add`.
-        let own = (!raw.is_null()).then(|| std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(raw) }));
-        self.read(own.map(|own| Arc::clone(&own)))
-    }
-
-    /// All of it; the record is to be released as free.
-    fn take(&self) -> Pending<X> {
-        let raw = self.0.exemplar.load(Ordering::Relaxed);
-        self.0.exemplar.store(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: as in `copy`, and taken once: the record is held.
-        self.read((!raw.is_null()).then(|| unsafe { Arc::from_raw(raw) }))
+        // SAFETY: full, and free from here on.
+        let pending = unsafe { self.memory().assume_init_read() };
+        self.release(FREE);
+        Some(pending)
     }
 }
 
@@ -165,18 +161,13 @@ pub(super) struct Orphans<X> {
     sums: [Sum; SUMS],
     /// What is too much for `sums`.
     mixed: AtomicU64,
-    owns: PhantomData<Arc<X>>,
 }
 
 impl<X> Orphans<X> {
     /// With `records` records, one at least. `None` if there is no memory for them.
     pub(super) fn new(records: usize) -> Option<Self> {
-        Some(Self {
-            records: Zeroed::new(records)?,
-            sums: std::array::from_fn(|_| Sum::default()),
-            mixed: AtomicU64::new(0),
-            owns: PhantomData,
-        })
+        let sums = std::array::from_fn(|_| Sum::default());
+        Some(Self { records: Zeroed::new(records)?, sums, mixed: AtomicU64::new(0) })
     }
 
     pub(super) fn bytes(records: usize) -> Option<usize> {
@@ -194,8 +185,8 @@ impl<X> Orphans<X> {
 
     /// Keeps a count until a drain. Lock-free.
     #[cfg_attr(loom, allow(clippy::modulo_one, reason = "a model has one sum"))]
-    pub(super) fn add(&self, pending: Pending<X>) {
-        let Pending { fingerprint, namespace, count, since, exemplar } = pending;
+    pub(super) fn add(&self, mut pending: Pending<X>) {
+        let Pending { fingerprint, namespace, count, since, .. } = pending;
         if let Some(fingerprint) = fingerprint {
             let (full, records) = self.records_of(fingerprint);
             for record in records {
@@ -205,13 +196,17 @@ impl<X> Orphans<X> {
                 }
                 let Some(held) = record.hold(seen) else { continue };
                 if seen == FREE {
-                    held.fill(fingerprint);
-                } else if held.fingerprint() != fingerprint {
-                    held.release(full);
-                    continue;
+                    return held.fill(pending, full);
                 }
-                held.add(count, since, exemplar);
-                return held.release(full);
+                let merge = |kept: &mut Pending<X>| {
+                    if kept.fingerprint != Some(fingerprint) {
+                        return Some(pending);
+                    }
+                    kept.merge(pending);
+                    None
+                };
+                let Some(left) = held.with(merge) else { return };
+                pending = left;
             }
         }
         let home = namespace.0 as usize;
@@ -224,57 +219,29 @@ impl<X> Orphans<X> {
     /// Takes what the records hold of a fingerprint.
     pub(super) fn take_of(&self, fingerprint: Fingerprint) -> Option<Pending<X>> {
         let (full, records) = self.records_of(fingerprint);
-        let mut taken: Option<Pending<X>> = None;
-        for record in records.filter(|record| record.state.load(Ordering::Relaxed) == full) {
-            let Some(held) = record.hold(full) else { continue };
-            if held.fingerprint() != fingerprint {
-                held.release(full);
-                continue;
-            }
-            let more = held.take();
-            held.release(FREE);
-            match &mut taken {
-                Some(taken) => taken.merge(more),
-                None => taken = Some(more),
-            }
-        }
-        taken
+        let own = |kept: &Pending<X>| kept.fingerprint == Some(fingerprint);
+        let full = records.filter(|record| record.state.load(Ordering::Relaxed) == full);
+        full.filter_map(|record| record.hold_full()?.take(own)).reduce(Pending::merged)
     }
 
     /// Copies of all records, for a look at them.
     pub(super) fn copies(&self) -> impl Iterator<Item = Pending<X>> {
-        self.records.iter().filter_map(|record| {
-            let seen = record.state.load(Ordering::Relaxed);
-            let held = if seen & FULL != 0 { record.hold(seen)? } else { return None };
-            let copy = held.copy();
-            held.release(seen);
-            Some(copy)
-        })
+        let full = self.records.iter().filter_map(Record::hold_full);
+        full.map(|held| held.with(|kept| Pending { exemplar: kept.exemplar.clone(), ..*kept }))
     }
 
     /// Takes what `select` has, one after the other.
     pub(super) fn take<'a>(&'a self, select: &'a Select<'_, X>) -> impl Iterator<Item = Pending<X>> + 'a {
-        let records = self.records.iter().filter_map(|record| {
-            let seen = record.state.load(Ordering::Relaxed);
-            let held = if seen & FULL != 0 { record.hold(seen)? } else { return None };
-            if !select.has(held.fingerprint().namespace()) {
-                held.release(seen);
-                return None;
-            }
-            let pending = held.take();
-            held.release(FREE);
-            Some(pending)
-        });
+        let full = self.records.iter().filter_map(Record::hold_full);
+        let records = full.filter_map(|held| held.take(|kept| select.has(kept.namespace)));
         let sums = self.sums.iter().filter_map(|sum| sum.take(select));
         let mixed = std::iter::once_with(|| self.mixed.swap(0, Ordering::Relaxed)).filter(|&count| count != 0);
         records.chain(sums).chain(mixed.map(|count| Pending::sum(Namespace::MIXED, count, Tick::default())))
     }
 
-    /// All that is pending here.
+    /// All that is pending here. Passes by what another thread holds just then.
     pub(super) fn sum(&self) -> u64 {
-        // Acquire (O-11): the count of a record that is full.
-        let full = |record: &&Record<X>| record.state.load(Ordering::Acquire) & FULL != 0;
-        let records = self.records.iter().filter(full).map(|record| record.count.load(Ordering::Relaxed));
+        let records = self.records.iter().filter_map(Record::hold_full).map(|held| held.with(|kept| kept.count));
         let sums = self.sums.iter().map(|sum| sum.word.load(Ordering::Relaxed) & COUNT_MASK);
         records.chain(sums).sum::<u64>() + self.mixed.load(Ordering::Relaxed)
     }
@@ -289,6 +256,7 @@ impl<X> Drop for Orphans<X> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn pending(bits: u128, count: u64, since: u64) -> Pending<String> {
         let fingerprint = Fingerprint::from_u128(bits);

@@ -35,6 +35,11 @@ impl<X> Pending<X> {
         self.since = self.since.max(other.since);
         self.exemplar = self.exemplar.take().or(other.exemplar);
     }
+
+    pub(super) fn merged(mut self, other: Self) -> Self {
+        self.merge(other);
+        self
+    }
 }
 
 /// Whether a count is due: from the last emission of its entry, the level of its back-off, and
@@ -106,9 +111,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
             let is_wanted = select.has(fingerprint.namespace()) && !self.is_counted(fingerprint);
             let count = if is_wanted { self.near.take(fingerprint) } else { 0 };
             if count != 0 {
-                let mut pending = Pending::of(fingerprint, count, since, None);
-                self.orphans.take_of(fingerprint).into_iter().for_each(|orphan| pending.merge(orphan));
-                report(pending);
+                report(self.with_orphan(Pending::of(fingerprint, count, since, None)));
             }
         }
     }
@@ -119,7 +122,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
     }
 
     fn counted(&self) -> impl Iterator<Item = Counted> {
-        self.table.slots().filter_map(|at| {
+        self.table.all().filter_map(|at| {
             let state = self.table.load(at);
             if !state.is_live() || !state.is_counted() {
                 return None;
@@ -141,21 +144,18 @@ impl<X: Send + Sync + 'static> Engine<X> {
         if self.pending_at(counted) == 0 {
             return None;
         }
-        // First: an evictor that finds nothing near finds that the entry was touched.
+        // Before and after: an evictor that finds nothing near finds that the entry was touched.
         self.table.touch(at, state.turn());
-        let exemplar = || self.exemplars.show(at, fingerprint);
-        if self.pending_at(counted) == 0 {
-            return None;
-        }
-        // Before and after: an evictor that finds nothing near finds the stamp.
-        self.table.touch(at, state.turn());
+        let exemplar = self.exemplars.show(at, fingerprint);
         let count = self.take_counts(at, state, fingerprint);
         self.table.touch(at, state.turn());
-        (count != 0).then(|| {
-            let mut pending = Pending::of(fingerprint, count, state.tick(), exemplar());
-            self.orphans.take_of(fingerprint).into_iter().for_each(|orphan| pending.merge(orphan));
-            pending
-        })
+        (count != 0).then(|| self.with_orphan(Pending::of(fingerprint, count, state.tick(), exemplar)))
+    }
+
+    /// With what the same message has among the orphans.
+    fn with_orphan(&self, pending: Pending<X>) -> Pending<X> {
+        let orphan = pending.fingerprint.and_then(|fingerprint| self.orphans.take_of(fingerprint));
+        orphan.into_iter().fold(pending, Pending::merged)
     }
 
     /// At most `most` of the messages with the most suppressed calls pending, the most first.

@@ -133,8 +133,8 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
             (state.noticed(), true)
         };
         if marked.is_same_emission(state) && self.rule.holds(next, self.now, base) {
-            let mark = || Mark::of_calls(before.since, next.calls);
-            engine.count(at, self.fingerprint, marked, None, oldest_fresh(self.now, base), mark);
+            let mark = Mark::of_calls(before.since, next.calls);
+            engine.count(at, self.fingerprint, marked, oldest_fresh(self.now, base), mark);
         } else {
             engine.count_in_table(at, self.fingerprint, marked, 1);
         }

@@ -32,8 +32,8 @@ pub(crate) fn look(word: &AtomicU64) -> u64 {
     word.load(Ordering::SeqCst)
 }
 
-/// Stands for memory that is freed while others may read it: in a model, reads and the end must be
-/// ordered.
+/// Stands for memory that is no atomic: in a model, who writes or frees it must be ordered with all
+/// others who use it.
 #[derive(Default)]
 pub(crate) struct Watched {
     #[cfg(loom)]
@@ -48,63 +48,10 @@ impl Watched {
         self.cell.with(|_| ());
     }
 
-    /// The memory is freed.
+    /// The memory is written, or freed.
     #[inline(always)]
-    pub(crate) fn end(&self) {
+    pub(crate) fn write(&self) {
         #[cfg(loom)]
         self.cell.with_mut(|_| ());
-    }
-}
-
-/// For what stands beside the protocol: a clock's hand, a sink's state. crossbeam has
-/// no cell under loom, and no model uses these.
-#[cfg(not(loom))]
-pub(crate) use crossbeam_utils::atomic::AtomicCell;
-
-#[cfg(loom)]
-pub(crate) struct AtomicCell<T>(std::sync::Mutex<T>);
-
-#[cfg(loom)]
-impl<T: Copy + Eq> AtomicCell<T> {
-    pub(crate) const fn new(value: T) -> Self {
-        Self(std::sync::Mutex::new(value))
-    }
-
-    pub(crate) fn load(&self) -> T {
-        *self.0.lock().unwrap()
-    }
-
-    pub(crate) fn store(&self, value: T) {
-        *self.0.lock().unwrap() = value;
-    }
-
-    pub(crate) fn compare_exchange(&self, from: T, to: T) -> Result<T, T> {
-        let mut value = self.0.lock().unwrap();
-        if *value != from {
-            return Err(*value);
-        }
-        Ok(std::mem::replace(&mut value, to))
-    }
-}
-
-#[cfg(loom)]
-impl AtomicCell<u64> {
-    pub(crate) fn fetch_add(&self, n: u64) -> u64 {
-        let mut value = self.0.lock().unwrap();
-        let sum = *value + n;
-        std::mem::replace(&mut value, sum)
-    }
-
-    pub(crate) fn fetch_sub(&self, n: u64) -> u64 {
-        let mut value = self.0.lock().unwrap();
-        let rest = *value - n;
-        std::mem::replace(&mut value, rest)
-    }
-}
-
-#[cfg(loom)]
-impl<T: Default> Default for AtomicCell<T> {
-    fn default() -> Self {
-        Self(std::sync::Mutex::new(T::default()))
     }
 }

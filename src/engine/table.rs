@@ -1,17 +1,19 @@
-//! The table: buckets of slots, and how a fingerprint finds its place in them.
+//! The table: slots in buckets, and how a fingerprint finds its place in them.
 
 use super::fault::{Faults, broken, linger};
-use super::sync::{AtomicU16, AtomicU64, Ordering};
-use super::words::{Count, Id, State, TURNS};
+use super::sync::{self, AtomicU16, AtomicU64, Ordering};
+use super::words::{Count, Id, State};
 use super::zeroed::{Zeroable, Zeroed};
+use crossbeam_utils::CachePadded;
 
-/// Slots of a bucket.
+/// Slots of a bucket: two cache lines. They are filled from the first on, so the second line is
+/// seldom read.
 #[cfg(not(loom))]
 pub(super) const W: usize = 4;
 #[cfg(loom)]
 pub(super) const W: usize = 2;
 
-/// The words of an entry but for the last: half a cache line, so that a hit touches one line.
+/// The words of an entry that every call needs: half a cache line, so that a hit touches one line.
 #[derive(Default)]
 #[repr(C, align(32))]
 struct Slot {
@@ -21,42 +23,22 @@ struct Slot {
     rest: AtomicU64,
 }
 
-/// Two cache lines. Slots are filled from the first on, so the second line is seldom read.
-#[derive(Default)]
-#[repr(C, align(128))]
-struct Bucket {
-    slots: [Slot; W],
-}
-
-/// What only a summary needs.
-#[derive(Default)]
-#[repr(C)]
-struct Cold {
-    lows: [AtomicU16; W],
-}
-
-// SAFETY: each is made of arrays of atomic integers.
-unsafe impl Zeroable for Bucket {}
-// SAFETY: as above.
-unsafe impl Zeroable for Cold {}
+// SAFETY: made of atomic integers.
+unsafe impl Zeroable for Slot {}
 
 /// A slot's place, made by the table whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct At {
-    bucket: usize,
-    /// Below [`W`].
-    lane: usize,
-}
+pub(super) struct At(pub(super) usize);
 
 impl At {
     /// Its place in an array with an element for each slot.
     #[inline(always)]
     pub(super) fn index(self) -> usize {
-        self.bucket * W + self.lane
+        self.0
     }
 }
 
-/// One of a fingerprint's two buckets, made by the table whose it is.
+/// The first slot of one of a fingerprint's two buckets, made by the table whose it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Home(usize);
 
@@ -64,7 +46,7 @@ impl Home {
     #[inline(always)]
     pub(super) fn slot(self, i: usize) -> At {
         debug_assert!(i < W);
-        At { bucket: self.0, lane: i % W }
+        At(self.0 + i)
     }
 }
 
@@ -72,19 +54,19 @@ impl Home {
 /// decides which of several claims stays.
 pub(super) type Homes = [Home; 2];
 
-/// What a quick look for a fingerprint found.
-#[derive(Clone, Copy)]
-pub(super) enum Found {
-    Live(At, State),
-    /// Neither an entry nor a claim.
-    Nothing,
-    /// There may be one.
-    Unsure,
+/// What [`Table::hit`] found.
+pub(super) struct Hit<'t> {
+    slot: &'t Slot,
+    pub(super) at: At,
 }
 
 pub(super) struct Table {
-    buckets: Zeroed<Bucket>,
-    cold: Zeroed<Cold>,
+    buckets: usize,
+    slots: Zeroed<Slot>,
+    /// What only a summary needs.
+    lows: Zeroed<AtomicU16>,
+    /// By which the ages of entries are measured. In a line of its own: written now and then.
+    clock: CachePadded<AtomicU64>,
     faults: Faults,
 }
 
@@ -92,42 +74,54 @@ impl Table {
     /// Of at least two buckets. `None` if there is no memory for it.
     pub(super) fn new(buckets: usize, faults: Faults) -> Option<Self> {
         debug_assert!(buckets >= 2, "a fingerprint has two homes");
-        Some(Self { buckets: Zeroed::new(buckets)?, cold: Zeroed::new(buckets)?, faults })
+        let slots = buckets.checked_mul(W)?;
+        Some(Self {
+            buckets,
+            slots: Zeroed::new(slots)?,
+            lows: Zeroed::new(slots)?,
+            clock: CachePadded::default(),
+            faults,
+        })
     }
 
     pub(super) fn bytes(buckets: usize) -> Option<usize> {
-        Zeroed::<Bucket>::bytes(buckets)?.checked_add(Zeroed::<Cold>::bytes(buckets)?)
+        let slots = buckets.checked_mul(W)?;
+        Zeroed::<Slot>::bytes(slots)?.checked_add(Zeroed::<AtomicU16>::bytes(slots)?)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.buckets.len() * W
+        self.slots.len()
     }
 
     /// All slots.
-    pub(super) fn slots(&self) -> impl Iterator<Item = At> + use<> {
-        (0..self.len()).map(|i| At { bucket: i / W, lane: i % W })
+    pub(super) fn all(&self) -> impl Iterator<Item = At> + use<> {
+        (0..self.len()).map(At)
+    }
+
+    #[inline(always)]
+    pub(super) fn first_home(&self, id: Id) -> Home {
+        Home(W * id.first_home(self.buckets))
     }
 
     #[inline(always)]
     pub(super) fn homes(&self, id: Id) -> Homes {
-        id.homes(self.buckets.len()).map(Home)
+        id.homes(self.buckets).map(|bucket| Home(W * bucket))
     }
 
     #[inline(always)]
-    fn bucket(&self, bucket: usize) -> &Bucket {
-        debug_assert!(bucket < self.buckets.len());
-        // SAFETY: `At` and `Home` are made by a table, and name its buckets; an engine has one.
-        unsafe { self.buckets.get_unchecked(bucket) }
+    fn bucket(&self, home: Home) -> &[Slot; W] {
+        debug_assert!(home.0 + W <= self.len());
+        // SAFETY: as in `slot`.
+        let first = unsafe { self.slots.as_ptr().add(home.0) };
+        // SAFETY: there are W slots from a home's first on.
+        unsafe { &*first.cast() }
     }
 
     #[inline(always)]
     fn slot(&self, at: At) -> &Slot {
-        &self.bucket(at.bucket).slots[at.lane % W]
-    }
-
-    #[inline(always)]
-    pub(super) fn key(&self, at: At) -> &AtomicU64 {
-        &self.slot(at).key
+        debug_assert!(at.0 < self.len());
+        // SAFETY: `At` and `Home` are made by a table, and name its slots; an engine has one.
+        unsafe { self.slots.get_unchecked(at.0) }
     }
 
     #[inline(always)]
@@ -140,17 +134,8 @@ impl Table {
         &self.slot(at).count
     }
 
-    #[inline(always)]
-    pub(super) fn rest(&self, at: At) -> &AtomicU64 {
-        &self.slot(at).rest
-    }
-
-    pub(super) fn low(&self, at: At) -> &AtomicU16 {
-        &self.cold[at.bucket].lows[at.lane]
-    }
-
     /// Reads a state, with all that was written before it was published.
-    #[inline]
+    #[inline(always)]
     pub(super) fn load(&self, at: At) -> State {
         // Acquire (O-1): pairs with the exchanges and publications of states.
         State(self.state(at).load(Ordering::Acquire))
@@ -164,87 +149,81 @@ impl Table {
         exchanged.map(drop).map_err(State)
     }
 
-    /// Finds what is LIVE or CLAIMED of a fingerprint.
-    #[inline]
-    pub(super) fn find(&self, id: Id, homes: Homes) -> Option<(At, State)> {
-        homes.into_iter().flat_map(|home| (0..W).map(move |lane| home.slot(lane))).find_map(|at| {
-            let state = self.read(id, at)?;
-            (state.is_live() || state.is_claim_of(id)).then_some((at, state))
-        })
-    }
-
-    /// Finds what is LIVE of a fingerprint, in fewer steps than [`find`](Self::find).
-    #[inline(always)]
-    pub(super) fn find_live(&self, id: Id, homes: Homes) -> Found {
-        for home in homes {
-            let slots = &self.bucket(home.0).slots;
-            for line in (0..W).step_by(2) {
-                // Acquire (O-3): as in `read`.
-                let [first, second] = [line, line + 1].map(|lane| slots[lane].key.load(Ordering::Acquire));
-                if !id.has_key(first) && !id.has_key(second) {
-                    continue;
-                }
-                // Which of the two it is is chosen without a branch.
-                let (lane, key) = if id.has_key(first) { (line, first) } else { (line + 1, second) };
-                let at = home.slot(lane);
-                let state = self.load(at);
-                // Acquire (O-3): as in `read`.
-                let is_whole = state.is_live_of(key)
-                    && self.rest(at).load(Ordering::Acquire) == id.rest
-                    && self.key(at).load(Ordering::Relaxed) == key;
-                return if is_whole { Found::Live(at, state) } else { Found::Unsure };
-            }
-        }
-        Found::Nothing
-    }
-
-    /// Reads a slot's state, if its words are of the fingerprint, and of one turn.
+    /// Finds a fingerprint's key in one home, and the state if what is there is LIVE and NOTICED. Takes
+    /// fewer steps than [`read`](Self::read).
     ///
-    /// Key, state, rest, and the key again. A turn that comes round between two loads shows in the
-    /// second look at the key.
+    /// Key, state, rest, and the key again, all of one turn. A turn that comes round between two
+    /// loads shows in the second look at the key.
     #[inline(always)]
-    fn read(&self, id: Id, at: At) -> Option<State> {
-        // Acquire (O-3): pairs with the Release in `write`. What comes after is not older.
-        let key = self.key(at).load(Ordering::Acquire);
-        let state = self.load(at);
-        (id.has_key(key)
-            && (state.has_turn_of(key) || broken!(self.faults, NoTurn))
-            // Acquire (O-3): a rest of a later turn brings that turn's key with it.
-            && self.rest(at).load(Ordering::Acquire) == id.rest
-            && (self.key(at).load(Ordering::Relaxed) == key || broken!(self.faults, NoTurn)))
-        .then_some(state)
+    pub(super) fn hit(&self, id: Id, home: Home) -> Option<(Hit<'_>, Option<State>)> {
+        // Acquire, all of these (O-3): pair with the Release in `write`. What comes after is not older.
+        let has_key = |slot: &Slot| id.has_key(slot.key.load(Ordering::Acquire));
+        let (i, slot) = self.bucket(home).iter().enumerate().find(|(_, slot)| has_key(slot))?;
+        let mut key = slot.key.load(Ordering::Acquire);
+        let state = State(slot.state.load(Ordering::Acquire));
+        let rest = slot.rest.load(Ordering::Acquire);
+        let mut again = slot.key.load(Ordering::Relaxed);
+        if broken!(self.faults, NoTurn) {
+            (key, again) = (id.key(state.turn()), id.key(state.turn()));
+        }
+        // One branch for all.
+        let differs = id.differs_from(key) | state.differs_from_noticed(key) | rest ^ id.rest | again ^ key;
+        Some((Hit { slot, at: home.slot(i) }, (differs == 0).then_some(state)))
+    }
+
+    /// Counts a call at what was hit, unless somebody interferes, or the count's lowest bits are
+    /// `full`: ones, as many as that has.
+    #[inline(always)]
+    pub(super) fn count_hit(&self, hit: &Hit<'_>, state: State, full: u64) -> bool {
+        linger!();
+        let word = &hit.slot.count;
+        let seen = Count(word.load(Ordering::Relaxed));
+        let next = seen.plus_one(self.clock());
+        // AcqRel (O-4): as in `update`.
+        let exchange = || word.compare_exchange(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
+        let is_of_turn = seen.turn() == state.turn() || broken!(self.faults, CountAnyTurn);
+        seen.count() & full != full && is_of_turn && exchange().is_ok()
+    }
+
+    /// Finds what is LIVE or CLAIMED of a fingerprint.
+    pub(super) fn find(&self, id: Id, homes: Homes) -> Option<(At, State)> {
+        self.look(id, homes).find_map(|at| Some((at, self.read(id, at)?)))
     }
 
     /// Looks at a neighbourhood in the order that claims need: each state before its key, so that what
-    /// was published before is seen with its key. Returns a bit for each slot whose key is the
-    /// fingerprint's; [`look_at`](Self::look_at) says what is there.
+    /// was published before is seen with its key. Finds the slots with the fingerprint's key;
+    /// [`read`](Self::read) says what is there.
     #[inline(always)]
-    pub(super) fn look(&self, id: Id, homes: Homes) -> u32 {
-        let mut of_this = 0;
+    pub(super) fn look(&self, id: Id, homes: Homes) -> impl Iterator<Item = At> {
+        let mut has_key = 0u32;
         for (home, first) in homes.into_iter().zip([0, W]) {
-            for (lane, slot) in self.bucket(home.0).slots.iter().enumerate() {
-                super::sync::look(&slot.state);
+            for (i, slot) in self.bucket(home).iter().enumerate() {
+                sync::look(&slot.state);
                 // Acquire (O-3): pairs with the Release in `write`.
-                of_this |= u32::from(id.has_key(slot.key.load(Ordering::Acquire))) << (first + lane);
+                has_key |= u32::from(id.has_key(slot.key.load(Ordering::Acquire))) << (first + i);
             }
         }
-        of_this
+        std::iter::from_fn(move || {
+            let i = has_key.trailing_zeros() as usize;
+            has_key &= has_key.wrapping_sub(1);
+            (i < 2 * W).then(|| homes[i / W].slot(i % W))
+        })
     }
 
-    /// Reads a slot's state if it is LIVE or CLAIMED of a fingerprint, as [`look`](Self::look) does.
+    /// Reads a slot's state if it is LIVE or CLAIMED of a fingerprint: state, key, rest, and the state
+    /// again. If that is the same, key and rest are of its turn.
     ///
-    /// One that changes meanwhile is looked at again: a claim that is just being decided must not
+    /// One that changes meanwhile is read again: a claim that is just being decided must not
     /// pass for nothing. One that is taken meanwhile may: whoever takes it looks after that.
-    #[inline(always)]
-    pub(super) fn look_at(&self, id: Id, at: At) -> Option<State> {
-        let mut state = State(super::sync::look(self.state(at)));
+    #[inline]
+    pub(super) fn read(&self, id: Id, at: At) -> Option<State> {
+        let mut state = State(sync::look(self.state(at)));
         loop {
             linger!();
-            if !(state.is_live() || state.is_claim_of(id)) || !self.is_of(at, state, id) {
+            if !(state.is_live() || state.is_claim_of(id)) || !self.holds(at, id) {
                 return None;
             }
-            // The state again: all of one turn.
-            match State(super::sync::look(self.state(at))) {
+            match State(sync::look(self.state(at))) {
                 same if same == state => return Some(state),
                 _ if broken!(self.faults, LookOnce) => return None,
                 changed => state = changed,
@@ -252,61 +231,73 @@ impl Table {
         }
     }
 
-    /// Whether what is LIVE in a slot is of a fingerprint.
-    #[inline]
+    /// Whether a slot's words are of a fingerprint.
+    #[inline(always)]
+    fn holds(&self, at: At, id: Id) -> bool {
+        // Acquire, twice (O-3): a rest of a later turn brings that turn's key with it.
+        id.has_key(self.slot(at).key.load(Ordering::Acquire)) && self.slot(at).rest.load(Ordering::Acquire) == id.rest
+    }
+
+    /// Whether it is a fingerprint that is LIVE in a slot.
+    #[inline(always)]
     pub(super) fn is_of(&self, at: At, state: State, id: Id) -> bool {
-        // Acquire, twice (O-3): as in `read`.
-        let key = self.key(at).load(Ordering::Acquire);
-        id.has_key(key) && state.has_turn_of(key) && self.rest(at).load(Ordering::Acquire) == id.rest
+        state.is_live() && self.holds(at, id) && state.has_turn_of(self.slot(at).key.load(Ordering::Relaxed))
     }
 
-    /// Reads the states of a bucket.
+    /// Reads the states of a neighbourhood.
     #[inline(always)]
-    pub(super) fn states(&self, Home(home): Home) -> [State; W] {
-        // Acquire (O-4): after a count word that somebody has stamped, not older than that.
-        std::array::from_fn(|i| State(self.bucket(home).slots[i].state.load(Ordering::Acquire)))
+    pub(super) fn states(&self, homes: Homes) -> [[State; W]; 2] {
+        // Acquire (O-1): as in `load`.
+        let state = |slot: &Slot| State(slot.state.load(Ordering::Acquire));
+        homes.map(|home| self.bucket(home).each_ref().map(state))
     }
 
-    /// Reads the count words of a bucket.
+    /// Reads the count words of a neighbourhood.
     #[inline(always)]
-    pub(super) fn counts(&self, Home(home): Home) -> [Count; W] {
-        // Acquire (O-4): what is read after a stamp is not older than it.
-        std::array::from_fn(|i| Count(self.bucket(home).slots[i].count.load(Ordering::Acquire)))
+    pub(super) fn counts(&self, homes: Homes) -> [[Count; W]; 2] {
+        // Acquire (O-4): the clock, read after a stamp, is not behind it.
+        let count = |slot: &Slot| Count(slot.count.load(Ordering::Acquire));
+        homes.map(|home| self.bucket(home).each_ref().map(count))
     }
 
     /// Writes what belongs to a fingerprint into a slot that the caller has TAKEN.
     #[inline]
     pub(super) fn write(&self, at: At, id: Id, turn: u64) {
-        // Release, twice (O-3): pairs with the loads in `read` and `look`. The key first: who
+        // Release, twice (O-3): pairs with the loads in `hit`, `look` and `read`. The key first: who
         // sees a rest of this turn finds that its key has changed.
-        self.key(at).store(id.key(turn), Ordering::Release);
-        self.rest(at).store(id.rest, Ordering::Release);
+        self.slot(at).key.store(id.key(turn), Ordering::Release);
+        self.slot(at).rest.store(id.rest, Ordering::Release);
         // Relaxed: published with the state.
-        self.low(at).store(id.low(), Ordering::Relaxed);
+        self.lows[at.0].store(id.low(), Ordering::Relaxed);
     }
 
     /// Reads the whole fingerprint of a slot; only of the state's turn if the key still is.
     pub(super) fn stored(&self, at: At) -> (u64, Id) {
-        // Acquire (O-3): as in `read`.
-        let key = self.key(at).load(Ordering::Acquire);
-        let rest = self.rest(at).load(Ordering::Acquire);
-        (key, Id::stored(key, rest, self.low(at).load(Ordering::Acquire)))
+        // Acquire, three times (O-3): as in `read`.
+        let key = self.slot(at).key.load(Ordering::Acquire);
+        let rest = self.slot(at).rest.load(Ordering::Acquire);
+        (key, Id::stored(key, rest, self.lows[at.0].load(Ordering::Acquire)))
     }
 
     /// Reads the fingerprint of what is LIVE in a slot, unless it has changed meanwhile.
     pub(super) fn identify(&self, at: At, state: State) -> Option<Id> {
         let (key, id) = self.stored(at);
         // Relaxed: ordered behind by the loads of `stored`.
-        (state.has_turn_of(key) && self.load(at).turn() == state.turn() && self.key(at).load(Ordering::Relaxed) == key)
-            .then_some(id)
+        let is_still = self.load(at).turn() == state.turn() && self.slot(at).key.load(Ordering::Relaxed) == key;
+        (state.has_turn_of(key) && is_still).then_some(id)
     }
 
-    /// How many entries a slot's bucket has taken, modulo 4,096.
-    #[inline]
-    pub(super) fn stamp(&self, at: At) -> u64 {
+    /// The clock, of which a stamp keeps twelve bits.
+    #[inline(always)]
+    pub(super) fn clock(&self) -> u64 {
         // Relaxed: a measure of age, not a fact.
-        let slots = &self.bucket(at.bucket).slots;
-        stamp(std::array::from_fn(|i| State(slots[i].state.load(Ordering::Relaxed))))
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    /// Lets everything age.
+    #[cold]
+    pub(super) fn advance(&self) {
+        self.clock.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Reads a count word, as a hint.
@@ -316,45 +307,37 @@ impl Table {
     }
 
     /// Adds `n` to the count of the entry of `turn`, and says that it was touched. Returns whether
-    /// it could: the turn may be over, or the word full. `seen` is what the word was.
-    #[inline(always)]
-    pub(super) fn add(&self, at: At, turn: u64, n: u64, seen: Count) -> bool {
-        let stamp = self.stamp(at);
-        self.update(at, turn, seen, |count| count.plus(n, stamp)).is_some()
+    /// it could: the turn may be over, or the word full.
+    pub(super) fn add(&self, at: At, turn: u64, n: u64) -> bool {
+        let now = self.clock();
+        self.update(at, turn, |count| count.plus(n, now)).is_some()
     }
 
     /// Says that the entry of `turn` was touched.
     pub(super) fn touch(&self, at: At, turn: u64) {
-        let stamp = self.stamp(at);
-        self.update(
-            at,
-            turn,
-            self.count_hint(at),
-            |count| {
-                if count.stamp() == stamp { None } else { count.plus(0, stamp) }
-            },
-        );
+        let now = self.clock();
+        self.update(at, turn, |count| if count.age(now) == 0 { None } else { count.plus(0, now) });
     }
 
     /// Takes the count of the entry of `turn`.
     pub(super) fn take(&self, at: At, turn: u64) -> u64 {
-        let stamp = self.stamp(at);
-        let taken =
-            self.update(at, turn, self.count_hint(at), |count| (count.count() != 0).then(|| count.emptied(stamp)));
-        taken.map_or(0, Count::count)
+        let now = self.clock();
+        let emptied = |count: Count| (count.count() != 0).then(|| count.emptied(now));
+        self.update(at, turn, emptied).map_or(0, Count::count)
     }
 
     /// Changes the count word of `turn`; returns what it was, or `None` if nothing was changed.
-    #[inline(always)]
-    fn update(&self, at: At, turn: u64, mut seen: Count, to: impl Fn(Count) -> Option<Count>) -> Option<Count> {
+    #[inline]
+    fn update(&self, at: At, turn: u64, to: impl Fn(Count) -> Option<Count>) -> Option<Count> {
         let word = self.count(at);
+        let mut seen = self.count_hint(at);
         while seen.turn() == turn || broken!(self.faults, CountAnyTurn) {
             let next = to(seen)?;
             if broken!(self.faults, TakeBlindly) && next.count() == 0 {
                 word.store(next.0, Ordering::Release);
                 return Some(seen);
             }
-            // AcqRel (O-4): who ranks by the stamp sees the states that it was formed from.
+            // AcqRel (O-4): who reads this stamp reads a clock that is not behind it.
             match word.compare_exchange_weak(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return Some(seen),
                 Err(now) => seen = Count(now),
@@ -362,13 +345,6 @@ impl Table {
         }
         None
     }
-}
-
-/// How many entries the bucket of these states has taken, modulo 4,096.
-#[inline(always)]
-pub(super) fn stamp(states: [State; W]) -> u64 {
-    // The sum of the turns, from whole words: what is above them cannot carry into them.
-    states.iter().fold(0u64, |sum, state| sum.wrapping_add(state.turn_and_above())) & TURNS
 }
 
 #[cfg(all(test, not(loom)))]
@@ -380,7 +356,7 @@ mod tests {
         let taken = table.load(at).taken();
         table.state(at).store(taken.0, Ordering::Relaxed);
         table.write(at, id, taken.turn());
-        table.count(at).store(Count::new(taken.turn(), table.stamp(at)).0, Ordering::Relaxed);
+        table.count(at).store(Count::new(taken.turn(), table.clock()).0, Ordering::Relaxed);
         let claimed = taken.claimed(id);
         table.state(at).store(claimed.0, Ordering::Relaxed);
         claimed
@@ -392,10 +368,7 @@ mod tests {
         let id = Id::of(Fingerprint::from_u128(0x1234_5678 << 70 | 99));
         let homes = table.homes(id);
         assert_eq!(table.find(id, homes), None);
-        let seen = |at: At| {
-            let bit = usize::from(at.bucket != homes[0].0) * W + at.lane;
-            table.look_at(id, at).filter(|_| table.look(id, homes) >> bit & 1 != 0)
-        };
+        let seen = |at: At| table.look(id, homes).find(|&key| key == at).and_then(|at| table.read(id, at));
         for at in homes.iter().flat_map(|home| (0..W).map(|i| home.slot(i))) {
             let claimed = put(&table, at, id);
             assert_eq!(table.find(id, homes), Some((at, claimed)));
@@ -413,9 +386,9 @@ mod tests {
     #[test]
     fn counts_are_of_one_turn() {
         let table = Table::new(2, Faults::default()).unwrap();
-        let at = table.slots().nth(1).unwrap();
+        let at = table.all().nth(1).unwrap();
         let turn = put(&table, at, Id::of(Fingerprint::from_u128(1))).turn();
-        let add = |turn, n| table.add(at, turn, n, table.count_hint(at));
+        let add = |turn, n| table.add(at, turn, n);
         assert!(add(turn, 3) && add(turn, 1) && !add(turn + 1, 1));
         assert_eq!((table.take(at, turn + 1), table.take(at, turn), table.take(at, turn)), (0, 4, 0));
         assert!(!add(turn, 1 << 40) && add(turn, (1 << 40) - 1) && !add(turn, 1));

@@ -75,16 +75,30 @@ impl Id {
         (key ^ self.spread) <= TURNS
     }
 
+    /// Zero if a key word is of this fingerprint.
+    #[inline(always)]
+    pub(super) fn differs_from(self, key: u64) -> u64 {
+        (key ^ self.spread) & !TURNS
+    }
+
     /// The two buckets of a table of `buckets` that it may be in. Never the same, if there
     /// are two. Not the key's bits: what has one key word seldom has the same homes.
     #[inline(always)]
     pub(super) fn homes(self, buckets: usize) -> [usize; 2] {
-        let scale = |x: u64| ((u128::from(x) * buckets as u128) >> 64) as usize;
-        let x = (self.spread ^ self.rest.rotate_left(23)).wrapping_mul(SPREAD);
-        let first = scale(x);
+        let first = self.first_home(buckets);
         // Another part of the same product: as far behind the first as there are buckets.
-        let second = first + 1 + ((u128::from(x.rotate_left(21)) * (buckets - 1) as u128) >> 64) as usize;
+        let second = first + 1 + scale(self.scattered().rotate_left(21), buckets - 1);
         [first, if second < buckets { second } else { second - buckets }]
+    }
+
+    #[inline(always)]
+    pub(super) fn first_home(self, buckets: usize) -> usize {
+        scale(self.scattered(), buckets)
+    }
+
+    #[inline(always)]
+    fn scattered(self) -> u64 {
+        (self.spread ^ self.rest.rotate_left(23)).wrapping_mul(SPREAD)
     }
 
     /// Forty-seven bits that a claim carries in its state word, in the places of tick and level.
@@ -92,6 +106,12 @@ impl Id {
         let bits = self.rest ^ self.spread >> 17;
         bits << State::TICK_SHIFT | bits >> 37 & State::LEVEL
     }
+}
+
+/// A number below `n`, as evenly as `x` is spread over 64 bits.
+#[inline(always)]
+fn scale(x: u64, n: usize) -> usize {
+    ((u128::from(x) * n as u128) >> 64) as usize
 }
 
 /// What a slot is: FREE, nobody's; TAKEN, one thread's own, invisible to all others; CLAIMED,
@@ -159,21 +179,15 @@ impl State {
         (self.0 >> Self::TURN_SHIFT ^ key) & TURNS == 0
     }
 
-    /// Whether it is LIVE, and of the turn of a key word.
+    /// Zero if it is LIVE, NOTICED, and of the turn of a key word.
     #[inline(always)]
-    pub(super) fn is_live_of(self, key: u64) -> bool {
-        (self.0 ^ key << Self::TURN_SHIFT) & (Self::TURN | Self::KIND) == Self::LIVE
+    pub(super) fn differs_from_noticed(self, key: u64) -> u64 {
+        (self.0 ^ key << Self::TURN_SHIFT ^ Self::LIVE ^ Self::NOTICED) & (Self::TURN | Self::KIND | Self::NOTICED)
     }
 
     #[inline]
     pub(super) fn turn(self) -> u64 {
         self.0 >> Self::TURN_SHIFT & TURNS
-    }
-
-    /// The turn in the lowest bits.
-    #[inline(always)]
-    pub(super) fn turn_and_above(self) -> u64 {
-        self.0 >> Self::TURN_SHIFT
     }
 
     /// The last emission of what is LIVE; zero if FREE or TAKEN.
@@ -206,12 +220,6 @@ impl State {
     #[inline(always)]
     pub(super) fn is_before(self, oldest: u64) -> bool {
         self.0 < (oldest + 1) << Self::TICK_SHIFT
-    }
-
-    /// A number by which the oldest of several slots that are not BUSY is the least.
-    #[inline(always)]
-    pub(super) fn rank(self) -> State {
-        State(self.0 | (self.0 >> 1 & 1).wrapping_neg())
     }
 
     #[inline(always)]
@@ -289,7 +297,7 @@ impl Count {
     /// Of an entry's beginning.
     #[inline]
     pub(super) fn new(turn: u64, stamp: u64) -> Self {
-        Count(stamp << Self::STAMP_SHIFT | turn)
+        Count((stamp & TURNS) << Self::STAMP_SHIFT | turn)
     }
 
     #[inline]
@@ -297,9 +305,11 @@ impl Count {
         self.0 & TURNS
     }
 
-    #[inline]
-    pub(super) fn stamp(self) -> u64 {
-        self.0 >> Self::STAMP_SHIFT & TURNS
+    /// How long ago it was touched, by the table's clock. A stamp that is newer than `now` is of now.
+    #[inline(always)]
+    pub(super) fn age(self, now: u64) -> u64 {
+        let age = now.wrapping_sub(self.0 >> Self::STAMP_SHIFT) & TURNS;
+        if age > TURNS / 2 { 0 } else { age }
     }
 
     #[inline]
@@ -311,8 +321,15 @@ impl Count {
     #[inline(always)]
     pub(super) fn plus(self, n: u64, stamp: u64) -> Option<Self> {
         let room = Self::MAX - self.count();
-        let touched = self.0 & !(TURNS << Self::STAMP_SHIFT) | stamp << Self::STAMP_SHIFT;
+        let touched = self.0 & !(TURNS << Self::STAMP_SHIFT) | (stamp & TURNS) << Self::STAMP_SHIFT;
         (n <= room).then(|| Count(touched + (n << Self::COUNT_SHIFT)))
+    }
+
+    /// With one more, touched at `stamp`; there must be room.
+    #[inline(always)]
+    pub(super) fn plus_one(self, stamp: u64) -> Self {
+        let stamp = stamp << Self::STAMP_SHIFT & TURNS << Self::STAMP_SHIFT;
+        Count((self.0 & !(TURNS << Self::STAMP_SHIFT)) + (stamp | 1 << Self::COUNT_SHIFT))
     }
 
     /// With nothing, touched at `stamp`.
@@ -335,7 +352,9 @@ mod tests {
         #[test]
         fn a_stored_fingerprint_comes_back(bits: u128, turn in 0..=TURNS) {
             let id = id(bits);
-            prop_assert!(id.has_key(id.key(turn)) && !id.has_key(id.key(turn) ^ 1 << 12));
+            for (key, same) in [(id.key(turn), true), (id.key(turn) ^ 1 << 12, false)] {
+                prop_assert_eq!((id.has_key(key), id.differs_from(key) == 0), (same, same));
+            }
             prop_assert_eq!(id.key(turn) & TURNS, turn);
             let stored = Id::stored(id.key(turn), id.rest, id.low());
             prop_assert_eq!((stored, stored.fingerprint().as_u128()), (id, bits));
@@ -351,7 +370,11 @@ mod tests {
             prop_assert_eq!(!state.is_before(oldest), fresh);
             let (own, other) = (id(9).key(turn), id(9).key(turn ^ 1));
             prop_assert!(state.has_turn_of(own) && !state.has_turn_of(other));
-            prop_assert!(state.is_live_of(own) && !state.is_live_of(other) && !state.freed().is_live_of(own));
+            let noticed = state.noticed();
+            prop_assert_eq!(noticed.differs_from_noticed(own), 0);
+            for (state, key) in [(state, own), (noticed, other), (noticed.freed(), own)] {
+                prop_assert_ne!(state.differs_from_noticed(key), 0);
+            }
         }
 
         #[test]
@@ -381,8 +404,8 @@ mod tests {
         let claimed = taken.claimed(one);
         assert!(claimed.is_claim_of(one) && !claimed.is_claim_of(id(2)) && !claimed.is_live());
         assert_eq!((claimed.freed(), claimed.freed().kind()), (State(0), Kind::Free));
-        assert!(claimed.is_busy() && taken.is_busy() && taken.rank() == State(u64::MAX));
-        assert!(claimed.freed().is_before(0) && claimed.freed().rank() == State(0));
+        assert!(claimed.is_busy() && taken.is_busy());
+        assert!(claimed.freed().is_before(0));
 
         let live = claimed.decided(now);
         assert_eq!((live.kind(), live.tick(), live.turn(), live.level()), (Kind::Live, now, 0, 0));
@@ -403,7 +426,8 @@ mod tests {
     fn counts_are_bounded() {
         let word = Count::new(5, 77);
         let full = word.plus(Count::MAX, 78).unwrap();
-        assert_eq!((full.count(), full.turn(), full.stamp()), (Count::MAX, 5, 78));
+        assert_eq!((full.count(), full.turn(), full.age(80)), (Count::MAX, 5, 2));
+        assert_eq!((full.age(77), full.age(78 + TURNS), full.age(79 + TURNS / 2)), (0, 0, 0), "as if touched now");
         assert_eq!(full.plus(1, 78), None);
         assert_eq!(full.emptied(79), Count::new(5, 79));
     }

@@ -4,7 +4,7 @@
 //! remembers which call site it has and whom it is for; events that sinks log meanwhile have
 //! other call sites and are none of this.
 
-use crate::engine::AtomicCell;
+use crate::atomic_cell::AtomicCell;
 use std::cell::Cell;
 use std::ptr;
 use tracing_core::span::{Attributes, Id, Record};
