@@ -8,7 +8,7 @@ use super::check::Call;
 use super::exemplars::Evicted;
 use super::fault::{broken, linger};
 use super::pending::Pending;
-use super::table::At;
+use super::slot::At;
 use super::words::{Count, State};
 use super::{Engine, rule_words, sync};
 use crate::{Decision, Fingerprint, Tick};

@@ -7,7 +7,7 @@
 
 use super::Engine;
 use super::fault::broken;
-use super::table::{At, Homes, W};
+use super::slot::{At, Homes, W};
 use super::words::{Count, State, oldest_fresh};
 use crate::Tick;
 

@@ -7,8 +7,8 @@
 use super::fault::{Faults, broken};
 use super::on_demand::OnDemand;
 use super::reclaim::{Guard, Reclaimer};
+use super::slot::At;
 use super::sync::{AtomicPtr, AtomicUsize, Ordering, Watched};
-use super::table::At;
 use crate::Fingerprint;
 use std::ptr;
 use std::sync::Arc;

@@ -4,15 +4,16 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `check.rs` | a call: suppress near the thread, or at the entry, or emit again |
+//! | `quick.rs` | the usual call, once per window: suppress near the thread, or at the entry |
+//! | `check.rs` | any call: suppress at the entry, or emit again |
 //! | `claim.rs` | how a new entry is made, once |
 //! | `evict.rs` | whose slot it gets |
 //! | `rule_words.rs` | calls under a rule that counts them |
 //! | `pending.rs` | taking and looking at what is pending |
-//! | `words.rs` | the words of a slot: layout and transitions |
-//! | `table.rs` | buckets, look-up, the count word |
-//! | `near.rs` | counts near the thread |
-//! | `orphans.rs` | counts whose entry is gone |
+//! | `words.rs`, `id.rs` | the words of a slot: layout and transitions; what they hold of a fingerprint |
+//! | `table.rs`, `slot.rs` | buckets, look-up, the count word |
+//! | `near.rs`, `page.rs` | counts near the thread |
+//! | `orphans.rs`, `sums.rs` | counts whose entry is gone |
 //! | `exemplars.rs` | what a summary shows |
 //! | `reclaim/` | grace periods, for exemplars only |
 //! | `on_demand.rs`, `zeroed.rs`, `sync.rs`, `thread_index.rs` | memory, atomics, threads |
@@ -25,12 +26,17 @@ mod claim;
 mod evict;
 mod exemplars;
 mod fault;
+mod id;
 mod near;
 mod on_demand;
 mod orphans;
+mod page;
 mod pending;
+mod quick;
 mod reclaim;
 mod rule_words;
+mod slot;
+mod sums;
 mod sync;
 mod table;
 mod thread_index;
@@ -51,8 +57,9 @@ use exemplars::Exemplars;
 use near::Near;
 use orphans::Orphans;
 use rule_words::RuleWords;
+use slot::W;
 use sync::{AtomicU64, Ordering};
-use table::{Table, W};
+use table::Table;
 use words::{Count, State};
 
 /// The largest `max_entries`.

@@ -5,20 +5,15 @@
 //! that stopped in the middle of a push. Here it goes on to the next record.
 
 use super::pending::{Pending, Select};
+use super::sums::Sums;
 use super::sync::{AtomicU64, Ordering, Watched};
 use super::zeroed::{Zeroable, Zeroed};
-use crate::{Fingerprint, Namespace, Tick};
+use crate::Fingerprint;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 
 /// Records that a fingerprint may be in.
 const PROBES: usize = 8;
-/// Sums by namespace, for what finds no record.
-#[cfg(not(loom))]
-const SUMS: usize = 64;
-#[cfg(loom)]
-const SUMS: usize = 1;
-
 /// Free, held by one thread for a few instructions, or full. Who meets one that is held goes on
 /// to the next: nobody waits.
 struct Record<X> {
@@ -111,63 +106,16 @@ impl<X> Held<'_, X> {
     }
 }
 
-/// A sum for a namespace: `namespace + 1` in 17 bits above a count of 47.
-#[derive(Default)]
-struct Sum {
-    word: AtomicU64,
-    /// The earliest `since`, plus one; 0 is none. May be that of counts just taken, when a drain
-    /// and an addition race.
-    since: AtomicU64,
-}
-
-const COUNT_BITS: u32 = 47;
-const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
-
-impl Sum {
-    /// Adds, unless the sum is another namespace's or would overflow.
-    fn add(&self, namespace: Namespace, count: u64, since: Tick) -> bool {
-        let owner = (u64::from(namespace.0) + 1) << COUNT_BITS;
-        let since = since.as_millis() + 1;
-        // Relaxed, here and in `take`: each word says all by itself.
-        let add = |word: u64| {
-            let mine = word == 0 || word & !COUNT_MASK == owner;
-            let sum = (word & COUNT_MASK).checked_add(count).filter(|&sum| mine && sum <= COUNT_MASK);
-            sum.map(|sum| owner | sum)
-        };
-        let added = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok();
-        if added {
-            let earlier = |old| (old == 0 || old > since).then_some(since);
-            let _ = self.since.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier);
-        }
-        added
-    }
-
-    fn take<X>(&self, select: &Select<'_, X>) -> Option<Pending<X>> {
-        let owner = |word: u64| Namespace((word >> COUNT_BITS).wrapping_sub(1) as u16);
-        let wanted = |word: u64| word != 0 && select.has(owner(word));
-        if !wanted(self.word.load(Ordering::Relaxed)) {
-            return None;
-        }
-        let since = self.since.swap(0, Ordering::Relaxed);
-        // Not a swap: the sum may have changed hands meanwhile.
-        let empty = |word| wanted(word).then_some(0);
-        let word = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, empty).ok()?;
-        Some(Pending::sum(owner(word), word & COUNT_MASK, Tick::from_millis(since.saturating_sub(1))))
-    }
-}
-
 pub(super) struct Orphans<X> {
     records: Zeroed<Record<X>>,
-    sums: [Sum; SUMS],
-    /// What is too much for `sums`.
-    mixed: AtomicU64,
+    /// What finds no record.
+    sums: Sums,
 }
 
 impl<X> Orphans<X> {
     /// With `records` records, one at least. `None` if there is no memory for them.
     pub(super) fn new(records: usize) -> Option<Self> {
-        let sums = std::array::from_fn(|_| Sum::default());
-        Some(Self { records: Zeroed::new(records)?, sums, mixed: AtomicU64::new(0) })
+        Some(Self { records: Zeroed::new(records)?, sums: Sums::new() })
     }
 
     pub(super) fn bytes(records: usize) -> Option<usize> {
@@ -184,7 +132,6 @@ impl<X> Orphans<X> {
     }
 
     /// Keeps a count until a drain. Lock-free.
-    #[cfg_attr(loom, allow(clippy::modulo_one, reason = "a model has one sum"))]
     pub(super) fn add(&self, mut pending: Pending<X>) {
         let Pending { fingerprint, namespace, count, since, .. } = pending;
         if let Some(fingerprint) = fingerprint {
@@ -209,11 +156,7 @@ impl<X> Orphans<X> {
                 pending = left;
             }
         }
-        let home = namespace.0 as usize;
-        let added = (0..SUMS).any(|i| self.sums[(home + i) % SUMS].add(namespace, count, since));
-        if !added {
-            self.mixed.fetch_add(count, Ordering::Relaxed);
-        }
+        self.sums.add(namespace, count, since);
     }
 
     /// Takes what the records hold of a fingerprint.
@@ -233,17 +176,13 @@ impl<X> Orphans<X> {
     /// Takes what `select` has, one after the other.
     pub(super) fn take<'a>(&'a self, select: &'a Select<'_, X>) -> impl Iterator<Item = Pending<X>> + 'a {
         let full = self.records.iter().filter_map(Record::hold_full);
-        let records = full.filter_map(|held| held.take(|kept| select.has(kept.namespace)));
-        let sums = self.sums.iter().filter_map(|sum| sum.take(select));
-        let mixed = std::iter::once_with(|| self.mixed.swap(0, Ordering::Relaxed)).filter(|&count| count != 0);
-        records.chain(sums).chain(mixed.map(|count| Pending::sum(Namespace::MIXED, count, Tick::default())))
+        full.filter_map(|held| held.take(|kept| select.has(kept.namespace))).chain(self.sums.take(select))
     }
 
     /// All that is pending here. Passes by what another thread holds just then.
     pub(super) fn sum(&self) -> u64 {
-        let records = self.records.iter().filter_map(Record::hold_full).map(|held| held.with(|kept| kept.count));
-        let sums = self.sums.iter().map(|sum| sum.word.load(Ordering::Relaxed) & COUNT_MASK);
-        records.chain(sums).sum::<u64>() + self.mixed.load(Ordering::Relaxed)
+        let full = self.records.iter().filter_map(Record::hold_full);
+        full.map(|held| held.with(|kept| kept.count)).sum::<u64>() + self.sums.sum()
     }
 }
 
@@ -256,6 +195,8 @@ impl<X> Drop for Orphans<X> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::engine::sums::COUNT_MASK;
+    use crate::{Namespace, Tick};
     use std::sync::Arc;
 
     fn pending(bits: u128, count: u64, since: u64) -> Pending<String> {

@@ -4,7 +4,7 @@
 //! CASes, so each count is taken once; a message has one summary, wherever its counts were.
 
 use super::Engine;
-use super::table::At;
+use super::slot::At;
 use super::words::{Count, State};
 use crate::{Fingerprint, Namespace, Tick};
 use std::sync::Arc;

@@ -6,10 +6,10 @@
 use super::Engine;
 use super::check::Call;
 use super::fault::{Faults, broken, linger};
-use super::near::Mark;
 use super::on_demand::OnDemand;
+use super::page::Mark;
+use super::slot::At;
 use super::sync::{AtomicU64, Ordering};
-use super::table::At;
 use super::words::{State, TURNS, oldest_fresh};
 use crate::rule::{Rule, RuleState};
 use crate::{Decision, Fingerprint, Tick};

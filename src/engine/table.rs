@@ -1,58 +1,12 @@
 //! The table: slots in buckets, and how a fingerprint finds its place in them.
 
 use super::fault::{Faults, broken, linger};
+use super::id::Id;
+use super::slot::{At, Home, Homes, Slot, W};
 use super::sync::{self, AtomicU16, AtomicU64, Ordering};
-use super::words::{Count, Id, State};
-use super::zeroed::{Zeroable, Zeroed};
+use super::words::{Count, State};
+use super::zeroed::Zeroed;
 use crossbeam_utils::CachePadded;
-
-/// Slots of a bucket: two cache lines. They are filled from the first on, so the second line is
-/// seldom read.
-#[cfg(not(loom))]
-pub(super) const W: usize = 4;
-#[cfg(loom)]
-pub(super) const W: usize = 2;
-
-/// The words of an entry that every call needs: half a cache line, so that a hit touches one line.
-#[derive(Default)]
-#[repr(C, align(32))]
-struct Slot {
-    key: AtomicU64,
-    state: AtomicU64,
-    count: AtomicU64,
-    rest: AtomicU64,
-}
-
-// SAFETY: made of atomic integers.
-unsafe impl Zeroable for Slot {}
-
-/// A slot's place, made by the table whose it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct At(pub(super) usize);
-
-impl At {
-    /// Its place in an array with an element for each slot.
-    #[inline(always)]
-    pub(super) fn index(self) -> usize {
-        self.0
-    }
-}
-
-/// The first slot of one of a fingerprint's two buckets, made by the table whose it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Home(usize);
-
-impl Home {
-    #[inline(always)]
-    pub(super) fn slot(self, i: usize) -> At {
-        debug_assert!(i < W);
-        At(self.0 + i)
-    }
-}
-
-/// A fingerprint's neighbourhood. The order of its slots, the first home's before the second's,
-/// decides which of several claims stays.
-pub(super) type Homes = [Home; 2];
 
 /// What [`Table::hit`] found.
 pub(super) struct Hit<'t> {
