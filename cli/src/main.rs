@@ -1,4 +1,4 @@
-//! `quell`, the command: the first of each repeated line, and a count of the rest.
+//! The command `quell`: writes the first of each repeated line, and counts the rest.
 
 #![deny(unsafe_code)]
 
@@ -6,97 +6,94 @@
 compile_error!("the command `quell` waits with poll(2) and needs a Unix system; the library does not");
 
 mod args;
-mod block;
-mod crew;
 mod filter;
-mod input;
+mod io;
 mod key;
 mod lines;
-mod output;
-mod skip;
-mod spool;
+mod long_line;
 mod summary;
-mod watch;
-mod window;
+mod workers;
 
 use args::Args;
 use filter::{End, Filter};
-use input::Input;
-use output::Output;
+use io::{Input, Output, Signals};
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
-use watch::Watch;
 
-/// An argument is wrong, or something could not be read or written.
-const FAILURE: u8 = 2;
+/// The exit status if an argument is wrong, or something could not be read or written.
+const EXIT_FAILURE: u8 = 2;
 
-/// So many bytes are worth threads.
-const MUCH: u64 = 4 << 20;
+/// Inputs of this size or more are worth threads.
+const PARALLEL_MIN_BYTES: u64 = 4 << 20;
 
 fn main() -> ExitCode {
     let args = match Args::get() {
         Ok(args) => args,
         Err(status) => return status.into(),
     };
-    let ready = Watch::new().and_then(|watch| Ok((watch, Output::stdout()?)));
-    let (watch, out) = match ready {
+    let ready = Signals::new().and_then(|signals| Ok((signals, Output::stdout()?)));
+    let (signals, out) = match ready {
         Ok(ready) => ready,
         Err(error) => {
-            complain(format_args!("{error}"));
-            return FAILURE.into();
+            print_error(format_args!("{error}"));
+            return EXIT_FAILURE.into();
         }
     };
-    match run(&args, &watch, out) {
+    match run(&args, &signals, out) {
         Ok(status) => status.into(),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            complain(format_args!("cannot write the output: {error}"));
-            FAILURE.into()
+            print_error(format_args!("cannot write the output: {error}"));
+            EXIT_FAILURE.into()
         }
     }
 }
 
-/// Returns the exit status; the error is one of the output.
-fn run(args: &Args, watch: &Watch, out: Output) -> io::Result<u8> {
-    let frozen = Input::all_regular(&args.files);
-    let mut filter = match Filter::new(args, out, frozen) {
+/// Filters all inputs and returns the exit status.
+///
+/// # Errors
+/// The output could not be written.
+fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
+    let static_clock = Input::all_regular(&args.files);
+    let mut filter = match Filter::new(args, out, static_clock) {
         Ok(filter) => filter,
         Err(error) => {
-            complain(format_args!("{error}"));
-            return Ok(FAILURE);
+            print_error(format_args!("{error}"));
+            return Ok(EXIT_FAILURE);
         }
     };
-    if frozen && Input::total_size(&args.files) >= MUCH {
-        filter.expect_much();
+    if static_clock && Input::total_size(&args.files) >= PARALLEL_MIN_BYTES {
+        filter.use_threads();
     }
     let mut status = 0;
     for path in &args.files {
         let end = match Input::open(path) {
-            Ok(mut input) => filter.read(&mut input, watch)?,
+            Ok(mut input) => filter.read(&mut input, signals)?,
             Err(error) => End::Unreadable(error),
         };
         if let End::Unreadable(error) = end {
             filter.flush()?;
-            complain(format_args!("{}: {error}", path.display()));
-            status = FAILURE;
+            print_error(format_args!("{}: {error}", path.display()));
+            status = EXIT_FAILURE;
         }
-        if watch.caught().is_some() {
+        if signals.exit_status().is_some() {
             break;
         }
     }
     filter.finish()?;
     if args.stats {
         let stats = filter.stats();
-        complain(format_args!(
+        print_error(format_args!(
             "emitted={} suppressed={} failed_open={} forgotten={}",
             stats.emitted, stats.suppressed, stats.failed_open, stats.forgotten
         ));
     }
-    Ok(watch.caught().unwrap_or(status))
+    Ok(signals.exit_status().unwrap_or(status))
 }
 
-/// One line to standard error, whoever may read it.
-fn complain(what: fmt::Arguments<'_>) {
-    let _ = io::stderr().write_all(format!("quell: {what}\n").as_bytes());
+/// Writes a line to standard error: an error message, or the statistics. If that fails
+/// there is no place left to report it to.
+fn print_error(what: fmt::Arguments<'_>) {
+    let _ = std::io::stderr().write_all(format!("quell: {what}\n").as_bytes());
 }
