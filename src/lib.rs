@@ -95,7 +95,7 @@
 //!
 //! None is on by default. `log`, `tracing`, `slog`: the front ends. `metrics`: counters and
 //! gauges of the front ends, for the `metrics` facade. `seize`: the memory that other threads may still read is
-//! freed by seize instead of crossbeam-epoch. `cli`: the command `quell`.
+//! freed by seize instead of crossbeam-epoch. The command `quell` is a crate of its own, `quell-cli`.
 
 #![deny(unsafe_code)]
 #![cfg_attr(

@@ -90,31 +90,32 @@ impl Log {
     }
 }
 
-fn of_the_crate(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+/// `path` in the repository, whose root is the folder above this crate.
+fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
 }
 
 #[test]
 fn the_sample() {
     for log in SAMPLE {
-        log.check(&of_the_crate("examples/data"));
+        log.check(&in_repository("examples/data"));
     }
 }
 
 #[test]
 fn the_sample_shows_the_effect() {
-    let text = std::fs::read_to_string(of_the_crate("examples/data/outage.log")).unwrap();
-    let plain = Ran::of(quell(["--stats"]).arg(of_the_crate("examples/data/outage.log")));
+    let text = std::fs::read_to_string(in_repository("examples/data/outage.log")).unwrap();
+    let plain = Ran::of(quell(["--stats"]).arg(in_repository("examples/data/outage.log")));
     plain.conserves(text.lines().count() as u64);
     assert!(plain.stat("emitted") * 3 < plain.stat("suppressed"), "{}", plain.err);
     let masked =
-        Ran::of(quell(["--stats", "--mask", r"^[IW]\d{4} [\d:.]+"]).arg(of_the_crate("examples/data/outage.log")));
+        Ran::of(quell(["--stats", "--mask", r"^[IW]\d{4} [\d:.]+"]).arg(in_repository("examples/data/outage.log")));
     assert!(masked.stat("emitted") * 3 < plain.stat("emitted") * 2, "{}", masked.err);
 }
 
 #[test]
 fn real_logs() {
-    let dir = of_the_crate("../shared/data/loghub");
+    let dir = in_repository("../shared/data/loghub");
     if !dir.is_dir() {
         println!("skipped: there is no {}", dir.display());
         return;

@@ -1,6 +1,6 @@
-//! The command line: what it may say, and how a mistake in it is told.
+//! The command line: options, help, and error messages for wrong arguments.
 
-use crate::window;
+use crate::{EXIT_FAILURE, print_error};
 use clap::{Parser, ValueEnum};
 use regex::bytes::Regex;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
     /// How long a line stays suppressed after it was written: 500ms, 60s, 5m, 1h, or
     /// a plain number of seconds
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = window::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time, allow_negative_numbers = true)]
     pub(crate) window: Duration,
 
     /// How many different lines are remembered at least
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 
     /// Leave out of the comparison what REGEX matches, such as times and process ids;
     /// may be given more than once
-    #[arg(long = "mask", value_name = "REGEX", value_parser = regex, allow_hyphen_values = true)]
+    #[arg(long = "mask", value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true)]
     pub(crate) masks: Vec<Regex>,
 
     /// Lines end in NUL instead of newline
@@ -107,17 +107,19 @@ Examples:
   quell --mask '^\\d{4}-\\d\\d-\\d\\d[T ][\\d:.,]+Z?' --mask 'pid=\\d+' app.log";
 
 impl Args {
-    /// The arguments of this process, or the exit status after help or a mistake.
+    /// Parses the arguments of this process. After help or an error message, which it
+    /// prints, returns the exit status.
     pub(crate) fn get() -> Result<Args, u8> {
         let mut args = Args::try_parse().map_err(|error| {
             if error.use_stderr() {
-                // The first line says it all; what follows are hints over several lines.
+                // Every error of this program is one line. The first one names the mistake;
+                // hints follow.
                 let text = error.to_string();
                 let line = text.lines().next().unwrap_or_default();
-                crate::complain(format_args!("{}", line.strip_prefix("error: ").unwrap_or(line)));
-                2
+                print_error(format_args!("{}", line.strip_prefix("error: ").unwrap_or(line)));
+                EXIT_FAILURE
             } else {
-                // A reader that has seen enough of the help is no failure.
+                // A reader of the help that has gone, such as a pager, is not an error.
                 let _ = error.print();
                 0
             }
@@ -132,7 +134,7 @@ impl Args {
     }
 }
 
-fn regex(pattern: &str) -> Result<Regex, String> {
+fn parse_regex(pattern: &str) -> Result<Regex, String> {
     Regex::new(pattern).map_err(|error| {
         // Syntax errors draw the pattern over several lines; the last one is the reason.
         let text = error.to_string();
@@ -140,6 +142,30 @@ fn regex(pattern: &str) -> Result<Regex, String> {
         line.strip_prefix("error: ").unwrap_or(line).to_owned()
     })
 }
+
+/// Parses `500ms`, `60s`, `5m`, `1h` or a number of seconds; fractions are allowed.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(EXPECTED_TIME.into()),
+    };
+    // Narrower than what f64 parses: no sign, no exponent.
+    if !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        return Err(EXPECTED_TIME.into());
+    }
+    let number: f64 = digits.parse().map_err(|_| EXPECTED_TIME)?;
+    match Duration::try_from_secs_f64(number * unit) {
+        Ok(Duration::ZERO) => Err("it must be longer than zero".into()),
+        Ok(window) => Ok(window),
+        Err(_) => Err("it is too long".into()),
+    }
+}
+
+const EXPECTED_TIME: &str = "expected a time such as 500ms, 60s, 5m, 1h or 60, longer than zero";
 
 #[cfg(test)]
 mod tests {
@@ -153,7 +179,51 @@ mod tests {
 
     #[test]
     fn a_bad_pattern_is_told_in_one_line() {
-        assert_eq!(regex("(").unwrap_err(), "unclosed group");
-        assert_eq!(regex(&"\\w{900}".repeat(90)).unwrap_err().lines().count(), 1);
+        assert_eq!(parse_regex("(").unwrap_err(), "unclosed group");
+        assert_eq!(parse_regex(&"\\w{900}".repeat(90)).unwrap_err().lines().count(), 1);
+    }
+
+    #[test]
+    fn every_unit_and_a_plain_number_of_seconds() {
+        for (text, millis) in
+            [("500ms", 500), ("60s", 60_000), ("5m", 300_000), ("1h", 3_600_000), ("7", 7000), ("1.5s", 1500)]
+        {
+            assert_eq!(parse_time(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_longer_than_zero_is_rejected() {
+        for text in [
+            "",
+            "0",
+            "0s",
+            "0ms",
+            "0.0",
+            "-1",
+            "-1s",
+            "+1",
+            "NaN",
+            "nans",
+            "inf",
+            "infinity",
+            "1e3",
+            "s",
+            "ms",
+            ".",
+            "1.2.3",
+            "5 m",
+            " 5",
+            "5d",
+            "5M",
+            "5mm",
+            "ten",
+            "0x10",
+            "1_000",
+            "٣",
+            "99999999999999999999999",
+        ] {
+            assert!(parse_time(text).is_err(), "{text:?} was accepted");
+        }
     }
 }

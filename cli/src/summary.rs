@@ -1,20 +1,20 @@
-//! Summaries: how often which line was suppressed.
+//! Summaries: which line was suppressed how often.
 
 use crate::args::Place;
-use crate::output::Output;
+use crate::io::Output;
 use quell::{Exemplar, Summary};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// A specimen of `line`, the `number`th of the input.
-pub(crate) fn specimen(line: &[u8], number: u64) -> Exemplar {
+/// Makes an exemplar of `line`, the `number`th of the input.
+pub(crate) fn exemplar(line: &[u8], number: u64) -> Exemplar {
     let number = u32::try_from(number).unwrap_or(u32::MAX);
     Exemplar::new(&excerpt(line)).location(None, None, Some(number))
 }
 
-/// The line as text, cut to what an exemplar keeps.
+/// Returns the line as text, cut to what an exemplar keeps.
 fn excerpt(line: &[u8]) -> Cow<'_, str> {
     const ELLIPSIS: &str = "...";
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -32,7 +32,7 @@ fn excerpt(line: &[u8]) -> Cow<'_, str> {
     text
 }
 
-/// Writes summaries to their place.
+/// Where summaries go, and how their lines end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summaries {
     pub(crate) place: Place,
@@ -40,7 +40,7 @@ pub(crate) struct Summaries {
 }
 
 impl Summaries {
-    /// Writes what a drain found, in an order that does not depend on the table: the
+    /// Writes what a drain returned, in an order that does not depend on the cache: the
     /// most frequent first, then by first appearance.
     pub(crate) fn write(self, mut found: Vec<Summary>, out: &mut Output) -> io::Result<()> {
         if found.is_empty() {
@@ -48,11 +48,11 @@ impl Summaries {
         }
         merge(&mut found);
         let order = |of: &Summary| {
-            let specimen = of.exemplar.as_deref();
-            (specimen.is_none(), Reverse(of.suppressed), specimen.and_then(|specimen| specimen.line))
+            let exemplar = of.exemplar.as_deref();
+            (exemplar.is_none(), Reverse(of.suppressed), exemplar.and_then(|exemplar| exemplar.line))
         };
         found.sort_unstable_by(|a, b| {
-            let texts = [a, b].map(|of| of.exemplar.as_deref().map(|specimen| &*specimen.text));
+            let texts = [a, b].map(|of| of.exemplar.as_deref().map(|exemplar| &*exemplar.text));
             order(a).cmp(&order(b)).then_with(|| texts[0].cmp(&texts[1]))
         });
         let known = found.partition_point(|summary| summary.exemplar.is_some());
@@ -79,13 +79,13 @@ impl Summaries {
                 }
             }
             Place::Stderr => {
-                // Where both are one terminal, the lines come before their summary.
+                // If both are the same terminal, the lines must come before their summary.
                 out.flush()?;
                 let mut stderr = io::BufWriter::new(io::stderr().lock());
                 for (suppressed, text) in lines {
                     render(&mut line, suppressed, text);
                     line.push('\n');
-                    // Nobody is left to be told.
+                    // There is no place left to report this error to.
                     let _ = stderr.write_all(line.as_bytes());
                 }
                 let _ = stderr.flush();
@@ -95,7 +95,8 @@ impl Summaries {
     }
 }
 
-/// One summary for each line: the table and the counts of what it forgot may both know one.
+/// Adds up the summaries of the same line: there may be one of its entry in the cache and
+/// one of an entry that was forgotten before.
 fn merge(found: &mut Vec<Summary>) {
     found.sort_unstable_by_key(|summary| summary.fingerprint);
     found.dedup_by(|next, first| {
@@ -103,7 +104,7 @@ fn merge(found: &mut Vec<Summary>) {
         if same {
             first.suppressed += next.suppressed;
             let line =
-                |of: &Summary| of.exemplar.as_ref().map_or(u32::MAX, |specimen| specimen.line.unwrap_or(u32::MAX));
+                |of: &Summary| of.exemplar.as_ref().map_or(u32::MAX, |exemplar| exemplar.line.unwrap_or(u32::MAX));
             if line(next) < line(first) {
                 first.exemplar = next.exemplar.take();
             }
@@ -120,7 +121,7 @@ fn render(line: &mut String, suppressed: u64, text: Option<&str>) {
         None => line.push_str(" lines no longer remembered"),
         Some(text) => {
             line.push_str(": ");
-            // A summary stays on its line and moves no cursor.
+            // Escaped, so that a summary stays one line and cannot control a terminal.
             for c in text.chars() {
                 if c.is_control() && c != '\t' { line.extend(c.escape_default()) } else { line.push(c) }
             }

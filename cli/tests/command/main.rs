@@ -1,5 +1,5 @@
 //! The command `quell`, run as a process.
-#![cfg(all(feature = "cli", unix))]
+#![cfg(unix)]
 
 mod arguments;
 mod comparison;

@@ -1,21 +1,18 @@
-//! The filter itself: decides on each line, writes it or counts it.
+//! The filter: decides about each line, and writes or counts it.
 
 use crate::args::{Args, Place};
-use crate::block::Block;
-use crate::crew::Crew;
-use crate::input::Input;
+use crate::io::{Input, Output, Signals, WakeReason};
 use crate::key::Keys;
-use crate::lines::{Lines, Piece};
-use crate::output::Output;
-use crate::spool::LongLine;
-use crate::summary::{Summaries, specimen};
-use crate::watch::{Watch, Woken};
+use crate::lines::{Batch, Lines, Piece};
+use crate::long_line::LongLine;
+use crate::summary::{Summaries, exemplar};
+use crate::workers::Workers;
 use quell::{Cache, ConfigError, Decision, Fingerprint, Rule, Secret, Stats, Tick};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// How an input ended.
+/// How reading an input ended.
 #[derive(Debug)]
 pub(crate) enum End {
     /// It was read to its end, or a signal asked to stop.
@@ -24,45 +21,45 @@ pub(crate) enum End {
     Unreadable(io::Error),
 }
 
-/// The stream of lines through the cache.
+/// Takes the lines of all inputs through the cache.
 #[derive(Debug)]
 pub(crate) struct Filter {
     cache: Cache,
-    crew: Crew,
+    workers: Workers,
     lines: Lines,
-    /// To be used again.
-    spare: Vec<Block>,
+    /// Batches to be used again.
+    spare: Vec<Batch>,
     out: Output,
     decider: Decider,
     long: Option<LongLine>,
-    /// The clock stands still.
-    frozen: bool,
-    /// How often to look for windows that have passed, and when next.
+    /// The time is always zero: all inputs are regular files.
+    static_clock: bool,
+    /// How often to look for windows that have ended, and when to look next.
     interval: Duration,
     next_look: Tick,
 }
 
-/// What deciding on a line needs besides its key.
+/// Decides about lines, and counts them.
 #[derive(Debug)]
 struct Decider {
     summaries: Summaries,
     /// Lines seen.
     number: u64,
-    /// Suppressed lines that no summary has told of yet.
+    /// Suppressed lines that are in no summary yet.
     pending: u64,
-    /// Lines written without a decision.
-    passed: u64,
+    /// Lines written without a check against the cache.
+    unchecked: u64,
 }
 
 impl Filter {
     /// # Errors
-    /// What the cache does not accept.
-    pub(crate) fn new(args: &Args, out: Output, frozen: bool) -> Result<Self, ConfigError> {
+    /// The cache does not accept an argument.
+    pub(crate) fn new(args: &Args, out: Output, static_clock: bool) -> Result<Self, ConfigError> {
         let terminator = if args.zero_terminated { 0 } else { b'\n' };
-        let secret = if frozen { Input::secret_of(&args.files) } else { Secret::random() };
+        let secret = if static_clock { Input::secret_of(&args.files) } else { Secret::random() };
         let cache = Cache::builder().window(args.window).max_entries(args.max_entries).secret(secret).build()?;
         Ok(Self {
-            crew: Crew::new(Keys::new(&cache, args, terminator)),
+            workers: Workers::new(Keys::new(&cache, args, terminator)),
             lines: Lines::new(terminator),
             spare: Vec::new(),
             out,
@@ -70,10 +67,10 @@ impl Filter {
                 summaries: Summaries { place: args.summary, terminator },
                 number: 0,
                 pending: 0,
-                passed: 0,
+                unchecked: 0,
             },
             long: None,
-            frozen,
+            static_clock,
             interval: (args.window / 10).clamp(Duration::from_millis(20), Duration::from_secs(1)),
             next_look: Tick::from_millis(0),
             cache,
@@ -84,10 +81,10 @@ impl Filter {
     ///
     /// # Errors
     /// The output could not be written.
-    pub(crate) fn read(&mut self, input: &mut Input, watch: &Watch) -> io::Result<End> {
+    pub(crate) fn read(&mut self, input: &mut Input, signals: &Signals) -> io::Result<End> {
         let mut end = End::Done;
-        while watch.caught().is_none() {
-            if !self.frozen && !self.wait(input, watch)? {
+        while signals.exit_status().is_none() {
+            if !self.static_clock && !self.wait(input, signals)? {
                 continue;
             }
             match self.lines.fill(input) {
@@ -106,26 +103,27 @@ impl Filter {
         Ok(end)
     }
 
-    /// Waits for input, with nothing held back meanwhile. Returns whether there is any.
-    fn wait(&mut self, input: &Input, watch: &Watch) -> io::Result<bool> {
+    /// Waits for input, and returns whether there is any. Before it blocks, all output and
+    /// the summaries that are due are written.
+    fn wait(&mut self, input: &Input, signals: &Signals) -> io::Result<bool> {
         self.report_expired()?;
-        let mut woken = Woken::TimedOut;
+        let mut reason = WakeReason::TimedOut;
         if !self.out.is_empty() {
-            woken = watch.wait(input.as_fd(), self.out.as_fd(), Some(Duration::ZERO))?;
+            reason = signals.wait(input.as_fd(), self.out.as_fd(), Some(Duration::ZERO))?;
         }
-        if woken == Woken::TimedOut {
+        if reason == WakeReason::TimedOut {
             self.out.flush()?;
-            // With nothing to report there is nothing to wake up for.
+            // Without pending summaries there is no reason to wake up.
             let timeout = (self.decider.pending > 0 && self.decider.summaries.place != Place::None).then(|| {
                 let left = self.next_look.as_millis().saturating_sub(self.cache.now().as_millis());
                 Duration::from_millis(left.max(1))
             });
-            woken = watch.wait(input.as_fd(), self.out.as_fd(), timeout)?;
+            reason = signals.wait(input.as_fd(), self.out.as_fd(), timeout)?;
         }
-        if woken == Woken::OutputGone {
+        if reason == WakeReason::OutputGone {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        Ok(woken == Woken::Readable)
+        Ok(reason == WakeReason::Readable)
     }
 
     fn report_expired(&mut self) -> io::Result<()> {
@@ -146,54 +144,54 @@ impl Filter {
     }
 
     fn now(&self) -> Tick {
-        if self.frozen { Tick::from_millis(0) } else { self.cache.now() }
+        if self.static_clock { Tick::from_millis(0) } else { self.cache.now() }
     }
 
     fn take_pieces(&mut self) -> io::Result<()> {
-        // One moment for all that came with one read.
+        // The same time for all lines of one read.
         let now = self.now();
         loop {
-            let mut block = self.spare.pop().unwrap_or_default();
-            let Some(piece) = self.lines.next(|| std::mem::take(&mut block.bytes)) else {
-                self.spare.push(block);
+            let mut batch = self.spare.pop().unwrap_or_default();
+            let Some(piece) = self.lines.next(|| std::mem::take(&mut batch.bytes)) else {
+                self.spare.push(batch);
                 return Ok(());
             };
             match piece {
                 Piece::Lines(bytes) => {
-                    block.bytes = bytes;
-                    self.crew.give(block);
-                    self.take_given(false, now)?;
+                    batch.bytes = bytes;
+                    self.workers.submit(batch);
+                    self.take_done(false, now)?;
                     continue;
                 }
                 Piece::Part(part) => {
-                    self.take_given(true, now)?;
+                    self.take_done(true, now)?;
                     self.take_part(part.as_slice(), &[])?;
-                    block.bytes = part;
+                    batch.bytes = part;
                 }
                 Piece::LastPart(part) => {
                     let (text, terminator) = part.as_slice().split_at(part.as_slice().len() - 1);
                     self.take_part(text, terminator)?;
                     self.end_long_line(now)?;
-                    block.bytes = part;
+                    batch.bytes = part;
                 }
             }
-            self.spare.push(block);
+            self.spare.push(batch);
         }
     }
 
-    /// Takes blocks back from the crew: those that are done, or all.
-    fn take_given(&mut self, all: bool, now: Tick) -> io::Result<()> {
-        while let Some(block) = self.crew.take(all) {
-            self.take_block(block, now)?;
+    /// Takes batches back from the workers: those that are done, or all.
+    fn take_done(&mut self, all: bool, now: Tick) -> io::Result<()> {
+        while let Some(batch) = self.workers.next_done(all) {
+            self.take_batch(batch, now)?;
         }
         Ok(())
     }
 
-    fn take_block(&mut self, block: Block, now: Tick) -> io::Result<()> {
-        let bytes = block.bytes.as_slice();
+    fn take_batch(&mut self, batch: Batch, now: Tick) -> io::Result<()> {
+        let bytes = batch.bytes.as_slice();
         let mut written = 0;
         let mut start = 0;
-        for (end, fingerprint) in block.lines() {
+        for (end, fingerprint) in batch.lines() {
             let line = &bytes[start..end];
             match self.decider.decide(&self.cache, fingerprint, now, line) {
                 Decision::Suppress { .. } => {
@@ -202,7 +200,7 @@ impl Filter {
                     }
                     written = end + 1;
                 }
-                // Lines that follow one another are written as one.
+                // Written with the lines after it: adjacent lines go out in one write.
                 Decision::Emit { suppressed: 0, .. } => {}
                 Decision::Emit { suppressed, .. } => {
                     self.out.write_all(&bytes[written..start])?;
@@ -213,50 +211,51 @@ impl Filter {
             start = end + 1;
         }
         self.out.write_all(&bytes[written..])?;
-        self.spare.push(block);
+        self.spare.push(batch);
         Ok(())
     }
 
     fn take_part(&mut self, text: &[u8], terminator: &[u8]) -> io::Result<()> {
-        let long = self.long.get_or_insert_with(|| LongLine::new(self.crew.keys().in_parts()));
+        let long = self.long.get_or_insert_with(|| LongLine::new(self.workers.keys().in_parts()));
         long.add(text, terminator, &mut self.out)
     }
 
     fn end_long_line(&mut self, now: Tick) -> io::Result<()> {
         match self.long.take() {
             None => {}
-            Some(LongLine::Passing) => {
+            Some(LongLine::PassThrough) => {
                 self.decider.number += 1;
-                self.decider.passed += 1;
+                self.decider.unchecked += 1;
             }
-            Some(LongLine::Held(mut spool)) => {
-                let decision = self.decider.decide(&self.cache, spool.fingerprint(), now, spool.start());
+            Some(LongLine::Buffered(mut line)) => {
+                let decision = self.decider.decide(&self.cache, line.fingerprint(), now, line.start());
                 if let Some(suppressed) = decision.reports() {
                     if suppressed > 0 {
-                        self.decider.report(suppressed, spool.start(), &mut self.out)?;
+                        self.decider.report(suppressed, line.start(), &mut self.out)?;
                     }
-                    spool.write_to(&mut self.out)?;
+                    line.write_to(&mut self.out)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The line that the end of an input cut short ends there.
+    /// Takes the last line of an input that does not end in a terminator.
     fn finish_line(&mut self) -> io::Result<()> {
         self.lines.finish();
         self.take_pieces()
     }
 
-    /// Says that much is to be read, without waiting, while the clock stands still.
-    pub(crate) fn expect_much(&mut self) {
-        debug_assert!(self.frozen, "helpers hold blocks back");
-        self.crew.grow();
+    /// Starts the worker threads. Only for regular files: a batch that a thread still has
+    /// would not be written before the filter waits for input.
+    pub(crate) fn use_threads(&mut self) {
+        debug_assert!(self.static_clock, "worker threads hold batches back");
+        self.workers.start_threads();
     }
 
     /// Reports all that is pending and writes all that is buffered.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
-        self.take_given(true, self.now())?;
+        self.take_done(true, self.now())?;
         let mut found = Vec::new();
         if self.decider.summaries.place != Place::None {
             self.cache.drain(|summary| found.push(summary));
@@ -272,8 +271,8 @@ impl Filter {
 
     pub(crate) fn stats(&self) -> Stats {
         let mut stats = self.cache.stats();
-        stats.emitted += self.decider.passed;
-        stats.failed_open += self.decider.passed;
+        stats.emitted += self.decider.unchecked;
+        stats.failed_open += self.decider.unchecked;
         stats
     }
 }
@@ -285,13 +284,14 @@ impl Decider {
         let decision = if self.summaries.place == Place::None {
             cache.check_at(fingerprint, now)
         } else {
-            cache.check_with_at(fingerprint, now, &Rule::once(), || Some(specimen(line, self.number)))
+            cache.check_with_at(fingerprint, now, &Rule::once(), || Some(exemplar(line, self.number)))
         };
         self.pending += u64::from(!decision.is_emit());
         decision
     }
 
-    /// Tells of the repeats of a line whose window has passed, before it is written again.
+    /// Writes the summary of a line whose window has ended, before the line itself is
+    /// written again.
     #[cold]
     fn report(&mut self, suppressed: u64, line: &[u8], out: &mut Output) -> io::Result<()> {
         self.pending -= suppressed;

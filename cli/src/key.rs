@@ -1,29 +1,29 @@
-//! The key of a line: what of its bytes is compared.
+//! The key of a line: a hash of the bytes that are compared.
 
 use crate::args::Args;
-use crate::skip::Skip;
 use quell::{Cache, Fingerprint, FingerprintHasher};
 use regex::bytes::Regex;
 use std::ops::Range;
 
-/// The longest line that is held in memory, and that masks are applied to.
+/// The length of the longest line that is held in memory and that masks apply to.
 pub(crate) const MAX_LINE: usize = 1 << 20;
 
 /// Makes the keys of whole lines.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
-    blank: FingerprintHasher,
+    empty_hasher: FingerprintHasher,
     skip: Skip,
     masks: Vec<Regex>,
     terminator: u8,
-    /// What the masks matched in the line at hand; kept to be reused.
+    /// What the masks match in the current line. A field only so that its memory is
+    /// reused.
     cuts: Vec<Range<usize>>,
 }
 
 impl Keys {
     pub(crate) fn new(cache: &Cache, args: &Args, terminator: u8) -> Self {
         Self {
-            blank: cache.hasher(),
+            empty_hasher: cache.hasher(),
             skip: Skip::new(args.skip_fields, args.skip_chars),
             masks: args.masks.clone(),
             terminator,
@@ -35,12 +35,12 @@ impl Keys {
         self.terminator
     }
 
-    /// The key of a line without its terminator.
+    /// Returns the key of a line, which is given without its terminator.
     #[inline]
     pub(crate) fn of(&mut self, line: &[u8]) -> Fingerprint {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let rest = { self.skip }.rest(line);
-        let mut hasher = self.blank.clone();
+        let mut hasher = self.empty_hasher.clone();
         if self.masks.is_empty() || line.len() > MAX_LINE {
             hasher.bytes(rest);
         } else {
@@ -63,7 +63,7 @@ impl Keys {
         for cut in &self.cuts {
             if !open || cut.start > kept {
                 hasher.bytes(&line[kept..cut.start]);
-                // No line contains its terminator, so the mark is like no text.
+                // The mark is the terminator: no line contains it, so no text equals a mark.
                 hasher.bytes(&[self.terminator]);
                 open = true;
             }
@@ -72,14 +72,14 @@ impl Keys {
         hasher.bytes(&line[kept..]);
     }
 
-    /// The key of a line that comes in parts.
+    /// Begins the key of a line that comes in parts.
     pub(crate) fn in_parts(&self) -> PartialKey {
-        PartialKey { hasher: self.blank.clone(), skip: self.skip, cr: false }
+        PartialKey { hasher: self.empty_hasher.clone(), skip: self.skip, cr: false }
     }
 }
 
-/// The key of a line too long to be held, without masks. Equals the key that
-/// [`Keys::of`] gives a line of that length.
+/// The key of a line that is too long to be held. It equals the one that [`Keys::of`]
+/// returns for the whole line, which no mask applies to either.
 #[derive(Debug)]
 pub(crate) struct PartialKey {
     hasher: FingerprintHasher,
@@ -106,13 +106,48 @@ impl PartialKey {
     }
 }
 
+/// Skips the start of a line by the rules of `uniq`: fields, then bytes. The line may come
+/// in several parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Skip {
+    fields: usize,
+    chars: usize,
+    in_field: bool,
+}
+
+impl Skip {
+    pub(crate) fn new(fields: usize, chars: usize) -> Self {
+        Self { fields, chars, in_field: false }
+    }
+
+    /// Returns what is left of the next part of the line.
+    #[inline]
+    pub(crate) fn rest<'a>(&mut self, mut part: &'a [u8]) -> &'a [u8] {
+        while self.fields > 0 {
+            // A field is a run of blanks and then a run of others; either may be empty.
+            let Some(len) = part.iter().position(|b| is_blank(*b) == self.in_field) else { return &[] };
+            part = &part[len..];
+            self.fields -= usize::from(self.in_field);
+            self.in_field = !self.in_field;
+        }
+        let cut = self.chars.min(part.len());
+        self.chars -= cut;
+        &part[cut..]
+    }
+}
+
+/// Whether `byte` separates fields. A newline does, which is inside a line with `-z`.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn keys(masks: &[&str]) -> Keys {
         Keys {
-            blank: Cache::builder().build().unwrap().hasher(),
+            empty_hasher: Cache::builder().build().unwrap().hasher(),
             skip: Skip::new(0, 0),
             masks: masks.iter().map(|mask| Regex::new(mask).unwrap()).collect(),
             terminator: b'\n',
@@ -178,5 +213,34 @@ mod tests {
                 assert_eq!(parts.finish(), whole, "{line:?} cut at {cut}");
             }
         }
+    }
+
+    fn rest(fields: usize, chars: usize, line: &str) -> String {
+        let whole = Skip::new(fields, chars).rest(line.as_bytes()).to_vec();
+        let mut skip = Skip::new(fields, chars);
+        let bytewise: Vec<u8> =
+            line.as_bytes().iter().flat_map(|b| skip.rest(std::slice::from_ref(b)).to_vec()).collect();
+        assert_eq!(whole, bytewise, "{line:?} in parts");
+        String::from_utf8(whole).unwrap()
+    }
+
+    #[test]
+    fn a_field_is_blanks_and_then_others() {
+        assert_eq!(rest(0, 0, " a b"), " a b");
+        assert_eq!(rest(1, 0, "a b c"), " b c");
+        assert_eq!(rest(1, 0, "  a b c"), " b c");
+        assert_eq!(rest(2, 0, "a \t b\tc"), "\tc");
+        assert_eq!(rest(1, 0, "a\nb"), "\nb");
+        assert_eq!(rest(3, 0, "a b"), "");
+        assert_eq!(rest(1, 0, "   "), "");
+        assert_eq!(rest(1, 0, ""), "");
+    }
+
+    #[test]
+    fn bytes_are_skipped_after_fields() {
+        assert_eq!(rest(0, 2, "abc"), "c");
+        assert_eq!(rest(1, 2, "abc de"), "e");
+        assert_eq!(rest(0, 9, "abc"), "");
+        assert_eq!(rest(1, usize::MAX, "abc de"), "");
     }
 }

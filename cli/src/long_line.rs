@@ -1,8 +1,9 @@
-//! A line that is too long to be held in memory until its end, and with it the
-//! decision, is known.
+//! Lines that are too long to be held in memory. Whether one is written is known at its
+//! end, so it waits for that in a temporary file.
 
+use crate::io::Output;
 use crate::key::PartialKey;
-use crate::output::Output;
+use crate::print_error;
 use quell::{Exemplar, Fingerprint};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -11,17 +12,17 @@ use std::io::{self, Read, Seek, Write};
 #[derive(Debug)]
 pub(crate) enum LongLine {
     /// It waits in an unnamed temporary file.
-    Held(Box<Spool>),
-    /// There was no room for that: it is written as it comes.
-    Passing,
+    Buffered(Box<BufferedLine>),
+    /// There is no room for one: the line is written as it comes.
+    PassThrough,
 }
 
 #[derive(Debug)]
-pub(crate) struct Spool {
+pub(crate) struct BufferedLine {
     file: File,
-    /// How much of the line is in the file.
+    /// How many bytes of the line are in the file.
     len: u64,
-    /// The first bytes, for the specimen.
+    /// The first bytes, for the exemplar.
     start: Vec<u8>,
     key: PartialKey,
 }
@@ -29,24 +30,24 @@ pub(crate) struct Spool {
 impl LongLine {
     pub(crate) fn new(key: PartialKey) -> Self {
         match tempfile::tempfile() {
-            Ok(file) => Self::Held(Box::new(Spool { file, len: 0, start: Vec::new(), key })),
-            Err(error) => Self::pass(&error),
+            Ok(file) => Self::Buffered(Box::new(BufferedLine { file, len: 0, start: Vec::new(), key })),
+            Err(error) => Self::pass_through(&error),
         }
     }
 
-    fn pass(error: &io::Error) -> Self {
-        crate::complain(format_args!("a line of more than 1 MiB is not compared: {error}"));
-        Self::Passing
+    fn pass_through(error: &io::Error) -> Self {
+        print_error(format_args!("a line of more than 1 MiB is not compared: {error}"));
+        Self::PassThrough
     }
 
     /// Adds the next part, which is `text` and perhaps a terminator.
     pub(crate) fn add(&mut self, text: &[u8], terminator: &[u8], out: &mut Output) -> io::Result<()> {
-        if let Self::Held(spool) = self {
-            match spool.add(text, terminator) {
+        if let Self::Buffered(line) = self {
+            match line.add(text, terminator) {
                 Ok(()) => return Ok(()),
                 Err(error) => {
-                    spool.write_to(out)?;
-                    *self = Self::pass(&error);
+                    line.write_to(out)?;
+                    *self = Self::pass_through(&error);
                 }
             }
         }
@@ -55,11 +56,12 @@ impl LongLine {
     }
 }
 
-impl Spool {
+impl BufferedLine {
     fn add(&mut self, text: &[u8], terminator: &[u8]) -> io::Result<()> {
         self.file.write_all(text)?;
         self.file.write_all(terminator)?;
-        // Only a part that is there as a whole: the rest of it will be written past the file.
+        // Not after a failure: a part of which only some is in the file counts as not
+        // there, since the caller writes the whole of it to the output.
         self.len += (text.len() + terminator.len()) as u64;
         let wanted = (Exemplar::MAX_TEXT + 1).saturating_sub(self.start.len());
         self.start.extend_from_slice(&text[..wanted.min(text.len())]);
@@ -71,7 +73,7 @@ impl Spool {
         self.key.finish()
     }
 
-    /// The first bytes, more than a specimen keeps.
+    /// Returns the first bytes, one more than an exemplar keeps if there are so many.
     pub(crate) fn start(&self) -> &[u8] {
         &self.start
     }

@@ -1,13 +1,15 @@
-//! Cuts a stream of bytes into whole lines, in memory of a fixed size.
+//! Cuts the input into batches of whole lines, in memory of a fixed size.
 
-use crate::key::MAX_LINE;
-use memchr::{memchr, memrchr};
+use crate::key::{Keys, MAX_LINE};
+use memchr::{memchr, memchr_iter, memrchr};
+use quell::Fingerprint;
 use std::io::{self, Read};
 
-/// How much is read at once: large against a system call, small against the cache.
+/// How much is read at once: enough to make the cost of a system call small, little
+/// enough to stay in the processor's cache.
 const CHUNK: usize = 128 << 10;
 
-/// What was cut off.
+/// What [`Lines::next`] cuts off.
 #[derive(Debug)]
 pub(crate) enum Piece {
     /// One or more lines, each with its terminator.
@@ -32,14 +34,45 @@ impl Bytes {
     }
 }
 
-/// What was read and not yet handed out.
+/// Whole lines on their way from the reader to the decision, with their keys.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) bytes: Bytes,
+    /// The position of each line's terminator. In a vector of its own, since a pair with a
+    /// key would be padded to twice the size of the key.
+    ends: Vec<u32>,
+    keys: Vec<Fingerprint>,
+}
+
+impl Batch {
+    /// Computes the keys of all lines in `bytes`.
+    pub(crate) fn hash(&mut self, keys: &mut Keys) {
+        self.ends.clear();
+        self.keys.clear();
+        let bytes = self.bytes.as_slice();
+        let mut start = 0;
+        for end in memchr_iter(keys.terminator(), bytes) {
+            self.keys.push(keys.of(&bytes[start..end]));
+            self.ends.push(u32::try_from(end).expect("batches are small"));
+            start = end + 1;
+        }
+    }
+
+    /// Returns the end and the key of each line.
+    #[inline]
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, Fingerprint)> {
+        self.ends.iter().map(|end| *end as usize).zip(self.keys.iter().copied())
+    }
+}
+
+/// The bytes that were read and not yet handed out.
 #[derive(Debug)]
 pub(crate) struct Lines {
     terminator: u8,
     held: Bytes,
-    /// Where to go on looking for a terminator.
+    /// No terminator is in the first so many bytes of `held`.
     searched: usize,
-    /// What comes next belongs to a line whose start was handed out.
+    /// The start of the current line was handed out already.
     inside: bool,
 }
 
@@ -57,7 +90,7 @@ impl Lines {
         Ok(read)
     }
 
-    /// Ends the line that the end of input cut short.
+    /// Adds the terminator that is missing at the end of an input.
     pub(crate) fn finish(&mut self) {
         if self.held.len > 0 || self.inside {
             self.make_room();
@@ -66,8 +99,8 @@ impl Lines {
         }
     }
 
-    /// Cuts off the next piece; `None` when more must be read. `spare` gives a buffer
-    /// to go on with.
+    /// Cuts off the next piece; `None` when more must be read. `spare` returns a buffer
+    /// for the bytes behind it.
     pub(crate) fn next(&mut self, spare: impl FnOnce() -> Bytes) -> Option<Piece> {
         let held = self.held.as_slice();
         if self.inside {

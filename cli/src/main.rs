@@ -1,0 +1,99 @@
+//! The command `quell`: writes the first of each repeated line, and counts the rest.
+
+#![deny(unsafe_code)]
+
+#[cfg(not(unix))]
+compile_error!("the command `quell` waits with poll(2) and needs a Unix system; the library does not");
+
+mod args;
+mod filter;
+mod io;
+mod key;
+mod lines;
+mod long_line;
+mod summary;
+mod workers;
+
+use args::Args;
+use filter::{End, Filter};
+use io::{Input, Output, Signals};
+use std::fmt;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+/// The exit status if an argument is wrong, or something could not be read or written.
+const EXIT_FAILURE: u8 = 2;
+
+/// Inputs of this size or more are worth threads.
+const PARALLEL_MIN_BYTES: u64 = 4 << 20;
+
+fn main() -> ExitCode {
+    let args = match Args::get() {
+        Ok(args) => args,
+        Err(status) => return status.into(),
+    };
+    let ready = Signals::new().and_then(|signals| Ok((signals, Output::stdout()?)));
+    let (signals, out) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            print_error(format_args!("{error}"));
+            return EXIT_FAILURE.into();
+        }
+    };
+    match run(&args, &signals, out) {
+        Ok(status) => status.into(),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(format_args!("cannot write the output: {error}"));
+            EXIT_FAILURE.into()
+        }
+    }
+}
+
+/// Filters all inputs and returns the exit status.
+///
+/// # Errors
+/// The output could not be written.
+fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
+    let static_clock = Input::all_regular(&args.files);
+    let mut filter = match Filter::new(args, out, static_clock) {
+        Ok(filter) => filter,
+        Err(error) => {
+            print_error(format_args!("{error}"));
+            return Ok(EXIT_FAILURE);
+        }
+    };
+    if static_clock && Input::total_size(&args.files) >= PARALLEL_MIN_BYTES {
+        filter.use_threads();
+    }
+    let mut status = 0;
+    for path in &args.files {
+        let end = match Input::open(path) {
+            Ok(mut input) => filter.read(&mut input, signals)?,
+            Err(error) => End::Unreadable(error),
+        };
+        if let End::Unreadable(error) = end {
+            filter.flush()?;
+            print_error(format_args!("{}: {error}", path.display()));
+            status = EXIT_FAILURE;
+        }
+        if signals.exit_status().is_some() {
+            break;
+        }
+    }
+    filter.finish()?;
+    if args.stats {
+        let stats = filter.stats();
+        print_error(format_args!(
+            "emitted={} suppressed={} failed_open={} forgotten={}",
+            stats.emitted, stats.suppressed, stats.failed_open, stats.forgotten
+        ));
+    }
+    Ok(signals.exit_status().unwrap_or(status))
+}
+
+/// Writes a line to standard error: an error message, or the statistics. If that fails
+/// there is no place left to report it to.
+fn print_error(what: fmt::Arguments<'_>) {
+    let _ = std::io::stderr().write_all(format!("quell: {what}\n").as_bytes());
+}
