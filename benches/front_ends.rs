@@ -303,17 +303,17 @@ mod through_tracing {
         vec![
             ("an empty layer", Dispatch::new(registry().with(Empty))),
             ("a filter that lets pass", Dispatch::new(registry().with(Empty.with_filter(Pass)))),
-            ("quell", Dispatch::new(registry().with(dedup(Key::Event).on(Empty)))),
-            ("quell, by call site", Dispatch::new(registry().with(dedup(Key::Callsite).on(Empty)))),
-            ("quell, coarse clock", Dispatch::new(registry().with(Dedup::new(coarse()).on(Empty)))),
+            ("quell", Dispatch::new(registry().with(dedup(Key::Event).wrap(Empty)))),
+            ("quell, by call site", Dispatch::new(registry().with(dedup(Key::Callsite).wrap(Empty)))),
+            ("quell, coarse clock", Dispatch::new(registry().with(Dedup::new(coarse()).wrap(Empty)))),
             ("quell, call site, coarse", {
-                Dispatch::new(registry().with(Dedup::builder(coarse()).key(Key::Callsite).build().on(Empty)))
+                Dispatch::new(registry().with(Dedup::builder(coarse()).key(Key::Callsite).build().wrap(Empty)))
             }),
             ("quell, 2 sinks", {
                 let dedup = dedup(Key::Event);
-                Dispatch::new(registry().with(dedup.on(Empty)).with(dedup.on(Empty)))
+                Dispatch::new(registry().with(dedup.wrap(Empty)).with(dedup.wrap(Empty)))
             }),
-            ("quell, 2 sinks, global", Dispatch::new(registry().with(global.on(Empty)).with(global.on(Empty)))),
+            ("quell, 2 sinks, global", Dispatch::new(registry().with(global.wrap(Empty)).with(global.wrap(Empty)))),
             ("tracing-throttle", Dispatch::new(registry().with(Empty.with_filter(throttle)))),
             ("a map by call site", Dispatch::new(registry().with(Empty.with_filter(ByCallsite::default())))),
             ("no filter: format the line", {

@@ -6,7 +6,7 @@
 //! cargo run --example outage
 //! ```
 
-use quell::{Cache, Event, Handle, KeyPolicy, Level, Manual, Reporter, Sink, Summary, Tick, Value, WriteSink};
+use quell::{Cache, Event, KeyPolicy, Level, Logger, Manual, Reporter, Sink, Summary, Tick, Value, WriteSink};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Sink for Console {
     }
 }
 
-type Log = Handle<Arc<Console>, Manual>;
+type Log = Logger<Arc<Console>, Manual>;
 
 /// One batch of samples that a shard tries to send. Returns how often it logged.
 fn send_batch(root: &Log, number: u64, step: u64, up: bool) -> u64 {
@@ -97,7 +97,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clock = Manual::new(Tick::default());
     let cache = Arc::new(Cache::builder().window(Duration::from_secs(60)).clock(clock.clone()).build()?);
     let console = Arc::new(Console { lines: WriteSink::new(std::io::stdout()), sums: Mutex::new(Sums::default()) });
-    let root = Handle::new(Arc::clone(&cache), Arc::clone(&console));
+    let root = Logger::new(Arc::clone(&cache), Arc::clone(&console));
     // Every few seconds, in a real program. This one is over before that: what is
     // seen of the reporter is its last report, when it is dropped.
     let reporter = Reporter::spawn(&root, Duration::from_secs(3600))?;

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let warnings = fmt::layer().with_ansi(false).with_writer(stderr);
     let dedup = quell::tracing::Dedup::new(Arc::new(quell::Cache::builder().build()?)); // quell
     // Was `.with(terminal).with(warnings.with_filter(LevelFilter::WARN))`:
-    registry().with(dedup.on(terminal)).with(dedup.behind(LevelFilter::WARN, warnings)).init(); // quell
+    registry().with(dedup.wrap(terminal)).with(dedup.wrap_filtered(LevelFilter::WARN, warnings)).init(); // quell
     let _guard = dedup.guard()?; // quell
 
     info!("an outage begins");

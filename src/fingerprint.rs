@@ -217,7 +217,7 @@ impl<'a> From<&'a [u8]> for Value<'a> {
 /// The hash of one field, ready to be added to any number of keys.
 ///
 /// Made by [`FingerprintHasher::hash_field`], spent by
-/// [`FingerprintHasher::add_fields`]: a logger handle hashes its attributes once,
+/// [`FingerprintHasher::add_fields`]: a logger hashes its attributes once,
 /// when it is derived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FieldsHash {

@@ -2,20 +2,20 @@
 //! each message passes at once, its repeats are counted for a while, and the count is
 //! reported. Lock-free, exact under any number of threads, bounded in memory.
 //!
-//! # Logging through handles
+//! # Logging
 //!
 //! ```
-//! use quell::{Cache, Handle, Level, WriteSink};
+//! use quell::{Cache, Logger, Level, WriteSink};
 //! use std::sync::Arc;
 //! # let stderr = std::io::sink();
 //!
 //! let cache = Arc::new(Cache::builder().build()?); // 60 s, 1024 messages
-//! let log = Handle::new(cache, WriteSink::new(stderr));
+//! let log = Logger::new(cache, WriteSink::new(stderr));
 //! let shard = log.with_attr("shard", 3u64).with_group("remote_write");
 //! for _ in 0..1000 {
 //!     shard.log(Level::Error, format_args!("connection refused")); // one line
 //! }
-//! log.flush(); // and its summary; the last handle's drop does so, too
+//! log.flush(); // and its summary; the last logger's drop does so, too
 //! # Ok::<(), quell::ConfigError>(())
 //! ```
 //!
@@ -116,10 +116,10 @@ mod fingerprint;
 mod front;
 #[cfg(feature = "_front")]
 mod guard;
-mod handle;
 mod level;
 #[cfg(feature = "log")]
 pub mod log;
+mod logger;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod nesting;
@@ -149,8 +149,8 @@ pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Sec
 pub use front::SharedRules;
 #[cfg(feature = "_front")]
 pub use guard::Guard;
-pub use handle::{Handle, KeyPolicy};
 pub use level::Level;
+pub use logger::{KeyPolicy, Logger};
 pub use reporter::{Reporter, ReporterError};
 pub use rule::Rule;
 pub use rules::Rules;

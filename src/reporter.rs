@@ -3,7 +3,7 @@
 use crate::caught::{caught, discard};
 use crate::outlet::Outlet;
 use crate::shutdown::{self, UnderWay};
-use crate::{Cache, Clock, ConfigError, Handle, Sink, Summary};
+use crate::{Cache, Clock, ConfigError, Logger, Sink, Summary};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -14,19 +14,19 @@ use std::{fmt, io, process};
 /// emission of the same window will.
 ///
 /// Without one, a message that stops coming is reported when it comes again,
-/// when it is forgotten and something drains the cache, or when its handle is
+/// when it is forgotten and something drains the cache, or when its logger is
 /// flushed or dropped.
 ///
-/// The thread holds only a [`Weak`]: it keeps neither handles nor cache alive, and
+/// The thread holds only a [`Weak`]: it keeps neither loggers nor cache alive, and
 /// ends at the first interval at which they are gone. Dropping the
 /// `Reporter` stops the thread at once, after a last report of everything
 /// pending, in its window or not, and waits for it.
 ///
 /// ```
-/// use quell::{Cache, Handle, Reporter, WriteSink};
+/// use quell::{Cache, Logger, Reporter, WriteSink};
 /// use std::{sync::Arc, time::Duration};
 /// let cache = Arc::new(Cache::builder().build()?);
-/// let log = Handle::new(cache, WriteSink::new(std::io::stderr()));
+/// let log = Logger::new(cache, WriteSink::new(std::io::stderr()));
 /// let reporter = Reporter::spawn(&log, Duration::from_secs(1))?;
 /// log.info(format_args!("started"));
 /// drop(reporter);
@@ -37,7 +37,7 @@ use std::{fmt, io, process};
 /// * Handles, caches and reporters may be dropped in any order, on any thread, this
 ///   one's included, and a reporter may be stopped any number of times.
 /// * A panic of the sink is swallowed. It costs the summary it happens in.
-/// * Several reporters of one handle or cache share the summaries: none is
+/// * Several reporters of one logger or cache share the summaries: none is
 ///   written twice.
 ///
 /// # Progress
@@ -58,18 +58,18 @@ impl UnwindSafe for Reporter {}
 impl RefUnwindSafe for Reporter {}
 
 impl Reporter {
-    /// Reports to the sink of `handle` what was suppressed in its namespace, each
+    /// Reports to the sink of `logger` what was suppressed in its namespace, each
     /// `interval`, for messages whose window has ended.
     ///
     /// # Errors
     /// [`ReporterError::Config`] if `interval` is zero, [`ReporterError::Spawn`] if
     /// the thread cannot be started.
-    pub fn spawn<S, C>(handle: &Handle<S, C>, interval: Duration) -> Result<Self, ReporterError>
+    pub fn spawn<S, C>(logger: &Logger<S, C>, interval: Duration) -> Result<Self, ReporterError>
     where
         S: Sink + 'static,
         C: Clock,
     {
-        Self::of(handle.core(), interval)
+        Self::of(logger.core(), interval)
     }
 
     /// Reports to `report` what was suppressed in all of `cache`, each `interval`,

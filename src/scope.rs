@@ -1,11 +1,11 @@
-//! What a handle adds to each of its events: attributes and groups.
+//! What a logger adds to each of its events: attributes and groups.
 
 use crate::{FieldsHash, FingerprintHasher, Value};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// The value of an attribute, owned by the handle that carries it.
+/// The value of an attribute, owned by the logger that carries it.
 ///
 /// Made from integers, floats, booleans, characters and text. Types stay apart
 /// in the key as those of [`Value`] do.
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_an_event_equals_the_attribute_of_a_handle() {
+    fn a_field_of_an_event_equals_the_attribute_of_a_logger() {
         for path in ["", "g"] {
             let group = Scope::default().with_group(path, &blank());
             let (field, failed) = hash_field(&blank(), path, "k", Value::I64(1));

@@ -11,16 +11,16 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Where a [`Handle`](crate::Handle) sends what is to be logged.
+/// Where a [`Logger`](crate::Logger) sends what is to be logged.
 ///
-/// Several threads may be inside a sink at once. A sink may log into the handle
-/// that calls it: see [`Handle::log`](crate::Handle::log). The cache holds
+/// Several threads may be inside a sink at once. A sink may log into the logger
+/// that calls it: see [`Logger::log`](crate::Logger::log). The cache holds
 /// nothing while it calls a sink, so a slow sink delays only its caller.
 ///
 /// Also implemented for `&S`, `Box<S>` and `Arc<S>`, with `S` sized or `dyn`.
 ///
 /// ```
-/// use quell::{Cache, Event, Handle, Sink, Summary};
+/// use quell::{Cache, Event, Logger, Sink, Summary};
 /// use std::sync::{Arc, Mutex};
 ///
 /// #[derive(Default)]
@@ -39,7 +39,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// }
 ///
 /// let lines = Arc::new(Lines::default());
-/// let log = Handle::new(Arc::new(Cache::builder().build()?), Arc::clone(&lines));
+/// let log = Logger::new(Arc::new(Cache::builder().build()?), Arc::clone(&lines));
 /// for _ in 0..5 {
 ///     log.error(format_args!("disk full"));
 /// }
@@ -50,9 +50,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 ///
 /// # Panics
 /// A panic in `write`, `notice`, or in a flush that was asked for, goes on to
-/// the caller, as from any logger, and leaves handle and cache as usable as
+/// the caller, as from any logger, and leaves logger and cache as usable as
 /// before. Where nobody asked (a [`Reporter`](crate::Reporter), the drop of the
-/// last handle) it is swallowed.
+/// last logger) it is swallowed.
 pub trait Sink: Send + Sync {
     /// Logs an event that was let through.
     fn write(&self, event: &Event<'_>);
@@ -61,7 +61,7 @@ pub trait Sink: Send + Sync {
     fn summary(&self, summary: &Summary);
 
     /// Says that `event` was suppressed, the first since it was last let
-    /// through. Called only where [`Handle::notices`](crate::Handle::notices) are
+    /// through. Called only where [`Logger::notices`](crate::Logger::notices) are
     /// on; does nothing unless overridden. The call stays counted and is
     /// reported later like the others.
     fn notice(&self, event: &Event<'_>) {
@@ -121,14 +121,14 @@ impl<'a> Event<'a> {
         Message { args: self.args }
     }
 
-    /// The groups of its handle, outermost first, joined by dots. Empty outside
+    /// The groups of its logger, outermost first, joined by dots. Empty outside
     /// of any group.
     #[must_use]
     pub fn target(&self) -> &'a str {
         self.scope.path()
     }
 
-    /// The attributes of its handle in the order in which they were added, then
+    /// The attributes of its logger in the order in which they were added, then
     /// its own fields. Allocates.
     pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let group = self.scope.path();
@@ -144,7 +144,7 @@ impl<'a> Event<'a> {
         self.suppressed
     }
 
-    /// The namespace of its handle.
+    /// The namespace of its logger.
     #[must_use]
     pub fn namespace(&self) -> Namespace {
         self.namespace

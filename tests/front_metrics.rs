@@ -167,7 +167,7 @@ fn what_tracing_offers_is_counted() {
     let capacity = cache.stats().capacity as u64;
     let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
     let dedup = quell::tracing::Dedup::builder(cache).rules(rules).metrics().build();
-    let stack = with_local_recorder(&recorder, || tracing::Dispatch::new(registry().with(dedup.on(Nowhere))));
+    let stack = with_local_recorder(&recorder, || tracing::Dispatch::new(registry().with(dedup.wrap(Nowhere))));
     assert_eq!(recorder.registered.load(Ordering::Relaxed), HANDLES);
     tracing::dispatcher::with_default(&stack, || {
         (0..4).for_each(|_| error!("x"));

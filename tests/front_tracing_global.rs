@@ -46,7 +46,7 @@ fn set_up(path: &Path) -> (Dedup, Guard) {
     let dedup = Dedup::new(Arc::new(Cache::builder().build().unwrap()));
     let file = Mutex::new(fs::File::create(path).unwrap());
     let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(file);
-    registry().with(dedup.on(layer)).init();
+    registry().with(dedup.wrap(layer)).init();
     let guard = dedup.guard().unwrap();
     (dedup, guard)
 }
@@ -197,7 +197,7 @@ fn a_debug_that_logs() {
     fs::File::create(path).unwrap();
     let dedup = Dedup::new(Arc::new(Cache::builder().build().unwrap()));
     let sink = Blind::default();
-    registry().with(dedup.on(sink.clone())).init();
+    registry().with(dedup.wrap(sink.clone())).init();
     for _ in 0..3 {
         info!("{:?}", Logs);
     }
@@ -239,7 +239,7 @@ fn a_sink_that_logs_inside_its_write() {
     fs::File::create(path).unwrap();
     let dedup = Dedup::new(Arc::new(Cache::builder().build().unwrap()));
     let sink = Logs::default();
-    registry().with(dedup.on(sink.clone())).init();
+    registry().with(dedup.wrap(sink.clone())).init();
     let guard = dedup.guard().unwrap();
     (0..3).for_each(|_| info!("x"));
     guard.flush();
@@ -273,7 +273,7 @@ fn a_call_site_that_logs_inside_its_own_sink() {
     let cache = Arc::new(Cache::builder().build().unwrap());
     let dedup = Dedup::builder(cache).key(Key::Callsite).build();
     let sink = Logs::default();
-    registry().with(dedup.on(sink.clone())).init();
+    registry().with(dedup.wrap(sink.clone())).init();
     (0..5).for_each(|_| helper());
     assert_eq!(*sink.0.lock().unwrap(), 1);
     assert_eq!(dedup.cache().stats().suppressed, 5);
@@ -315,7 +315,7 @@ fn a_child_forked_while_others_log() {
         }
     }
     let dedup = Dedup::builder(Arc::new(Cache::builder().build().unwrap())).notices(true).build();
-    registry().with(dedup.on(Counts::default())).init();
+    registry().with(dedup.wrap(Counts::default())).init();
     let _guard = dedup.guard().unwrap();
     let storm = |_, n| {
         info!("x");

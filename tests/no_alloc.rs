@@ -7,10 +7,10 @@ mod common;
 
 use allocations::allocations;
 use common::{cache, turn};
-use quell::{Handle, KeyPolicy, Level, Value, WriteSink};
+use quell::{KeyPolicy, Level, Logger, Value, WriteSink};
 use std::fmt;
 
-type Log = Handle<WriteSink<std::io::Sink>, quell::Manual>;
+type Log = Logger<WriteSink<std::io::Sink>, quell::Manual>;
 
 fn log_all(root: &Log, five: &Log) {
     struct Shown(u32);
@@ -32,9 +32,9 @@ fn log_all(root: &Log, five: &Log) {
 
 const CALLS: u64 = 8;
 
-fn handles() -> (Log, Log) {
+fn loggers() -> (Log, Log) {
     let (cache, _) = cache();
-    let root = Handle::new(cache, WriteSink::new(std::io::sink()));
+    let root = Logger::new(cache, WriteSink::new(std::io::sink()));
     let five = root
         .with_attr("job", "prometheus")
         .with_group("remote_write")
@@ -49,7 +49,7 @@ fn handles() -> (Log, Log) {
 #[test]
 fn suppressed_events_allocate_nothing() {
     let _turn = turn();
-    let (root, five) = handles();
+    let (root, five) = loggers();
     let first = allocations(|| log_all(&root, &five));
     assert!(first > 0, "the allocator counts: lines and exemplars were made");
     log_all(&root, &five);
@@ -64,7 +64,7 @@ fn suppressed_events_allocate_nothing() {
 #[test]
 fn suppressed_events_of_other_threads_allocate_nothing() {
     let _turn = turn();
-    let (root, five) = handles();
+    let (root, five) = loggers();
     log_all(&root, &five);
     std::thread::scope(|scope| {
         for _ in 0..2 {

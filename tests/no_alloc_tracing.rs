@@ -73,7 +73,7 @@ fn suppressed_events_allocate_nothing() {
                 .span_fields(["user", "shard"])
                 .notices(true);
             let dedup = if global { builder.global().build() } else { builder.build() };
-            let stack = registry().with(dedup.on(Nothing)).with(dedup.on(Nothing)).with(dedup.layer());
+            let stack = registry().with(dedup.wrap(Nothing)).with(dedup.wrap(Nothing)).with(dedup.layer());
             allocations_on_suppressed(stack, &cache);
         }
     }

@@ -6,7 +6,7 @@ mod common;
 use common::{Recorder, Sum, Told, WINDOW, cache, emit, text_of, turn};
 use crossbeam_utils::atomic::AtomicCell;
 use quell::{
-    Cache, Clock, Decision, Event, Exemplar, Fingerprint, Handle, KeyPolicy, Level, Manual, Rule, Sink, Summary, Tick,
+    Cache, Clock, Decision, Event, Exemplar, Fingerprint, KeyPolicy, Level, Logger, Manual, Rule, Sink, Summary, Tick,
     Value, WriteSink,
 };
 use std::cell::Cell;
@@ -54,7 +54,7 @@ fn arguments_that_panic_or_fail_cost_no_event() {
     let _turn = turn();
     let (cache, _) = cache();
     let recorder = Recorder::new();
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
     for _ in 0..2 {
         log.info(format_args!("a {} z", Bad::Panics));
         log.info(format_args!("a {:?} z", Bad::Fails));
@@ -71,7 +71,7 @@ fn fields_that_panic_or_fail_cost_no_event() {
     let _turn = turn();
     let (cache, _) = cache();
     let recorder = Recorder::new();
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder)).with_attr("a", 1);
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder)).with_attr("a", 1);
     for group in ["", "g"] {
         let log = log.with_group(group);
         for _ in 0..2 {
@@ -101,7 +101,7 @@ fn a_field_outside_the_key_does_not_spoil_it() {
     let _turn = turn();
     let (cache, _) = cache();
     let recorder = Recorder::new();
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder)).key(KeyPolicy::Message);
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder)).key(KeyPolicy::Message);
     for _ in 0..3 {
         log.log_with(Level::Info, format_args!("m"), &[("f", Value::Display(&Bad::Panics))]);
     }
@@ -127,7 +127,7 @@ fn an_argument_that_panics_only_now_and_then() {
     }
     let (cache, _) = cache();
     let recorder = Recorder::new();
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
     // For the hash, for the exemplar, for the sink.
     for (reading, failed_open, text) in
         [(1, 1, "fine 1"), (2, 1, "fine 2"), (3, 1, "<panicked while formatting>"), (4, 1, "fine 4")]
@@ -144,7 +144,7 @@ fn payloads_that_panic_when_dropped() {
     let _turn = turn();
     let (cache, _) = cache();
     let recorder = Recorder::new();
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
     log.log_with(Level::Info, format_args!("{}", Bad::Explodes), &[("f", Value::Debug(&Bad::Explodes))]);
     assert_eq!(recorder.texts(), ["so far <panicked while formatting> f=\"so far <panicked while formatting>\""]);
 }
@@ -186,7 +186,7 @@ fn sinks_that_panic_in_write() {
     let _turn = turn();
     let (cache, clock) = cache();
     let sink = Arc::new(Touchy::default());
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&sink));
     sink.write.store(true);
     // More often than calls may be nested.
     for i in 0..20 {
@@ -208,7 +208,7 @@ fn sinks_that_panic_in_notice() {
     let _turn = turn();
     let (cache, _) = cache();
     let sink = Arc::new(Touchy::default());
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink)).notices(true);
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&sink)).notices(true);
     sink.notice.store(true);
     log.info(format_args!("m"));
     assert!(panics(|| log.info(format_args!("m"))));
@@ -218,7 +218,7 @@ fn sinks_that_panic_in_notice() {
 }
 
 /// Logs five messages once, twice, ... so that each has another count pending.
-fn five_messages(log: &Handle<Arc<Touchy>, Manual>) {
+fn five_messages(log: &Logger<Arc<Touchy>, Manual>) {
     for i in 0..5 {
         for _ in 0..i + 2 {
             log.info(format_args!("m {i}"));
@@ -235,7 +235,7 @@ fn sinks_that_panic_in_flush() {
     let _turn = turn();
     let (cache, _) = cache();
     let sink = Arc::new(Touchy::default());
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&sink));
     five_messages(&log);
     for _ in 0..20 {
         sink.flush.store(true);
@@ -257,7 +257,7 @@ fn sinks_that_panic_in_flush() {
 }
 
 /// Logs the five once more each, in the same window.
-fn once_more_each(log: &Handle<Arc<Touchy>, Manual>) {
+fn once_more_each(log: &Logger<Arc<Touchy>, Manual>) {
     for i in 0..5 {
         log.info(format_args!("m {i}"));
     }
@@ -268,7 +268,7 @@ fn sinks_that_panic_when_the_last_handle_goes() {
     let _turn = turn();
     let (cache, _) = cache();
     let sink = Arc::new(Touchy::default());
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&sink));
     five_messages(&log);
     sink.recorder.take();
     sink.summary.store(2);
@@ -286,7 +286,7 @@ fn sinks_that_panic_while_unwinding() {
     let (cache, _) = cache();
     let sink = Arc::new(Touchy::default());
     let payload = catch_unwind(AssertUnwindSafe(|| {
-        let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
+        let log = Logger::new(Arc::clone(&cache), Arc::clone(&sink));
         five_messages(&log);
         sink.summary.store(1);
         sink.flush.store(true);
@@ -298,7 +298,7 @@ fn sinks_that_panic_while_unwinding() {
     assert_eq!(sink.recorder.sums().len(), 4);
 
     /// Logs what panics, while unwinding.
-    struct Parting(Handle<Arc<Touchy>, Manual>);
+    struct Parting(Logger<Arc<Touchy>, Manual>);
     impl Drop for Parting {
         fn drop(&mut self) {
             self.0.info(format_args!("parting {}", Bad::Panics));
@@ -306,7 +306,7 @@ fn sinks_that_panic_while_unwinding() {
     }
     sink.flush.store(false);
     assert!(panics(|| {
-        let _parting = Parting(Handle::new(Arc::clone(&cache), Arc::clone(&sink)));
+        let _parting = Parting(Logger::new(Arc::clone(&cache), Arc::clone(&sink)));
         panic!("another panic");
     }));
     let text = "parting so far <panicked while formatting>".into();
@@ -333,7 +333,7 @@ fn writers_that_panic() {
     }
     let (cache, _) = cache();
     let out = Moody::default();
-    let log = Handle::new(Arc::clone(&cache), WriteSink::new(out.clone()));
+    let log = Logger::new(Arc::clone(&cache), WriteSink::new(out.clone()));
     log.info(format_args!("before"));
     for i in 0..3 {
         assert!(panics(|| log.info(format_args!("panic {i}"))));
@@ -361,7 +361,7 @@ fn clocks_that_panic() {
     let clock = Broken::default();
     let cache = Arc::new(Cache::builder().clock(clock.clone()).build().unwrap());
     let recorder = Recorder::new();
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
     log.info(format_args!("m"));
     clock.0.store(true);
     for _ in 0..20 {
@@ -417,7 +417,7 @@ fn a_thread_that_panics_harms_no_other() {
     let _turn = turn();
     let (cache, _) = cache();
     let sink = Arc::new(Touchy::default());
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&sink));
     thread::scope(|scope| {
         for t in 0..4 {
             let log = log.with_attr("t", t);
@@ -449,7 +449,7 @@ fn text_of_an_event_is_safe_for_any_sink() {
         fn summary(&self, _: &Summary) {}
     }
     let (cache, _) = cache();
-    let log = Handle::new(cache, Debugs(Mutex::default()));
+    let log = Logger::new(cache, Debugs(Mutex::default()));
     log.log_with(Level::Info, format_args!("{:>5}|{:?}", 1, Bad::Panics), &[("f", Value::Debug(&Bad::Fails))]);
     let lines = log.sink().0.lock().unwrap();
     assert!(lines[0].contains("message:     1|so far <panicked while formatting>"), "{}", lines[0]);

@@ -1,4 +1,4 @@
-//! Faults that peers were shown to have, each in a test of its name. Those of handles,
+//! Faults that peers were shown to have, each in a test of its name. Those of loggers,
 //! sinks and `Display` are in their own files; fork is in `fork.rs`.
 
 mod common;

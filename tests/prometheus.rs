@@ -1,10 +1,10 @@
 //! The log de-duplicator of Prometheus 3.0: what it promises, and each fault
-//! that it had (prometheus/prometheus#15559 and after), as tests of a handle.
+//! that it had (prometheus/prometheus#15559 and after), as tests of a logger.
 
 mod common;
 
 use common::{Recorder, Tally, Told, WINDOW, cache, turn};
-use quell::{Cache, Event, Handle, KeyPolicy, Level, Manual, Reporter, Sink, Summary, Tick};
+use quell::{Cache, Event, KeyPolicy, Level, Logger, Manual, Reporter, Sink, Summary, Tick};
 use std::collections::HashMap;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
@@ -17,7 +17,7 @@ fn a_repeat_passes_once_per_interval() {
     let _turn = turn();
     let (cache, clock) = cache();
     let recorder = Recorder::new();
-    let log = Handle::new(cache, Arc::clone(&recorder)).key(KeyPolicy::Message);
+    let log = Logger::new(cache, Arc::clone(&recorder)).key(KeyPolicy::Message);
     log.info(format_args!("test"));
     log.info(format_args!("test"));
     assert_eq!(recorder.texts(), ["test"]);
@@ -51,7 +51,7 @@ fn derived_loggers_may_log_concurrently() {
     const ROUNDS: u64 = 250;
     let (cache, _) = cache();
     let written = Arc::new(Written::default());
-    let root = Handle::new(Arc::clone(&cache), Arc::clone(&written)).key(KeyPolicy::Message);
+    let root = Logger::new(Arc::clone(&cache), Arc::clone(&written)).key(KeyPolicy::Message);
     let child = root.with_attr("child", 1);
     let barrier = Barrier::new(THREADS as usize);
     thread::scope(|scope| {
@@ -85,7 +85,7 @@ fn derived_loggers_may_write_while_the_cache_fills() {
     const ROUNDS: u64 = 1500;
     let (cache, clock) = cache();
     let tally = Arc::new(Tally::default());
-    let root = Handle::new(Arc::clone(&cache), Arc::clone(&tally)).key(KeyPolicy::Message);
+    let root = Logger::new(Arc::clone(&cache), Arc::clone(&tally)).key(KeyPolicy::Message);
     let barrier = Barrier::new(THREADS as usize);
     thread::scope(|scope| {
         for t in 0..THREADS {
@@ -119,7 +119,7 @@ fn threads_pass_a_fresh_message_once(threads: usize) {
     let (cache, clock) = cache();
     clock.set(Tick::default());
     let written = Arc::new(Written::default());
-    let root = Handle::new(Arc::clone(&cache), Arc::clone(&written));
+    let root = Logger::new(Arc::clone(&cache), Arc::clone(&written));
     let barrier = Barrier::new(threads);
     thread::scope(|scope| {
         for t in 0..threads {
@@ -174,7 +174,7 @@ fn beyond_the_limit_new_messages_are_deduplicated() {
     const MESSAGES: u64 = 10_000;
     let (cache, _) = cache();
     let tally = Arc::new(Tally::default());
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&tally));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&tally));
     for i in 0..MESSAGES {
         for _ in 0..3 {
             log.info(format_args!("message {i}"));
@@ -196,7 +196,7 @@ fn a_hot_message_outlives_a_flood() {
     let (cache, clock) = cache();
     clock.set(Tick::default());
     let written = Arc::new(Written::default());
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&written));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&written));
     for i in 0..20_000 {
         if i % 100 == 0 {
             log.info(format_args!("hot"));
@@ -217,7 +217,7 @@ fn a_full_cache_refreshes_its_entries_after_expiry() {
     const TRACKED: u64 = 500;
     let (cache, clock) = cache();
     let tally = Arc::new(Tally::default());
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&tally));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&tally));
     for i in 0..8000 {
         log.info(format_args!("message {i}"));
     }
@@ -242,7 +242,7 @@ fn stopping_twice_is_harmless() {
     let _turn = turn();
     let (cache, _) = cache();
     let recorder = Recorder::new();
-    let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
+    let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
     let reporter = Reporter::spawn(&log, Duration::MAX).unwrap();
     log.info(format_args!("m"));
     log.info(format_args!("m"));
@@ -267,7 +267,7 @@ fn a_window_is_as_long_as_it_says() {
         let clock = Manual::new(Tick::from_millis(123));
         let cache = Cache::builder().window(window).clock(clock.clone()).build().unwrap();
         let recorder = Recorder::new();
-        let log = Handle::new(Arc::new(cache), Arc::clone(&recorder));
+        let log = Logger::new(Arc::new(cache), Arc::clone(&recorder));
         let millisecond = Duration::from_millis(1);
         for emission in 0..3 {
             log.info(format_args!("m"));
@@ -288,7 +288,7 @@ fn a_window_is_as_long_as_it_says() {
 #[test]
 fn level_and_attributes_count_unless_told_otherwise() {
     let _turn = turn();
-    let log_all = |log: &Handle<_, _>| {
+    let log_all = |log: &Logger<_, _>| {
         for _ in 0..2 {
             log.warn(format_args!("m"));
             log.error(format_args!("m"));
@@ -299,7 +299,7 @@ fn level_and_attributes_count_unless_told_otherwise() {
     };
     let (cache, _) = cache();
     let recorder = Recorder::new();
-    let log = Handle::new(cache, Arc::clone(&recorder));
+    let log = Logger::new(cache, Arc::clone(&recorder));
     log_all(&log);
     let wrote = |level, target: &str, text: &str| Told::Wrote(level, target.into(), text.into(), 0);
     assert_eq!(

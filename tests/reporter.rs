@@ -5,7 +5,7 @@ mod common;
 use common::{Sum, WINDOW, cache};
 use crossbeam_utils::atomic::AtomicCell;
 use quell::{
-    Cache, Clock, ConfigError, Event, Handle, Manual, Reporter, ReporterError, Sink, Summary, Tick, WriteSink,
+    Cache, Clock, ConfigError, Event, Logger, Manual, Reporter, ReporterError, Sink, Summary, Tick, WriteSink,
 };
 use std::error::Error;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -104,7 +104,7 @@ fn summaries_come_when_the_window_has_ended_and_not_before() {
     let (hand, watched, rounds) = Watched::new();
     let cache = Arc::new(Cache::builder().window(WINDOW).clock(watched).build().unwrap());
     let (sink, told) = Sends::new();
-    let log = Handle::new(Arc::clone(&cache), sink);
+    let log = Logger::new(Arc::clone(&cache), sink);
     let reporter = Reporter::spawn(&log, OFTEN).unwrap();
 
     (0..3).for_each(|_| log.info(format_args!("early")));
@@ -133,7 +133,7 @@ fn summaries_come_when_the_window_has_ended_and_not_before() {
 fn its_drop_flushes_on_its_own_thread_and_waits() {
     let (cache, _) = cache();
     let (sink, told) = Sends::new();
-    let log = Handle::new(cache, sink);
+    let log = Logger::new(cache, sink);
     let reporter = Reporter::spawn(&log, NEVER).unwrap();
     (0..4).for_each(|_| log.info(format_args!("m")));
     drop(reporter);
@@ -152,8 +152,8 @@ fn only_its_own_namespace_is_reported() {
     let (cache, clock) = cache();
     let (one, told_one) = Sends::new();
     let (two, told_two) = Sends::new();
-    let one = Handle::new(Arc::clone(&cache), one);
-    let two = Handle::new(Arc::clone(&cache), two);
+    let one = Logger::new(Arc::clone(&cache), one);
+    let two = Logger::new(Arc::clone(&cache), two);
     for _ in 0..3 {
         one.info(format_args!("m"));
         two.info(format_args!("m"));
@@ -174,7 +174,7 @@ fn a_bare_cache_is_reported_whole() {
     let (sender, sums) = mpsc::channel();
     let send = move |summary: Summary| sender.send((summary.namespace, summary.suppressed)).unwrap();
     let reporter = Reporter::spawn_for_cache(&cache, send, OFTEN).unwrap();
-    let logs = [0, 1].map(|_| Handle::new(Arc::clone(&cache), WriteSink::new(std::io::sink())));
+    let logs = [0, 1].map(|_| Logger::new(Arc::clone(&cache), WriteSink::new(std::io::sink())));
     logs.iter().for_each(|log| (0..3).for_each(|_| log.info(format_args!("m"))));
     clock.advance(WINDOW);
     let mut seen = [0, 1].map(|_| sums.recv_timeout(PATIENCE).unwrap());
@@ -196,7 +196,7 @@ fn stopping_again_and_dropping_in_any_order_is_harmless() {
     for order in 0..6 {
         let (cache, _) = cache();
         let (sink, told) = Sends::new();
-        let log = Handle::new(Arc::clone(&cache), sink);
+        let log = Logger::new(Arc::clone(&cache), sink);
         let reporter = Reporter::spawn(&log, NEVER).unwrap();
         let child = log.with_attr("a", 1);
         (0..3).for_each(|_| child.info(format_args!("m")));
@@ -259,10 +259,10 @@ fn the_thread_ends_by_itself_when_the_cache_is_gone() {
 }
 
 #[test]
-fn it_keeps_neither_handles_nor_cache_alive() {
+fn it_keeps_neither_loggers_nor_cache_alive() {
     let (cache, _) = cache();
     let (sink, told) = Sends::new();
-    let log = Handle::new(Arc::clone(&cache), sink);
+    let log = Logger::new(Arc::clone(&cache), sink);
     let _reporter = Reporter::spawn(&log, NEVER).unwrap();
     drop(log);
     assert!(told.try_iter().any(|told| told == Told::Dropped));
@@ -287,7 +287,7 @@ fn panics_of_the_sink_are_swallowed() {
     }
     let (cache, clock) = cache();
     let (sink, told) = Sends::new();
-    let log = Handle::new(Arc::clone(&cache), Panics(sink));
+    let log = Logger::new(Arc::clone(&cache), Panics(sink));
     let reporter = Reporter::spawn(&log, OFTEN).unwrap();
     for round in 1..4 {
         for message in ["a", "b"] {
@@ -345,7 +345,7 @@ fn the_reporter_may_be_dropped_on_its_own_thread() {
         let reporter = Arc::clone(&reporter);
         Box::new(move || drop(reporter.lock().unwrap().take()))
     };
-    let log = Handle::new(cache, Acts { action, sends });
+    let log = Logger::new(cache, Acts { action, sends });
     // Under the lock, so that the sink finds it.
     let mut slot = reporter.lock().unwrap();
     (0..3).for_each(|_| log.info(format_args!("m")));
@@ -360,24 +360,24 @@ fn the_reporter_may_be_dropped_on_its_own_thread() {
 }
 
 #[test]
-fn the_last_handle_may_be_dropped_on_the_reporters_thread() {
+fn the_last_logger_may_be_dropped_on_the_reporters_thread() {
     let (cache, clock) = cache();
     let (sends, told) = Sends::new();
-    type Slot = Mutex<Option<Handle<Acts, Manual>>>;
+    type Slot = Mutex<Option<Logger<Acts, Manual>>>;
     let slot = Arc::new(Slot::default());
     let weak: Weak<Slot> = Arc::downgrade(&slot);
     let action = Box::new(move || {
         if let Some(slot) = weak.upgrade() {
-            let handle = slot.lock().unwrap().take();
-            if let Some(handle) = &handle {
-                // For the flush of the last handle.
-                handle.info(format_args!("parting"));
-                handle.info(format_args!("parting"));
+            let logger = slot.lock().unwrap().take();
+            if let Some(logger) = &logger {
+                // For the flush of the last logger.
+                logger.info(format_args!("parting"));
+                logger.info(format_args!("parting"));
             }
-            drop(handle);
+            drop(logger);
         }
     });
-    let log = Handle::new(Arc::clone(&cache), Acts { action, sends });
+    let log = Logger::new(Arc::clone(&cache), Acts { action, sends });
     (0..3).for_each(|_| log.info(format_args!("m")));
     clock.advance(WINDOW);
     let mut guard = slot.lock().unwrap();
@@ -400,7 +400,7 @@ fn the_last_handle_may_be_dropped_on_the_reporters_thread() {
 }
 
 #[test]
-fn a_sink_may_own_the_reporter_of_its_handle() {
+fn a_sink_may_own_the_reporter_of_its_logger() {
     struct Owns {
         reporter: OnceLock<Reporter>,
         sends: Sends,
@@ -414,7 +414,7 @@ fn a_sink_may_own_the_reporter_of_its_handle() {
     for _ in 0..50 {
         let (cache, clock) = cache();
         let (sends, told) = Sends::new();
-        let log = Handle::new(cache, Owns { reporter: OnceLock::new(), sends });
+        let log = Logger::new(cache, Owns { reporter: OnceLock::new(), sends });
         log.sink().reporter.set(Reporter::spawn(&log, OFTEN).unwrap()).unwrap();
         (0..3).for_each(|_| log.info(format_args!("m")));
         clock.advance(WINDOW);
@@ -432,7 +432,7 @@ fn a_sink_may_own_the_reporter_of_its_handle() {
 }
 
 #[test]
-fn racing_with_handles_that_come_and_go_it_reports_each_call_once() {
+fn racing_with_loggers_that_come_and_go_it_reports_each_call_once() {
     let (cache, clock) = cache();
     let summed = Arc::new(AtomicCell::new(0u64));
     struct Adds(Arc<AtomicCell<u64>>);
@@ -451,7 +451,7 @@ fn racing_with_handles_that_come_and_go_it_reports_each_call_once() {
             scope.spawn(move || {
                 barrier.wait();
                 for round in 0..100 {
-                    let log = Handle::new(Arc::clone(cache), Adds(Arc::clone(summed)));
+                    let log = Logger::new(Arc::clone(cache), Adds(Arc::clone(summed)));
                     let reporter = Reporter::spawn(&log, OFTEN).unwrap();
                     (0..20).for_each(|i| log.info(format_args!("m {}", i % 3)));
                     clock.advance(WINDOW / 7);
@@ -472,7 +472,7 @@ fn racing_with_handles_that_come_and_go_it_reports_each_call_once() {
 #[test]
 fn an_interval_of_zero_is_an_error() {
     let (cache, _) = cache();
-    let log = Handle::new(Arc::clone(&cache), WriteSink::new(std::io::sink()));
+    let log = Logger::new(Arc::clone(&cache), WriteSink::new(std::io::sink()));
     let error = Reporter::spawn(&log, Duration::ZERO).unwrap_err();
     assert!(matches!(error, ReporterError::Config(ConfigError::ZeroInterval)));
     assert_eq!(error.to_string(), ConfigError::ZeroInterval.to_string());
@@ -534,7 +534,7 @@ fn child_that_exits() {
                 }
             }
             let (sender, begun) = mpsc::channel();
-            let log = Handle::new(Arc::clone(&cache), Slow(sender, AtomicCell::new(true)));
+            let log = Logger::new(Arc::clone(&cache), Slow(sender, AtomicCell::new(true)));
             let _reporter = Reporter::spawn(&log, NEVER).unwrap();
             for n in (0..10).chain(0..10) {
                 log.info(format_args!("{n}"));

@@ -76,7 +76,7 @@ pub(super) fn is_for(event: &Event<'_>, whom: Address) -> Option<bool> {
 /// # let cache = std::sync::Arc::new(quell::Cache::builder().build()?);
 /// let dedup = quell::tracing::Dedup::new(cache);
 /// let stack = registry()
-///     .with(dedup.on(fmt::layer()))
+///     .with(dedup.wrap(fmt::layer()))
 ///     .with(fmt::layer().with_writer(std::io::sink).with_filter(quell::tracing::NoSummaries));
 /// # drop(stack);
 /// # Ok::<(), quell::ConfigError>(())

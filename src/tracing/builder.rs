@@ -122,7 +122,7 @@ impl<C: Clock> Builder<C> {
         self
     }
 
-    /// The `Dedup`. Its filters come from [`Dedup::filter`] or [`Dedup::on`].
+    /// The `Dedup`. Its filters come from [`Dedup::filter`] or [`Dedup::wrap`].
     #[must_use]
     pub fn build(self) -> Dedup<C> {
         let interval = self.interval;

@@ -6,9 +6,9 @@ use tracing_core::{Dispatch, Subscriber};
 use tracing_subscriber::Layer;
 
 /// The part of a stack through which summaries come back into it; made by
-/// [`Dedup::layer`](super::Dedup::layer) and [`Dedup::on`](super::Dedup::on).
+/// [`Dedup::layer`](super::Dedup::layer) and [`Dedup::wrap`](super::Dedup::on).
 #[derive(Debug)]
-pub struct Companion {
+pub(super) struct Companion {
     /// For the filter it came with,
     own: Option<Arc<DispatchSlot>>,
     /// and for all whose own has not told: `Vec` and `Option` of layers do not hand the news on.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing_core::{LevelFilter, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{FilterExt, Filtered, combinator::And};
-use tracing_subscriber::layer::{Filter, Layered};
+use tracing_subscriber::filter::FilterExt;
+use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::LookupSpan;
 
 /// Deduplication for the layers of one subscriber. Make one for each subscriber; several may
@@ -24,8 +24,8 @@ use tracing_subscriber::registry::LookupSpan;
 ///
 /// let dedup = Dedup::new(Arc::new(Cache::builder().build()?));
 /// registry()
-///     .with(dedup.on(fmt::layer().with_writer(std::io::stderr)))
-///     .with(dedup.behind(LevelFilter::WARN, fmt::layer().with_writer(std::io::sink)))
+///     .with(dedup.wrap(fmt::layer().with_writer(std::io::stderr)))
+///     .with(dedup.wrap_filtered(LevelFilter::WARN, fmt::layer().with_writer(std::io::sink)))
 ///     .init();
 /// let _guard = dedup.guard()?; // writes the summaries, the last of them when it is dropped
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -37,9 +37,6 @@ pub struct Dedup<C: Clock = Coarse> {
     pub(super) shared: Arc<Shared<C>>,
     pub(super) interval: Duration,
 }
-
-/// What [`Dedup::behind`] makes of a layer and its filter.
-pub type Behind<F, L, S, C = Coarse> = Filtered<Layered<Companion, L, S>, And<F, DedupFilter<C>, S>, S>;
 
 impl<C: Clock> Dedup<C> {
     /// With the defaults.
@@ -53,9 +50,8 @@ impl<C: Clock> Dedup<C> {
         Builder::new(cache)
     }
 
-    /// `layer` without repeats: behind a [filter](Self::filter) of its own, and with the way for
-    /// its summaries.
-    pub fn on<S, L>(&self, layer: L) -> Filtered<Layered<Companion, L, S>, DedupFilter<C>, S>
+    /// Wraps a layer: it sees no repeats, and writes its own summaries.
+    pub fn wrap<S, L>(&self, layer: L) -> impl Layer<S> + use<S, L, C>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
         L: Layer<S>,
@@ -65,13 +61,13 @@ impl<C: Clock> Dedup<C> {
         layer.and_then(companion).with_filter(filter)
     }
 
-    /// As [`on`](Self::on), for a layer that has another filter: a level, an `EnvFilter`,
-    /// ... It is asked first, so no message is counted that it keeps out anyway.
-    pub fn behind<S, L, F>(&self, filter: F, layer: L) -> Behind<F, L, S, C>
+    /// Wraps a layer that has another filter: a level, an `EnvFilter`, ... That is asked first, so
+    /// no message is counted that it keeps out anyway.
+    pub fn wrap_filtered<S, L, F>(&self, filter: F, layer: L) -> impl Layer<S> + use<S, L, F, C>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
         L: Layer<S>,
-        F: Filter<S>,
+        F: Filter<S> + 'static,
     {
         let own = self.filter();
         let companion = self.companion(Some(&own));
@@ -86,9 +82,9 @@ impl<C: Clock> Dedup<C> {
         DedupFilter::new(&self.shared)
     }
 
-    /// A layer through which summaries get to filters made by [`filter`](Self::filter);
+    /// Makes a layer through which summaries get to filters made by [`filter`](Self::filter);
     /// anywhere in the stack. It sees no event, and raises no layer's level.
-    pub fn layer<S>(&self) -> Filtered<Companion, LevelFilter, S>
+    pub fn layer<S>(&self) -> impl Layer<S> + use<S, C>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {

@@ -32,7 +32,7 @@ pub fn init(max: LevelFilter) -> Result<Guard, InitError> {
     // First what can be undone.
     let guard = dedup.guard().map_err(InitError::Reporter)?;
     let layer = format::layer().with_writer(std::io::stderr);
-    registry().with(dedup.behind(max, layer)).try_init().map_err(InitError::Subscriber)?;
+    registry().with(dedup.wrap_filtered(max, layer)).try_init().map_err(InitError::Subscriber)?;
     install_panic_hook();
     Ok(guard)
 }

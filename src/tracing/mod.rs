@@ -7,7 +7,7 @@
 //! use tracing_subscriber::{fmt, prelude::*, registry};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let dedup = quell::tracing::Dedup::new(std::sync::Arc::new(quell::Cache::builder().build()?)); // 1
-//! registry().with(dedup.on(fmt::layer())).init(); // 2: was `.with(fmt::layer())`
+//! registry().with(dedup.wrap(fmt::layer())).init(); // 2: was `.with(fmt::layer())`
 //! let _guard = dedup.guard()?; // 3
 //! # Ok(())
 //! # }
@@ -24,20 +24,20 @@
 //!
 //! # Where it goes in the stack
 //!
-//! On each layer that is to have no repeats, innermost or outermost: [`Dedup::on`] a layer,
-//! [`Dedup::behind`] the filter of a layer. The order of layers does not matter. Each filter
+//! On each layer that is to have no repeats, innermost or outermost: [`Dedup::wrap`] a layer,
+//! [`Dedup::wrap_filtered`] the filter of a layer. The order of layers does not matter. Each filter
 //! has a namespace of its own, so each layer sees each message once, and summaries of what *it* did not see.
 //! ([`Builder::global`] makes one decision for all.)
 //!
 //! | | |
 //! |---|---|
-//! | a level, an `EnvFilter`, `Targets` | `dedup.behind(filter, layer)`; the same as `filter.and(dedup.filter())` with `dedup.layer()` in the stack |
+//! | a level, an `EnvFilter`, `Targets` | `dedup.wrap_filtered(filter, layer)`; the same as `filter.and(dedup.filter())` with `dedup.layer()` in the stack |
 //! | `filter.and(quell)` where `filter` has no level hint | works, but the program's level becomes `TRACE`, as with any `and` of a filter without a hint; give it one (`with_max_level_hint`) |
 //! | `quell.and(filter)` | counts and uses up what `filter` then rejects: quell goes last |
 //! | a layer that vetoes events for all others (`Layer::event_enabled`) | goes above quell, added after it: below, quell counts and uses up what it then vetoes, summaries included |
 //! | inside `or` | unsupported: what the other one lets pass is not decided on |
 //! | inside `not` | unsupported: nothing passes |
-//! | inside `reload` | unsupported: `reload::Layer` does not forward the question, so nothing is suppressed. Swap rules through [`SharedRules`](crate::SharedRules), and put the reloaded filter beside: `dedup.behind(reload, layer)` |
+//! | inside `reload` | unsupported: `reload::Layer` does not forward the question, so nothing is suppressed. Swap rules through [`SharedRules`](crate::SharedRules), and put the reloaded filter beside: `dedup.wrap_filtered(reload, layer)` |
 //! | `Box<dyn Layer>` | works |
 //! | `Vec` or `Option` of layers | works, with [`Dedup::layer`] beside them: they do not tell their layers which subscriber they are in (tracing-subscriber 0.3.23) |
 //! | a layer without a quell filter | sees everything, and the summaries too; [`NoSummaries`] keeps these out |
@@ -97,8 +97,8 @@ mod visit;
 
 pub use address::NoSummaries;
 pub use builder::Builder;
-pub use companion::Companion;
-pub use dedup::{Behind, Dedup};
+
+pub use dedup::Dedup;
 pub use filter::DedupFilter;
 pub use init::{InitError, init};
 pub use key::{CustomKey, Key};

@@ -73,7 +73,8 @@ fn a_filter_by_target_is_asked_about_the_real_one() {
     let dedup = builder().0.build();
     let memory = Memory::default();
     let only_hyper = Targets::new().with_target("hyper", LevelFilter::TRACE);
-    let stack = tracing::Dispatch::new(tracing_subscriber::registry().with(dedup.behind(only_hyper, memory.clone())));
+    let stack =
+        tracing::Dispatch::new(tracing_subscriber::registry().with(dedup.wrap_filtered(only_hyper, memory.clone())));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || {
         for _ in 0..3 {

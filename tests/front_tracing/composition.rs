@@ -20,7 +20,7 @@ fn flood() {
 fn a_level_before_quell() {
     let (dedup, _) = dedup();
     let memory = Memory::default();
-    let stack = registry().with(dedup.behind(LevelFilter::INFO, memory.clone()));
+    let stack = registry().with(dedup.wrap_filtered(LevelFilter::INFO, memory.clone()));
     assert_eq!(stack.max_level_hint(), Some(LevelFilter::INFO));
     in_scope(stack, flood);
     assert_eq!(memory.messages(), ["i", "w"]);
@@ -45,10 +45,10 @@ fn a_filter_without_a_hint_raises_the_level() {
     // Not quell's doing: `and` knows no level if one of the two has none.
     let (dedup, _) = dedup();
     let hintless = filter_fn(|metadata| *metadata.level() <= tracing::Level::INFO);
-    let stack = registry().with(dedup.behind(hintless, Memory::default()));
+    let stack = registry().with(dedup.wrap_filtered(hintless, Memory::default()));
     assert_eq!(stack.max_level_hint(), None);
     let hinted = filter_fn(|metadata| *metadata.level() <= tracing::Level::INFO).with_max_level_hint(LevelFilter::INFO);
-    let stack = registry().with(dedup.behind(hinted, Memory::default()));
+    let stack = registry().with(dedup.wrap_filtered(hinted, Memory::default()));
     assert_eq!(stack.max_level_hint(), Some(LevelFilter::INFO));
 }
 
@@ -111,7 +111,7 @@ fn beside_reload_the_other_filter_can_be_reloaded() {
     let (dedup, _) = dedup();
     let memory = Memory::default();
     let (level, handle) = reload::Layer::new(LevelFilter::WARN);
-    let stack = tracing::Dispatch::new(registry().with(dedup.behind(level, memory.clone())));
+    let stack = tracing::Dispatch::new(registry().with(dedup.wrap_filtered(level, memory.clone())));
     in_scope(stack.clone(), flood);
     in_scope(stack, || {
         // In scope: a reload asks the current subscriber for its level if there is only one.
@@ -142,7 +142,7 @@ fn boxed_optional_and_listed_layers() {
         let (dedup, _) = dedup();
         let memories = [(); 3].map(|()| Memory::default());
         let [a, b, c] = memories.clone();
-        let stack = registry().with(vec![dedup.on(a), dedup.on(b)]).with(Some(dedup.on(c)));
+        let stack = registry().with(vec![dedup.wrap(a), dedup.wrap(b)]).with(Some(dedup.wrap(c)));
         let stack =
             if told { tracing::Dispatch::new(stack.with(dedup.layer())) } else { tracing::Dispatch::new(stack) };
         let guard = dedup.guard().unwrap();
@@ -158,7 +158,7 @@ fn boxed_optional_and_listed_layers() {
         assert_eq!(left, if told { 0 } else { 18 }, "what was not told stays in the cache");
     }
     let (dedup, memory) = (dedup().0, Memory::default());
-    let stack = tracing::Dispatch::new(registry().with(dedup.on(memory.clone()).boxed()));
+    let stack = tracing::Dispatch::new(registry().with(dedup.wrap(memory.clone()).boxed()));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), flood);
     drop(guard);
@@ -193,8 +193,8 @@ fn the_companion_changes_no_interest_and_no_level() {
     let both = || registry().with(warn!()).with(LevelFilter::INFO);
     compare("both", both(), both().with(dedup.layer()));
     // And the one inside a filtered layer.
-    compare("on", registry().with(plain().with_filter(LevelFilter::TRACE)), registry().with(dedup.on(plain())));
-    compare("behind", registry().with(warn!()), registry().with(dedup.behind(LevelFilter::WARN, plain())));
+    compare("on", registry().with(plain().with_filter(LevelFilter::TRACE)), registry().with(dedup.wrap(plain())));
+    compare("behind", registry().with(warn!()), registry().with(dedup.wrap_filtered(LevelFilter::WARN, plain())));
 }
 
 fn metadata_of(level: tracing::Level) -> &'static tracing::Metadata<'static> {
@@ -241,7 +241,6 @@ fn the_parts_may_go_where_they_are_needed() {
     fn everywhere<T: Send + Sync + 'static>() {}
     everywhere::<quell::tracing::Dedup>();
     everywhere::<quell::tracing::DedupFilter>();
-    everywhere::<quell::tracing::Companion>();
     everywhere::<quell::tracing::Builder>();
     everywhere::<quell::tracing::Key>();
 }
@@ -263,9 +262,9 @@ fn a_veto_is_to_be_above_quell() {
         let (dedup, _) = dedup();
         let (memory, veto) = (Memory::default(), Veto::default());
         let stack = if above {
-            tracing::Dispatch::new(registry().with(dedup.on(memory.clone())).with(veto.clone()))
+            tracing::Dispatch::new(registry().with(dedup.wrap(memory.clone())).with(veto.clone()))
         } else {
-            tracing::Dispatch::new(registry().with(veto.clone()).with(dedup.on(memory.clone())))
+            tracing::Dispatch::new(registry().with(veto.clone()).with(dedup.wrap(memory.clone())))
         };
         let guard = dedup.guard().unwrap();
         in_scope(stack.clone(), || (0..3).for_each(|_| info!("x")));

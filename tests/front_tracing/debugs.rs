@@ -39,7 +39,7 @@ impl<S: Subscriber> Layer<S> for Blind {
 fn a_panic_is_not_propagated_and_loses_nothing() {
     let (dedup, _) = dedup();
     let sink = Blind::default();
-    in_scope(registry().with(dedup.on(sink.clone())), || {
+    in_scope(registry().with(dedup.wrap(sink.clone())), || {
         for _ in 0..3 {
             info!("{:?}", Panics);
             info!(field = ?Panics, "x");
@@ -55,7 +55,7 @@ fn a_panic_is_not_propagated_and_loses_nothing() {
 fn an_error_is_not_propagated_and_loses_nothing() {
     let (dedup, _) = dedup();
     let sink = Blind::default();
-    in_scope(registry().with(dedup.on(sink.clone())), || {
+    in_scope(registry().with(dedup.wrap(sink.clone())), || {
         for _ in 0..3 {
             info!("{}", Fails);
             info!(field = %Fails, "x");

@@ -13,7 +13,7 @@ use tracing_subscriber::{fmt, registry};
 fn each_sees_the_first_line_and_is_told_what_it_missed() {
     let (dedup, _) = dedup();
     let (a, b) = (Memory::default(), Memory::default());
-    let stack = tracing::Dispatch::new(registry().with(dedup.on(a.clone())).with(dedup.on(b.clone())));
+    let stack = tracing::Dispatch::new(registry().with(dedup.wrap(a.clone())).with(dedup.wrap(b.clone())));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || (0..10).for_each(|_| info!("x")));
     guard.flush();
@@ -33,8 +33,8 @@ fn summaries_reach_the_sink_that_suppressed_and_no_other() {
         (Memory::default(), Memory::default(), Memory::default(), Memory::default());
     let stack = tracing::Dispatch::new(
         registry()
-            .with(dedup.on(all.clone()))
-            .with(dedup.behind(LevelFilter::WARN, warnings.clone()))
+            .with(dedup.wrap(all.clone()))
+            .with(dedup.wrap_filtered(LevelFilter::WARN, warnings.clone()))
             .with(everything.clone())
             .with(clean.clone().with_filter(NoSummaries)),
     );
@@ -59,9 +59,9 @@ fn the_order_in_the_stack_does_not_matter() {
         let (dedup, _) = dedup();
         let (filtered, plain) = (Memory::default(), Memory::default());
         let stack = if quell_first {
-            tracing::Dispatch::new(registry().with(dedup.on(filtered.clone())).with(plain.clone()))
+            tracing::Dispatch::new(registry().with(dedup.wrap(filtered.clone())).with(plain.clone()))
         } else {
-            tracing::Dispatch::new(registry().with(plain.clone()).with(dedup.on(filtered.clone())))
+            tracing::Dispatch::new(registry().with(plain.clone()).with(dedup.wrap(filtered.clone())))
         };
         let guard = dedup.guard().unwrap();
         in_scope(stack.clone(), || (0..5).for_each(|_| info!("x")));
@@ -77,7 +77,7 @@ fn two_dedups_over_one_cache_do_not_hide_each_others_messages() {
     let (cache, _) = cache();
     let (one, two) = (Dedup::new(cache.clone()), Dedup::new(cache));
     let (a, b) = (Memory::default(), Memory::default());
-    let stack = tracing::Dispatch::new(registry().with(one.on(a.clone())).with(two.on(b.clone())));
+    let stack = tracing::Dispatch::new(registry().with(one.wrap(a.clone())).with(two.wrap(b.clone())));
     let (first, second) = (one.guard().unwrap(), two.guard().unwrap());
     in_scope(stack.clone(), || (0..3).for_each(|_| info!("x")));
     finish(first);
@@ -93,9 +93,9 @@ fn in_global_mode_one_decision_holds_for_all() {
     let (a, b, warnings) = (Memory::default(), Memory::default(), Memory::default());
     let stack = tracing::Dispatch::new(
         registry()
-            .with(dedup.on(a.clone()))
-            .with(dedup.behind(LevelFilter::WARN, warnings.clone()))
-            .with(dedup.on(b.clone())),
+            .with(dedup.wrap(a.clone()))
+            .with(dedup.wrap_filtered(LevelFilter::WARN, warnings.clone()))
+            .with(dedup.wrap(b.clone())),
     );
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || {
@@ -128,7 +128,7 @@ fn in_global_mode_an_event_is_told_from_the_next() {
     let (a, b) = (Memory::default(), Memory::default());
     let to_a = dynamic_filter_fn(|_, _| TO_A.load(Ordering::Relaxed));
     let to_b = dynamic_filter_fn(|_, _| !TO_A.load(Ordering::Relaxed));
-    let stack = registry().with(dedup.behind(to_a, a.clone())).with(dedup.behind(to_b, b.clone()));
+    let stack = registry().with(dedup.wrap_filtered(to_a, a.clone())).with(dedup.wrap_filtered(to_b, b.clone()));
     in_scope(stack, || {
         for to_a in [true, false, true] {
             TO_A.store(to_a, Ordering::Relaxed);
@@ -147,7 +147,7 @@ fn a_file_and_memory_at_once() {
     let (dedup, _) = dedup();
     let memory = Memory::default();
     let file = fmt::layer().with_ansi(false).with_writer(Mutex::new(fs::File::create(&path).unwrap()));
-    let stack = tracing::Dispatch::new(registry().with(dedup.on(file)).with(dedup.on(memory.clone())));
+    let stack = tracing::Dispatch::new(registry().with(dedup.wrap(file)).with(dedup.wrap(memory.clone())));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || {
         for n in 0..100 {

@@ -101,7 +101,7 @@ fn two_filters_and_two_dedups_do_not_collide() {
     let (one, two) = (by_user().build(), builder().0.span_fields(["other", "user"]).build());
     let memories = [(); 3].map(|()| Memory::default());
     let [a, b, c] = memories.clone();
-    in_scope(registry().with(one.on(a)).with(one.on(b)).with(two.on(c)), || {
+    in_scope(registry().with(one.wrap(a)).with(one.wrap(b)).with(two.wrap(c)), || {
         for (user, other) in [("a", 1), ("b", 1), ("a", 2)] {
             let span = info_span!("s", user, other = Empty);
             span.record("other", other);

@@ -24,9 +24,9 @@ fn emitted_and_summed_is_offered() {
         let file = fmt::layer().with_ansi(false).with_writer(Mutex::new(fs::File::create(&path).unwrap()));
         let stack = tracing::Dispatch::new(
             registry()
-                .with(dedup.on(file))
-                .with(dedup.on(memory.clone()))
-                .with(dedup.behind(LevelFilter::WARN, warnings.clone())),
+                .with(dedup.wrap(file))
+                .with(dedup.wrap(memory.clone()))
+                .with(dedup.wrap_filtered(LevelFilter::WARN, warnings.clone())),
         );
         let guard = dedup.guard().unwrap();
         thread::scope(|scope| {

@@ -45,7 +45,7 @@ fn one_call_site_serves_all_summaries_of_an_original() {
     }
     let (dedup, _) = dedup();
     let sites = Sites::default();
-    let stack = tracing::Dispatch::new(registry().with(dedup.on(sites.clone())));
+    let stack = tracing::Dispatch::new(registry().with(dedup.wrap(sites.clone())));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || {
         for round in 0..3 {
@@ -162,7 +162,7 @@ fn what_another_filter_keeps_back_stays_in_the_cache() {
     let (dedup, _) = dedup();
     let memory = Memory::default();
     let gate = dynamic_filter_fn(|_, _| OPEN.load(Ordering::Relaxed));
-    let stack = tracing::Dispatch::new(registry().with(dedup.behind(gate, memory.clone())));
+    let stack = tracing::Dispatch::new(registry().with(dedup.wrap_filtered(gate, memory.clone())));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || (0..5).for_each(|_| info!("x")));
     OPEN.store(false, Ordering::Relaxed);
@@ -231,7 +231,7 @@ fn a_sink_that_panics_costs_the_summary_it_happens_in() {
     }
     let (dedup, _) = dedup();
     let memory = Memory::default();
-    let stack = tracing::Dispatch::new(registry().with(dedup.on(Panics(memory.clone()))));
+    let stack = tracing::Dispatch::new(registry().with(dedup.wrap(Panics(memory.clone()))));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || {
         for _ in 0..2 {
@@ -265,7 +265,7 @@ fn a_clock_that_panics_in_a_report_costs_no_summary() {
     let cache = Cache::builder().window(WINDOW).clock(clock.clone()).build().unwrap();
     let dedup = Dedup::builder(Arc::new(cache)).interval(Duration::from_millis(1)).build();
     let (one, two) = (Memory::default(), Memory::default());
-    let stack = tracing::Dispatch::new(registry().with(dedup.on(one.clone())).with(dedup.on(two.clone())));
+    let stack = tracing::Dispatch::new(registry().with(dedup.wrap(one.clone())).with(dedup.wrap(two.clone())));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || (0..5).for_each(|_| info!("x")));
     clock.0.0.store(WINDOW.as_millis() as u64, Ordering::Relaxed);

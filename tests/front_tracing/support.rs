@@ -129,7 +129,7 @@ pub(crate) fn count(builder: Builder<Manual>, events: impl FnOnce()) -> usize {
 
 pub(crate) fn stack(dedup: &Dedup<Manual>, memory: &Memory) -> impl Subscriber + Send + Sync + use<> {
     use tracing_subscriber::prelude::*;
-    tracing_subscriber::registry().with(dedup.on(memory.clone()))
+    tracing_subscriber::registry().with(dedup.wrap(memory.clone()))
 }
 
 pub(crate) fn in_scope<T>(subscriber: impl Into<tracing::Dispatch>, f: impl FnOnce() -> T) -> T {

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Recorder, Sum, Told, WINDOW, cache};
 use crossbeam_utils::atomic::AtomicCell;
-use quell::{Cache, Clock, Event, Exemplar, Handle, KeyPolicy, Level, Manual, Sink, Summary, Tick, Value, WriteSink};
+use quell::{Cache, Clock, Event, Exemplar, KeyPolicy, Level, Logger, Manual, Sink, Summary, Tick, Value, WriteSink};
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, OnceLock, Weak, mpsc};
@@ -17,22 +17,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 mod keys {
     use super::*;
 
-    /// Logs through each handle twice; the texts that were let through.
+    /// Logs through each logger twice; the texts that were let through.
     #[track_caller]
-    fn assert_all_different(handles: &[Handle<Arc<Recorder>, Manual>], recorder: &Recorder) {
+    fn assert_all_different(loggers: &[Logger<Arc<Recorder>, Manual>], recorder: &Recorder) {
         for _ in 0..2 {
-            for handle in handles {
-                handle.info(format_args!("m"));
+            for logger in loggers {
+                logger.info(format_args!("m"));
             }
         }
-        assert_eq!(recorder.texts().len(), handles.len());
+        assert_eq!(recorder.texts().len(), loggers.len());
     }
 
     #[test]
     fn scopes_are_different_messages() {
         let (cache, _) = cache();
         let recorder = Recorder::new();
-        let root = Handle::new(cache, Arc::clone(&recorder));
+        let root = Logger::new(cache, Arc::clone(&recorder));
         assert_all_different(
             &[
                 root.clone(),
@@ -60,7 +60,7 @@ mod keys {
     fn levels_and_texts_are_different_messages() {
         let (cache, _) = cache();
         let recorder = Recorder::new();
-        let log = Handle::new(cache, Arc::clone(&recorder));
+        let log = Logger::new(cache, Arc::clone(&recorder));
         for _ in 0..2 {
             log.error(format_args!("m"));
             log.warn(format_args!("m"));
@@ -81,7 +81,7 @@ mod keys {
     fn neither_the_order_of_attributes_nor_the_way_they_came_matters() {
         let (cache, _) = cache();
         let recorder = Recorder::new();
-        let root = Handle::new(cache, Arc::clone(&recorder)).with_group("g");
+        let root = Logger::new(cache, Arc::clone(&recorder)).with_group("g");
         let level = Level::Info;
         root.with_attr("a", 1).with_attr("b", "x").info(format_args!("m"));
         root.with_attr("b", String::from("x")).with_attr("a", 1i64).info(format_args!("m"));
@@ -96,7 +96,7 @@ mod keys {
     fn a_text_is_the_same_however_it_was_composed() {
         let (cache, _) = cache();
         let recorder = Recorder::new();
-        let log = Handle::new(cache, Arc::clone(&recorder));
+        let log = Logger::new(cache, Arc::clone(&recorder));
         let (disk, seven) = ("disk", 7);
         log.info(format_args!("disk 7 full"));
         log.info(format_args!("{disk} {seven} {}", "full"));
@@ -108,13 +108,13 @@ mod keys {
     fn by_message_only_the_text_counts() {
         let (cache, _) = cache();
         let recorder = Recorder::new();
-        let scoped = Handle::new(cache, Arc::clone(&recorder)).with_attr("a", 1);
+        let scoped = Logger::new(cache, Arc::clone(&recorder)).with_attr("a", 1);
         let log = scoped.key(KeyPolicy::Message);
         log.error(format_args!("m"));
         log.info(format_args!("m"));
         log.with_attr("b", 2).with_group("g").warn(format_args!("m"));
         log.log_with(Level::Error, format_args!("m"), &[("c", 3.into())]);
-        assert_eq!(recorder.texts(), ["m a=1"], "derived handles keep the policy");
+        assert_eq!(recorder.texts(), ["m a=1"], "derived loggers keep the policy");
         scoped.error(format_args!("m"));
         assert_eq!(recorder.texts(), ["m a=1"], "the two policies share no key");
         log.key(KeyPolicy::Scoped).error(format_args!("m"));
@@ -144,7 +144,7 @@ mod families {
     fn each_sink_gets_its_own_first_occurrence_and_its_own_summaries() {
         let (cache, _) = cache();
         let sinks = [Recorder::new(), Recorder::new()];
-        let logs = sinks.each_ref().map(|sink| Handle::new(Arc::clone(&cache), Arc::clone(sink)));
+        let logs = sinks.each_ref().map(|sink| Logger::new(Arc::clone(&cache), Arc::clone(sink)));
         assert_ne!(logs[0].namespace(), logs[1].namespace());
         for _ in 0..3 {
             logs[0].info(format_args!("m"));
@@ -163,10 +163,10 @@ mod families {
     }
 
     #[test]
-    fn the_last_handle_flushes_and_no_other_does() {
+    fn the_last_logger_flushes_and_no_other_does() {
         let (cache, _) = cache();
         let recorder = Recorder::new();
-        let root = Handle::new(cache, Lone(Arc::clone(&recorder)));
+        let root = Logger::new(cache, Lone(Arc::clone(&recorder)));
         let child = root.with_attr("a", 1);
         let grandchild = child.with_group("g").with_attr("b", 2);
         let clone = grandchild.clone();
@@ -195,7 +195,7 @@ mod families {
     fn counts_are_in_the_next_emission_or_in_a_summary_and_never_in_both() {
         let (cache, clock) = cache();
         let recorder = Recorder::new();
-        let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
+        let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
         let wrote = |n| Told::Wrote(Level::Warn, String::new(), "m".into(), n);
         for _ in 0..4 {
             log.warn(format_args!("m"));
@@ -220,9 +220,9 @@ mod families {
     fn notices_are_given_once_per_emission_where_they_are_on() {
         let (cache, clock) = cache();
         let recorder = Recorder::new();
-        let quiet = Handle::new(cache, Arc::clone(&recorder));
+        let quiet = Logger::new(cache, Arc::clone(&recorder));
         let log = quiet.notices(true).with_attr("a", 1);
-        let three = |log: &Handle<_, _>| (0..3).for_each(|_| log.info(format_args!("m")));
+        let three = |log: &Logger<_, _>| (0..3).for_each(|_| log.info(format_args!("m")));
         let wrote = |n| Told::Wrote(Level::Info, String::new(), "m a=1".into(), n);
         let noticed = || Told::Noticed("m a=1".into());
         three(&log);
@@ -263,7 +263,7 @@ mod families {
             }
         }
         let (cache, _) = cache();
-        let log = Handle::new(cache, Looks(OnceLock::new())).with_attr("a", 1).with_group("g").with_group("h");
+        let log = Logger::new(cache, Looks(OnceLock::new())).with_attr("a", 1).with_group("g").with_group("h");
         let one = 1 + usize::from(std::hint::black_box(false));
         log.with_attr("b", 2u8).log_with(Level::Error, format_args!("m {one}"), &[("c", "x y".into())]);
         assert!(log.sink().0.get().is_some());
@@ -275,7 +275,7 @@ mod families {
     fn an_exemplar_is_the_beginning_of_a_long_line() {
         let (cache, _) = cache();
         let recorder = Recorder::new();
-        let log = Handle::new(cache, Arc::clone(&recorder)).with_attr("a", 1);
+        let log = Logger::new(cache, Arc::clone(&recorder)).with_attr("a", 1);
         for _ in 0..2 {
             log.info(format_args!("{}{}", "x".repeat(200), "é".repeat(1000)));
         }
@@ -286,21 +286,21 @@ mod families {
     }
 
     #[test]
-    fn handles_and_sinks_go_anywhere() {
+    fn loggers_and_sinks_go_anywhere() {
         fn anywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe + 'static>() {}
-        anywhere::<Handle<WriteSink<Vec<u8>>>>();
-        anywhere::<Handle<WriteSink<io::Stderr>, Manual>>();
+        anywhere::<Logger<WriteSink<Vec<u8>>>>();
+        anywhere::<Logger<WriteSink<io::Stderr>, Manual>>();
         anywhere::<quell::Reporter>();
         fn sendable<T: Send + Sync>() {}
-        sendable::<Handle<Arc<dyn Sink>>>();
-        sendable::<Handle<Box<dyn Sink>>>();
+        sendable::<Logger<Arc<dyn Sink>>>();
+        sendable::<Logger<Box<dyn Sink>>>();
     }
 
     #[test]
     fn references_boxes_and_arcs_pass_everything_on() {
         fn exercise(sink: impl Sink, recorder: &Recorder) {
             let (cache, _) = cache();
-            let log = Handle::new(cache, sink).notices(true);
+            let log = Logger::new(cache, sink).notices(true);
             log.info(format_args!("m"));
             log.info(format_args!("m"));
             log.flush();
@@ -324,10 +324,10 @@ mod families {
 mod nesting {
     use super::*;
 
-    /// Logs something new whenever it is called. Holds its own handle weakly, as
+    /// Logs something new whenever it is called. Holds its own logger weakly, as
     /// it were: through a slot that the test empties.
     struct Chatty {
-        log: Mutex<Option<Handle<Arc<Chatty>, Manual>>>,
+        log: Mutex<Option<Logger<Arc<Chatty>, Manual>>>,
         offered: AtomicCell<u64>,
         recorder: Recorder,
     }
@@ -364,7 +364,7 @@ mod nesting {
         let (cache, _) = cache();
         let sink =
             Arc::new(Chatty { log: Mutex::new(None), offered: AtomicCell::new(0), recorder: Recorder::default() });
-        let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink));
+        let log = Logger::new(Arc::clone(&cache), Arc::clone(&sink));
         *sink.log.lock().unwrap() = Some(log.clone());
         log.info(format_args!("outermost"));
         // Two calls from within each write, down to the fourth level.
@@ -392,7 +392,7 @@ mod nesting {
 
     #[test]
     fn a_display_that_logs_is_harmless() {
-        struct Logs<'a>(&'a Handle<Arc<Recorder>, Manual>);
+        struct Logs<'a>(&'a Logger<Arc<Recorder>, Manual>);
         impl fmt::Display for Logs<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.debug(format_args!("inner"));
@@ -401,7 +401,7 @@ mod nesting {
         }
         let (cache, _) = cache();
         let recorder = Recorder::new();
-        let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
+        let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
         log.log_with(Level::Info, format_args!("outer {}", Logs(&log)), &[("f", Value::Display(&Logs(&log)))]);
         assert_eq!(recorder.texts(), ["inner", "outer shown f=shown"]);
         log.log_with(Level::Info, format_args!("outer {}", Logs(&log)), &[("f", Value::Display(&Logs(&log)))]);
@@ -415,7 +415,7 @@ mod nesting {
     struct LoggingClock(Arc<Face>);
     #[derive(Default)]
     struct Face {
-        log: OnceLock<Handle<Arc<Recorder>, LoggingClock>>,
+        log: OnceLock<Logger<Arc<Recorder>, LoggingClock>>,
         readings: AtomicCell<u64>,
     }
     impl Clock for LoggingClock {
@@ -427,7 +427,7 @@ mod nesting {
             Tick::from_millis(7)
         }
     }
-    // The handle in it is only ever read.
+    // The logger in it is only ever read.
     impl UnwindSafe for LoggingClock {}
     impl RefUnwindSafe for LoggingClock {}
 
@@ -436,8 +436,8 @@ mod nesting {
         let clock = LoggingClock(Arc::default());
         let cache = Arc::new(Cache::builder().clock(clock.clone()).build().unwrap());
         let recorder = Recorder::new();
-        let log = Handle::new(Arc::clone(&cache), Arc::clone(&recorder));
-        // A cycle, hence a leak: the clock keeps the handle that keeps the clock.
+        let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
+        // A cycle, hence a leak: the clock keeps the logger that keeps the clock.
         clock.0.log.set(log.clone()).unwrap();
         log.info(format_args!("m"));
         assert_eq!(recorder.texts(), ["the clock is read", "m"]);
@@ -466,7 +466,7 @@ mod nesting {
         let (entered, has_entered) = mpsc::channel();
         let (go_on, told_to) = mpsc::channel();
         let sink = Arc::new(WriteSink::new(Stuck { entered, go_on: told_to }));
-        let log = Handle::new(Arc::clone(&cache), Arc::clone(&sink)).with_attr("a", 1);
+        let log = Logger::new(Arc::clone(&cache), Arc::clone(&sink)).with_attr("a", 1);
         let writing = thread::spawn({
             let log = log.clone();
             move || log.info(format_args!("m {}", 1))
@@ -517,7 +517,7 @@ mod write_sink {
     fn lines_read_as_documented() {
         let (cache, clock) = cache();
         let out = Shared::default();
-        let root = Handle::new(cache, WriteSink::new(out.clone())).notices(true);
+        let root = Logger::new(cache, WriteSink::new(out.clone())).notices(true);
         let log = root.with_group("remote_write").with_attr("shard", 3);
         root.info(format_args!("started"));
         for _ in 0..13 {
@@ -555,7 +555,7 @@ mod write_sink {
     fn an_event_is_one_line_whatever_is_in_it() {
         let (cache, _) = cache();
         let out = Shared::default();
-        let log = Handle::new(cache, WriteSink::new(out.clone())).with_attr("k", "a\nb");
+        let log = Logger::new(cache, WriteSink::new(out.clone())).with_attr("k", "a\nb");
         for _ in 0..2 {
             log.error(format_args!("x\nERROR forged\r\x1b[2J"));
         }
@@ -580,7 +580,7 @@ mod write_sink {
         }
         let (cache, _) = cache();
         let sink = Arc::new(WriteSink::new(Full));
-        let log = Handle::new(cache, Arc::clone(&sink));
+        let log = Logger::new(cache, Arc::clone(&sink));
         log.info(format_args!("a"));
         log.info(format_args!("a"));
         log.info(format_args!("b"));
@@ -594,7 +594,7 @@ mod write_sink {
     fn lines_of_many_threads_do_not_mix() {
         let (cache, _) = cache();
         let sink = Arc::new(WriteSink::new(Vec::new()));
-        let log = Handle::new(cache, Arc::clone(&sink));
+        let log = Logger::new(cache, Arc::clone(&sink));
         thread::scope(|scope| {
             for t in 0..4 {
                 let log = log.with_attr("t", t);
@@ -612,8 +612,8 @@ mod write_sink {
     }
 
     type NestedSink = WriteSink<Nested>;
-    /// Where the writer finds the handle that it logs into.
-    type Slot = Arc<OnceLock<Handle<Weakly, Manual>>>;
+    /// Where the writer finds the logger that it logs into.
+    type Slot = Arc<OnceLock<Logger<Weakly, Manual>>>;
 
     /// A writer that logs into the sink it is part of.
     struct Nested {
@@ -668,7 +668,7 @@ mod write_sink {
         let writer =
             Nested { out: out.clone(), log: Arc::clone(&slot), lines, count: 0, flushes: Arc::clone(&flushes) };
         let sink = Arc::new(WriteSink::new(writer));
-        let log = Handle::new(cache().0, Weakly(Arc::downgrade(&sink)));
+        let log = Logger::new(cache().0, Weakly(Arc::downgrade(&sink)));
         assert!(slot.set(log).is_ok());
         (sink, slot, out, flushes)
     }

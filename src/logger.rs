@@ -9,7 +9,7 @@ use crate::{Cache, Clock, Coarse, Decision, Event, Fingerprint, Level, Namespace
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-/// What makes two events of a handle the same message.
+/// What makes two events of a logger the same message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyPolicy {
@@ -17,29 +17,29 @@ pub enum KeyPolicy {
     /// their lines would be, in whichever order the attributes were added.
     #[default]
     Scoped,
-    /// The text alone, as Prometheus does it: handles derived from one another
+    /// The text alone, as Prometheus does it: loggers derived from one another
     /// hide each other's repeats, whatever their levels and attributes. The
     /// line that is let through is the first one's, with its attributes.
     Message,
 }
 
-/// A thin handle that logs through a shared [`Cache`] into a [`Sink`].
+/// A thin logger: logs through a shared [`Cache`] into a [`Sink`].
 ///
-/// `Handle::new` makes the first of a family; the others are derived from it by
+/// `Logger::new` makes the first of a family; the others are derived from it by
 /// [`with_attr`](Self::with_attr), [`with_group`](Self::with_group),
 /// [`key`](Self::key), [`notices`](Self::notices) or `clone`. A family
 /// shares its cache, its sink, and one namespace of its own, so several families
 /// over one cache do not hide each other's messages: each sink is told of
 /// each message.
 ///
-/// A handle owns no lock, no map and no thread. Deriving copies a list of
-/// attributes, never the cache, and dropping one handle never affects another.
+/// A logger owns no lock, no map and no thread. Deriving copies a list of
+/// attributes, never the cache, and dropping one logger never affects another.
 ///
 /// ```
-/// use quell::{Cache, Handle, WriteSink};
+/// use quell::{Cache, Logger, WriteSink};
 /// use std::sync::Arc;
 /// let cache = Arc::new(Cache::builder().build()?);
-/// let log = Handle::new(cache, WriteSink::new(std::io::stderr()));
+/// let log = Logger::new(cache, WriteSink::new(std::io::stderr()));
 ///
 /// let queue = log.with_group("remote_write").with_attr("shard", 3);
 /// for attempt in 0..100 {
@@ -54,25 +54,25 @@ pub enum KeyPolicy {
 /// * Each call of [`log`](Self::log) is either written to the sink or counted; each
 ///   counted call is reported once, by [`Event::suppressed`] or in a
 ///   [`Summary`](crate::Summary).
-/// * When the last handle of a family is dropped, what is pending in its namespace
+/// * When the last logger of a family is dropped, what is pending in its namespace
 ///   is written to the sink and the sink is flushed. A panic of the sink is
 ///   swallowed there.
-pub struct Handle<S: Sink, C: Clock = Coarse> {
+pub struct Logger<S: Sink, C: Clock = Coarse> {
     core: Arc<Core<S, C>>,
     scope: Scope,
     policy: KeyPolicy,
     notices: bool,
 }
 
-impl<S: Sink, C: Clock> Handle<S, C> {
-    /// The first handle of a family, with a new namespace of `cache`.
+impl<S: Sink, C: Clock> Logger<S, C> {
+    /// The first logger of a family, with a new namespace of `cache`.
     pub fn new(cache: Arc<Cache<C>>, sink: S) -> Self {
         let namespace = cache.new_namespace();
         let core = Arc::new(Core { cache, sink, namespace });
         Self { core, scope: Scope::default(), policy: KeyPolicy::default(), notices: false }
     }
 
-    /// A handle that adds the attribute `key`, in the innermost group entered, to
+    /// A logger that adds the attribute `key`, in the innermost group entered, to
     /// each event. The attribute is hashed here, once.
     ///
     /// A key may be added twice; both are then written and belong to the key.
@@ -81,7 +81,7 @@ impl<S: Sink, C: Clock> Handle<S, C> {
         self.with_scope(self.scope.with_attr(key, value.into(), &self.core.cache.hasher()))
     }
 
-    /// A handle within the group `name`: the names of attributes and fields
+    /// A logger within the group `name`: the names of attributes and fields
     /// added from here on begin with `name.`, and the group is part of the target.
     /// Groups nest. An empty name changes nothing.
     #[must_use]
@@ -93,13 +93,13 @@ impl<S: Sink, C: Clock> Handle<S, C> {
         Self { scope, ..self.clone() }
     }
 
-    /// A handle that tells messages apart by `policy`.
+    /// A logger that tells messages apart by `policy`.
     #[must_use]
     pub fn key(&self, policy: KeyPolicy) -> Self {
         Self { policy, ..self.clone() }
     }
 
-    /// A handle that calls [`Sink::notice`] when suppression of a message starts
+    /// A logger that calls [`Sink::notice`] when suppression of a message starts
     /// (`true`), or does not (`false`; so it is unless set).
     #[must_use]
     pub fn notices(&self, on: bool) -> Self {
@@ -109,8 +109,8 @@ impl<S: Sink, C: Clock> Handle<S, C> {
     /// Logs a message, unless it is a repeat.
     ///
     /// ```
-    /// # use quell::{Cache, Handle, Level, WriteSink};
-    /// # let log = Handle::new(std::sync::Arc::new(Cache::builder().build()?), WriteSink::new(std::io::sink()));
+    /// # use quell::{Cache, Logger, Level, WriteSink};
+    /// # let log = Logger::new(std::sync::Arc::new(Cache::builder().build()?), WriteSink::new(std::io::sink()));
     /// log.log(Level::Warn, format_args!("retry {} of {}", 1, 5));
     /// # Ok::<(), quell::ConfigError>(())
     /// ```
@@ -138,11 +138,11 @@ impl<S: Sink, C: Clock> Handle<S, C> {
     }
 
     /// As [`log`](Self::log), with fields that belong to this event alone. They
-    /// join the key and the line as the attributes of the handle do.
+    /// join the key and the line as the attributes of the logger do.
     ///
     /// ```
-    /// # use quell::{Cache, Handle, Level, WriteSink};
-    /// # let log = Handle::new(std::sync::Arc::new(Cache::builder().build()?), WriteSink::new(std::io::sink()));
+    /// # use quell::{Cache, Logger, Level, WriteSink};
+    /// # let log = Logger::new(std::sync::Arc::new(Cache::builder().build()?), WriteSink::new(std::io::sink()));
     /// let error = std::fmt::Error;
     /// log.log_with(Level::Error, format_args!("append failed"), &[
     ///     ("segment", 17.into()),
@@ -240,7 +240,7 @@ impl<S: Sink, C: Clock> Handle<S, C> {
     /// Writes a summary of each message of the family that has suppressed calls
     /// pending, in its window or not, and flushes the sink.
     ///
-    /// A sink that flushes the handle that calls it is served like one that logs,
+    /// A sink that flushes the logger that calls it is served like one that logs,
     /// four levels deep; a deeper flush does nothing.
     ///
     /// # Panics
@@ -257,13 +257,13 @@ impl<S: Sink, C: Clock> Handle<S, C> {
         core.sink.flush();
     }
 
-    /// The cache this handle asks.
+    /// The cache this logger asks.
     #[must_use]
     pub fn cache(&self) -> &Arc<Cache<C>> {
         &self.core.cache
     }
 
-    /// The sink this handle writes to.
+    /// The sink this logger writes to.
     #[must_use]
     pub fn sink(&self) -> &S {
         &self.core.sink
@@ -281,15 +281,15 @@ impl<S: Sink, C: Clock> Handle<S, C> {
 }
 
 // Not derived: a clone shares the sink and needs no copy of it.
-impl<S: Sink, C: Clock> Clone for Handle<S, C> {
+impl<S: Sink, C: Clock> Clone for Logger<S, C> {
     fn clone(&self) -> Self {
         Self { core: Arc::clone(&self.core), scope: self.scope.clone(), policy: self.policy, notices: self.notices }
     }
 }
 
-impl<S: Sink, C: Clock> fmt::Debug for Handle<S, C> {
+impl<S: Sink, C: Clock> fmt::Debug for Logger<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
+        f.debug_struct("Logger")
             .field("namespace", &self.core.namespace)
             .field("target", &self.scope.path())
             .field("policy", &self.policy)
@@ -297,7 +297,7 @@ impl<S: Sink, C: Clock> fmt::Debug for Handle<S, C> {
     }
 }
 
-/// What all handles of a family share.
+/// What all loggers of a family share.
 pub(crate) struct Core<S: Sink, C: Clock> {
     cache: Arc<Cache<C>>,
     sink: S,
