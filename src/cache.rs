@@ -127,7 +127,7 @@ pub struct Stats {
 /// outside of it.
 ///
 /// A suppressed call allocates nothing, and neither does one that emits, exemplars aside. A
-/// thread's first call in a cache allocates ten kilobytes to count in, for up to 64 threads at a
+/// thread's first call in a cache allocates twelve kilobytes to count in, for up to 64 threads at a
 /// time; further ones count in the table.
 ///
 /// # Panics
@@ -431,7 +431,7 @@ impl<C: Clock> Cache<C> {
     /// their text: each of their four texts is at most [`Exemplar::MAX_TEXT`] bytes long. It rises when
     /// the first [`Rule`] is used that counts, by one word for each slot.
     ///
-    /// What each of up to 64 threads counts in is in it, ten kilobytes for each; a cache that fewer
+    /// What each of up to 64 threads counts in is in it, twelve kilobytes for each; a cache that fewer
     /// threads use holds less. The books of the reclaimer, which belong to the process, come on
     /// top: a few kilobytes for each thread that has kept or replaced an exemplar.
     #[must_use]

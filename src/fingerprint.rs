@@ -292,7 +292,7 @@ impl FingerprintHasher {
     }
 
     /// Adds a level, as a number below eight, and a target to the text.
-    #[cfg(feature = "_front")]
+    #[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
     #[inline]
     pub(crate) fn place(&mut self, level: u8, target: &str) {
         self.text.write_here(target.as_bytes());

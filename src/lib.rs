@@ -98,10 +98,7 @@
 //! freed by seize instead of crossbeam-epoch. The command `quell` is a crate of its own, `quell-cli`.
 
 #![deny(unsafe_code)]
-#![cfg_attr(
-    all(feature = "_front", not(any(feature = "log", feature = "slog", feature = "tracing"))),
-    allow(dead_code, reason = "`metrics` alone has no front end to count for")
-)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod atomic_cell;
 mod builder;
@@ -109,18 +106,18 @@ mod cache;
 mod caught;
 mod clock;
 mod engine;
-#[cfg(feature = "_front")]
+#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
 mod fields;
 mod fingerprint;
-#[cfg(feature = "_front")]
+#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
 mod front;
-#[cfg(feature = "_front")]
+#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
 mod guard;
 mod level;
 #[cfg(feature = "log")]
 pub mod log;
 mod logger;
-#[cfg(feature = "metrics")]
+#[cfg(all(feature = "metrics", any(feature = "log", feature = "slog", feature = "tracing")))]
 mod metrics;
 mod nesting;
 mod outlet;
@@ -142,12 +139,12 @@ pub mod tracing;
 pub use builder::{Builder, ConfigError};
 pub use cache::{Cache, Decision, Stats};
 pub use clock::{Clock, Coarse, Manual, Monotonic, Tick};
-#[cfg(feature = "_front")]
+#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
 pub use fields::Fields;
 pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Secret, Value};
-#[cfg(feature = "_front")]
+#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
 pub use front::SharedRules;
-#[cfg(feature = "_front")]
+#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
 pub use guard::Guard;
 pub use level::Level;
 pub use logger::{KeyPolicy, Logger};

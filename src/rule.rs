@@ -116,7 +116,7 @@ impl Rule {
     }
 
     /// How long the present window of an entry is, in milliseconds, at a level of its back-off.
-    #[cfg(any(feature = "_front", test))]
+    #[cfg(any(feature = "log", feature = "slog", feature = "tracing", test))]
     pub(crate) fn window_at(&self, level: u32, cache_window: u64) -> u64 {
         self.length(level, self.base(cache_window))
     }

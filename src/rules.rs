@@ -85,7 +85,7 @@ impl Rules {
     }
 
     /// Whether they are [`Rule::once`] for everything.
-    #[cfg(feature = "_front")]
+    #[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
     pub(crate) fn is_once(&self) -> bool {
         self.entries.is_empty() && self.default == Rule::once()
     }

@@ -204,6 +204,28 @@ fn repeaters_survive_floods_under_any_rule() {
     }
 }
 
+/// Calls that no entry is made for do not keep the others from ageing.
+#[test]
+fn exempt_calls_between_new_messages_change_nothing() {
+    let _turn = turn();
+    let cache = cache(1024);
+    let (mut looks, mut lost) = (0, 0);
+    // One more, so that of all calls an emission is never the sixty-fourth.
+    cache.count_exempt();
+    for n in 0..40_000 {
+        cache.count_exempt();
+        let _ = cache.check_at(fingerprint(n), now());
+        if n % 64 == 0 && n >= 4096 {
+            looks += 1;
+            if cache.check_at(fingerprint(n - 300), now()).is_emit() {
+                lost += 1;
+                cache.count_exempt();
+            }
+        }
+    }
+    assert!(lost * 100 <= looks, "{lost} of {looks} are lost");
+}
+
 /// What was never suppressed, too: nearly all of it, after `max_entries` others or a half of that. But
 /// where every other message repeats, those that did are in the way of those that will.
 #[test]

@@ -8,6 +8,7 @@ use super::page::Mark;
 use super::pending::Pending;
 use super::slot::{At, Homes};
 use super::sync::{AtomicU64, Ordering};
+use super::thread_index::{self, INDEXES};
 use super::words::{State, oldest_fresh};
 use crate::rule::{Rule, RuleState};
 use crate::{Decision, Fingerprint, Tick};
@@ -27,7 +28,7 @@ pub(super) struct Call<'e, X: Send + Sync + 'static> {
     pub(super) id: Id,
     pub(super) homes: Homes,
     pub(super) now: Tick,
-    /// The cache's window, read once.
+    /// The cache's window, as it was when the call came here.
     pub(super) window: u64,
     pub(super) rule: &'e Rule,
     /// Of a rule that counts the calls of a window.
@@ -35,18 +36,6 @@ pub(super) struct Call<'e, X: Send + Sync + 'static> {
 }
 
 impl<X: Send + Sync + 'static> Engine<X> {
-    /// Decides by any rule, in the table.
-    pub(super) fn check_by(
-        &self,
-        fingerprint: Fingerprint,
-        now: Tick,
-        window: u64,
-        rule: &Rule,
-        words: Option<&[AtomicU64]>,
-    ) -> Decision {
-        Call::new(self, fingerprint, now, window, rule, words).decide()
-    }
-
     /// Finds the entry of a fingerprint, or a claim.
     pub(super) fn find(&self, fingerprint: Fingerprint) -> Option<(At, State)> {
         let id = Id::of(fingerprint);
@@ -202,7 +191,10 @@ impl<X: Send + Sync + 'static> Engine<X> {
     #[inline(always)]
     pub(super) fn emit(&self, suppressed: u64, since: Option<Tick>, untracked: bool) -> Decision {
         let mine = self.near.mine_or_new();
-        if self.near.tally_by(mine, |totals| &totals.emitted, 1) & self.pace == 0 {
+        let emitted = self.near.tally_by(mine, |totals| &totals.emitted, 1);
+        // Threads that emit alike let the clock go on one after the other.
+        let phase = thread_index::peek() as u64 * (self.pace + 1) / INDEXES as u64;
+        if (emitted + phase) & self.pace == 0 {
             self.table.advance();
         }
         if suppressed != 0 {

@@ -3,7 +3,7 @@
 //!
 //! *How long without a touch* is counted in emissions, not in time: in a flood a millisecond has
 //! hundreds of them. The table's clock is one for all slots, so that their ages can be compared; it goes
-//! on by one whenever a thread has emitted as often as an eighth of the buckets.
+//! on by one whenever a thread has emitted as often as a sixteenth to an eighth of the buckets.
 
 use super::Engine;
 use super::fault::broken;
@@ -80,7 +80,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
         for (i, (state, count)) in states.iter().zip(counts).enumerate() {
             let age = count.age(now);
             let rank = if state.is_protected() { age } else { 4 * age + 1 };
-            let rank = if state.is_live() { (2 * rank + 1) * 8 + (2 * W - 1 - i) as u64 } else { 0 };
+            let rank = if state.is_live() { 8 * (rank + 1) + (2 * W - 1 - i) as u64 } else { 0 };
             best = rank.max(best);
         }
         let i = 2 * W - 1 - (best as usize & 7);

@@ -1,5 +1,5 @@
 //! The engine: fingerprints and ticks in, decisions out. It knows no message, no logger and no
-//! wall clock. All unsafe code and all atomics of the crate are in here. `docs/DESIGN.md` has
+//! wall clock. All unsafe code of the crate and all atomics but `AtomicCell` are in here. `docs/DESIGN.md` has
 //! the protocol and its proofs, `docs/ORDERINGS.md` the pairs of orderings.
 //!
 //! | file | concept |
@@ -104,7 +104,8 @@ pub(crate) struct Engine<X: Send + Sync + 'static> {
     orphans: Orphans<X>,
     namespaces: AtomicU64,
     shape: Shape,
-    /// A thread's emissions, modulo this and one, let the table's clock go on.
+    /// The table's clock goes on when a thread has emitted this often, and once more. A power of two less
+    /// one.
     pace: u64,
     faults: Faults,
 }
@@ -146,13 +147,11 @@ impl<X: Send + Sync + 'static> Engine<X> {
     }
 
     pub(crate) fn count_failed_open(&self) {
-        self.near.tally(|totals| &totals.failed_open, 1);
-        self.near.tally(|totals| &totals.emitted, 1);
+        let _ = self.emit_untracked();
     }
 
     pub(crate) fn count_exempt(&self) {
         self.near.tally(|totals| &totals.exempt, 1);
-        self.near.tally(|totals| &totals.emitted, 1);
     }
 
     /// Makes a count pending again that was handed out.
@@ -181,14 +180,15 @@ impl<X: Send + Sync + 'static> Engine<X> {
     }
 
     pub(crate) fn stats(&self) -> Stats {
+        let exempt = self.near.total(|totals| &totals.exempt);
         let states = || self.table.all().map(|at| self.table.load(at));
         let counts = self.table.all().map(|at| Count(self.table.count(at).load(Ordering::Relaxed)).count());
         let pending = counts.sum::<u64>() + self.near.sum() + self.orphans.sum();
         Stats {
-            emitted: self.near.total(|totals| &totals.emitted),
+            emitted: self.near.total(|totals| &totals.emitted) + exempt,
             suppressed: self.near.total(|totals| &totals.reported).wrapping_add(pending),
             failed_open: self.near.total(|totals| &totals.failed_open),
-            exempt: self.near.total(|totals| &totals.exempt),
+            exempt,
             forgotten: self.near.total(|totals| &totals.forgotten),
             entries: states().filter(|state: &State| state.is_live()).count(),
             capacity: self.table.len(),

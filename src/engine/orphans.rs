@@ -6,7 +6,7 @@
 
 use super::pending::{Pending, Select};
 use super::sums::Sums;
-use super::sync::{AtomicU64, Ordering, Watched};
+use super::sync::{AtomicU64, Ordering, Watched, yield_now};
 use super::zeroed::{Zeroable, Zeroed};
 use crate::Fingerprint;
 use std::cell::UnsafeCell;
@@ -23,6 +23,12 @@ struct Record<X> {
     pending: UnsafeCell<MaybeUninit<Pending<X>>>,
     watched: Watched,
 }
+
+/// How often who looks for full records gives its time slice away while another holds one.
+#[cfg(not(loom))]
+const PATIENCE: usize = 1000;
+#[cfg(loom)]
+const PATIENCE: usize = 2;
 
 const FREE: u64 = 0;
 const HELD: u64 = 1;
@@ -56,9 +62,21 @@ impl<X> Record<X> {
         held.is_ok().then_some(Held { record: self, seen })
     }
 
+    /// Holds the record if it is full. Waits a little for who holds it: what a look passes by would not be
+    /// in the last report.
     fn hold_full(&self) -> Option<Held<'_, X>> {
-        let seen = self.state.load(Ordering::Relaxed);
-        if seen & FULL != 0 { self.hold(seen) } else { None }
+        for _ in 0..PATIENCE {
+            match self.state.load(Ordering::Relaxed) {
+                FREE => return None,
+                HELD => yield_now(),
+                full => {
+                    if let held @ Some(_) = self.hold(full) {
+                        return held;
+                    }
+                }
+            }
+        }
+        None
     }
 }
 
@@ -110,12 +128,14 @@ pub(super) struct Orphans<X> {
     records: Zeroed<Record<X>>,
     /// What finds no record.
     sums: Sums,
+    /// Of all that is pending here.
+    total: AtomicU64,
 }
 
 impl<X> Orphans<X> {
     /// With `records` records, one at least. `None` if there is no memory for them.
     pub(super) fn new(records: usize) -> Option<Self> {
-        Some(Self { records: Zeroed::new(records)?, sums: Sums::new() })
+        Some(Self { records: Zeroed::new(records)?, sums: Sums::new(), total: AtomicU64::new(0) })
     }
 
     pub(super) fn bytes(records: usize) -> Option<usize> {
@@ -134,6 +154,7 @@ impl<X> Orphans<X> {
     /// Keeps a count until a drain. Lock-free.
     pub(super) fn add(&self, mut pending: Pending<X>) {
         let Pending { fingerprint, namespace, count, since, .. } = pending;
+        self.total.fetch_add(count, Ordering::Relaxed);
         if let Some(fingerprint) = fingerprint {
             let (full, records) = self.records_of(fingerprint);
             for record in records {
@@ -163,8 +184,14 @@ impl<X> Orphans<X> {
     pub(super) fn take_of(&self, fingerprint: Fingerprint) -> Option<Pending<X>> {
         let (full, records) = self.records_of(fingerprint);
         let own = |kept: &Pending<X>| kept.fingerprint == Some(fingerprint);
-        let full = records.filter(|record| record.state.load(Ordering::Relaxed) == full);
-        full.filter_map(|record| record.hold_full()?.take(own)).reduce(Pending::merged)
+        let full = records.filter(|record| [full, HELD].contains(&record.state.load(Ordering::Relaxed)));
+        full.filter_map(|record| record.hold_full()?.take(own))
+            .inspect(|taken| self.note(taken))
+            .reduce(Pending::merged)
+    }
+
+    fn note(&self, taken: &Pending<X>) {
+        self.total.fetch_sub(taken.count, Ordering::Relaxed);
     }
 
     /// Copies of all records, for a look at them.
@@ -176,13 +203,13 @@ impl<X> Orphans<X> {
     /// Takes what `select` has, one after the other.
     pub(super) fn take<'a>(&'a self, select: &'a Select<'_, X>) -> impl Iterator<Item = Pending<X>> + 'a {
         let full = self.records.iter().filter_map(Record::hold_full);
-        full.filter_map(|held| held.take(|kept| select.has(kept.namespace))).chain(self.sums.take(select))
+        let records = full.filter_map(|held| held.take(|kept| select.has(kept.namespace)));
+        records.chain(self.sums.take(select)).inspect(|taken| self.note(taken))
     }
 
-    /// All that is pending here. Passes by what another thread holds just then.
+    /// All that is pending here.
     pub(super) fn sum(&self) -> u64 {
-        let full = self.records.iter().filter_map(Record::hold_full);
-        full.map(|held| held.with(|kept| kept.count)).sum::<u64>() + self.sums.sum()
+        self.total.load(Ordering::Relaxed)
     }
 }
 
@@ -289,6 +316,28 @@ mod tests {
         orphans.add(huge());
         let all = take_all(&orphans, Select::all());
         assert_eq!(all.iter().map(|p| p.count).sum::<u64>(), 2 * COUNT_MASK);
+    }
+
+    #[test]
+    fn who_only_looks_keeps_nothing_from_a_drain() {
+        let orphans = Orphans::new(4).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert!(take_all(&orphans, Select::all().of(Namespace(9))).is_empty());
+                    assert!(orphans.copies().all(|copy| copy.count <= 2) && orphans.sum() <= 2);
+                }
+            });
+            for _ in 0..20_000 {
+                orphans.add(pending(5, 1, 0));
+                orphans.add(pending(5, 1, 0));
+                let taken = take_all(&orphans, Select::all());
+                assert_eq!(taken.iter().map(|pending| pending.count).sum::<u64>(), 2);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(orphans.sum(), 0);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
         }
         self.drain_near(&select, &mut report);
         for pending in self.orphans.take(&select) {
-            report(pending);
+            report(self.with_orphan(pending));
         }
     }
 

@@ -19,7 +19,7 @@ struct Quick(usize);
 
 impl Quick {
     const SUPPRESSED: Self = Quick(usize::MAX);
-    /// There is neither an entry nor a claim.
+    /// No slot has the fingerprint's key.
     const NOTHING: Self = Quick(usize::MAX - 1);
     const UNSURE: Self = Quick(usize::MAX - 2);
 }
@@ -64,7 +64,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
     /// Counts near the thread again what has an entry there that is void.
     #[cold]
     fn refresh(&self, fingerprint: Fingerprint, oldest: u64) -> Quick {
-        self.find(fingerprint).map_or(Quick::UNSURE, |(at, _)| self.count_again(fingerprint, at, oldest))
+        self.find(fingerprint).map_or(Quick::NOTHING, |(at, _)| self.count_again(fingerprint, at, oldest))
     }
 
     /// Counts what was hit where the count may go near the thread, or somebody interferes.

@@ -66,7 +66,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
         }
         let window = self.window();
         let base = rule.base(window);
-        if let Some(mine) = self.near.mine() {
+        // With the thread's first call, so that no later one allocates.
+        if let Some(mine) = self.near.mine_or_new() {
             let known = mine.find(fingerprint).and_then(|seat| Some((seat, mine.mark(seat).rule_state()?)));
             if let Some((seat, _)) = known.filter(|&(_, state)| rule.holds(state, now, base)) {
                 mine.bump(seat);
@@ -76,10 +77,9 @@ impl<X: Send + Sync + 'static> Engine<X> {
         let words =
             if rule.counts_calls() { self.rule_words.get().or_else(|| self.rule_words.get_or_new()) } else { None };
         if rule.counts_calls() && words.is_none() {
-            self.count_failed_open();
-            return Decision::Emit { suppressed: 0, since: None, untracked: true };
+            return self.emit_untracked();
         }
-        self.check_by(fingerprint, now, window, rule, words)
+        Call::new(self, fingerprint, now, window, rule, words).decide()
     }
 }
 

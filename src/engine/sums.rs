@@ -81,10 +81,4 @@ impl Sums {
         let mixed = mixed.map(|count| Pending::sum(Namespace::MIXED, count, Tick::default()));
         self.sums.iter().filter_map(|sum| sum.take(select)).chain(mixed)
     }
-
-    /// All that is pending here.
-    pub(super) fn sum(&self) -> u64 {
-        let sums = self.sums.iter().map(|sum| sum.word.load(Ordering::Relaxed) & COUNT_MASK);
-        sums.sum::<u64>() + self.mixed.load(Ordering::Relaxed)
-    }
 }

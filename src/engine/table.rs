@@ -74,7 +74,8 @@ impl Table {
     #[inline(always)]
     fn slot(&self, at: At) -> &Slot {
         debug_assert!(at.0 < self.len());
-        // SAFETY: `At` and `Home` are made by a table, and name its slots; an engine has one.
+        // SAFETY: `At` and `Home` come from a table, the first by way of a number at times, and name its
+        // slots; an engine has one.
         unsafe { self.slots.get_unchecked(at.0) }
     }
 
@@ -132,9 +133,9 @@ impl Table {
         linger!();
         let word = &hit.slot.count;
         let seen = Count(word.load(Ordering::Relaxed));
-        let next = seen.plus_one(self.clock());
-        // AcqRel (O-4): as in `update`.
-        let exchange = || word.compare_exchange(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
+        // Only where there is room. AcqRel (O-4): as in `update`.
+        let next = || seen.plus_one(self.clock()).0;
+        let exchange = || word.compare_exchange(seen.0, next(), Ordering::AcqRel, Ordering::Relaxed);
         let is_of_turn = seen.turn() == state.turn() || broken!(self.faults, CountAnyTurn);
         seen.count() & full != full && is_of_turn && exchange().is_ok()
     }
@@ -174,7 +175,7 @@ impl Table {
         let mut state = State(sync::look(self.state(at)));
         loop {
             linger!();
-            if !(state.is_live() || state.is_claim_of(id)) || !self.holds(at, id) {
+            if !(state.is_live() || state.is_claim_of(id)) || !self.holds(at, state, id) {
                 return None;
             }
             match State(sync::look(self.state(at))) {
@@ -185,17 +186,18 @@ impl Table {
         }
     }
 
-    /// Whether a slot's words are of a fingerprint.
+    /// Whether a slot's key and rest are of a fingerprint, and of the state's turn.
     #[inline(always)]
-    fn holds(&self, at: At, id: Id) -> bool {
+    fn holds(&self, at: At, state: State, id: Id) -> bool {
         // Acquire, twice (O-3): a rest of a later turn brings that turn's key with it.
-        id.has_key(self.slot(at).key.load(Ordering::Acquire)) && self.slot(at).rest.load(Ordering::Acquire) == id.rest
+        let key = self.slot(at).key.load(Ordering::Acquire);
+        id.has_key(key) && state.has_turn_of(key) && self.slot(at).rest.load(Ordering::Acquire) == id.rest
     }
 
     /// Whether it is a fingerprint that is LIVE in a slot.
     #[inline(always)]
     pub(super) fn is_of(&self, at: At, state: State, id: Id) -> bool {
-        state.is_live() && self.holds(at, id) && state.has_turn_of(self.slot(at).key.load(Ordering::Relaxed))
+        state.is_live() && self.holds(at, state, id)
     }
 
     /// Reads the states of a neighbourhood.
@@ -217,12 +219,11 @@ impl Table {
     /// Writes what belongs to a fingerprint into a slot that the caller has TAKEN.
     #[inline]
     pub(super) fn write(&self, at: At, id: Id, turn: u64) {
-        // Release, twice (O-3): pairs with the loads in `hit`, `look` and `read`. The key first: who
-        // sees a rest of this turn finds that its key has changed.
+        // Release, three times (O-3): pairs with the loads in `hit`, `look`, `holds` and `stored`. The key
+        // first: who sees another word of this turn finds that its key has changed.
         self.slot(at).key.store(id.key(turn), Ordering::Release);
         self.slot(at).rest.store(id.rest, Ordering::Release);
-        // Relaxed: published with the state.
-        self.lows[at.0].store(id.low(), Ordering::Relaxed);
+        self.lows[at.0].store(id.low(), Ordering::Release);
     }
 
     /// Reads the whole fingerprint of a slot; only of the state's turn if the key still is.
@@ -346,5 +347,22 @@ mod tests {
         assert!(add(turn, 3) && add(turn, 1) && !add(turn + 1, 1));
         assert_eq!((table.take(at, turn + 1), table.take(at, turn), table.take(at, turn)), (0, 4, 0));
         assert!(!add(turn, 1 << 40) && add(turn, (1 << 40) - 1) && !add(turn, 1));
+    }
+
+    #[test]
+    fn a_full_count_is_no_hit_to_count() {
+        let table = Table::new(2, Faults::default()).unwrap();
+        let id = Id::of(Fingerprint::from_u128(1));
+        let at = table.homes(id)[0].slot(1);
+        let state = put(&table, at, id).decided(Tick::from_millis(5)).noticed();
+        table.state(at).store(state.0, Ordering::Relaxed);
+        assert!(table.add(at, state.turn(), (1 << 40) - 2));
+        let count = |full| {
+            let (hit, seen) = table.hit(id, table.first_home(id)).unwrap();
+            assert_eq!((hit.at, seen), (at, Some(state)));
+            table.count_hit(&hit, state, full)
+        };
+        assert!(!count(2) && count(1) && !count(1), "full of 10, room for one, no room");
+        assert_eq!(table.take(at, state.turn()), (1 << 40) - 1);
     }
 }
