@@ -14,10 +14,10 @@ use std::sync::Arc;
 /// assert!(!Fields::only(["peer"]).has("request_id"));
 /// assert!(!Fields::none().has("peer"));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(Choice);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Choice {
     #[default]
     All,

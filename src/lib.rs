@@ -146,7 +146,7 @@ pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Sec
 pub use front::SharedRules;
 #[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
 pub use guard::Guard;
-pub use level::Level;
+pub use level::{Level, ParseLevelError};
 pub use logger::{KeyPolicy, Logger};
 pub use reporter::{Reporter, ReporterError};
 pub use rule::Rule;

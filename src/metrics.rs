@@ -37,7 +37,7 @@ impl Meters {
         Self {
             events: outcomes.map(|outcome| {
                 LEVELS.map(|level| {
-                    let level = level_label(level);
+                    let level = level.lowercase();
                     counter!("quell_events_total", "outcome" => outcome, "level" => level, "front_end" => front_end)
                 })
             }),
@@ -62,15 +62,5 @@ impl Meters {
 impl fmt::Debug for Meters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Meters").finish_non_exhaustive()
-    }
-}
-
-fn level_label(level: Level) -> &'static str {
-    match level {
-        Level::Trace => "trace",
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
     }
 }

@@ -108,7 +108,7 @@ impl<L: Log, C: Clock> Log for Dedup<L, C> {
     fn log(&self, record: &Record<'_>) {
         let nesting = Nesting::enter();
         if nesting.is_too_deep() {
-            return self.core.front.count_only(level_of(record), &nesting);
+            return self.core.front.count_only(record.level().into(), &nesting);
         }
         // The macros do not ask.
         if self.core.inner.enabled(record.metadata()) {
@@ -157,7 +157,7 @@ impl<L: Log, C: Clock> Core<L, C> {
             Ok(())
         };
         let located = self.key == Key::Event;
-        match self.front.decide(level_of(record), record.target(), located, read, || self.exemplar(record)) {
+        match self.front.decide(record.level().into(), record.target(), located, read, || self.exemplar(record)) {
             Verdict::Pass { suppressed, since } => {
                 if suppressed != 0 {
                     self.summary(Some(&self.exemplar(record)), suppressed, since);
@@ -191,7 +191,7 @@ impl<L: Log, C: Clock> Core<L, C> {
             // Where a source panics or fails, what it gave until then must do.
             caught(|| each_field(record, &self.fields, |name, value| specimen.field(name, value)));
         }
-        specimen.exemplar().level(level_of(record)).target(record.target()).location(
+        specimen.exemplar().level(record.level().into()).target(record.target()).location(
             record.module_path(),
             record.file(),
             record.line(),
@@ -208,13 +208,7 @@ impl<L: Log, C: Clock> Core<L, C> {
 
     /// Hands the logger a record of ours.
     fn tell(&self, about: &Exemplar, text: fmt::Arguments<'_>, pairs: &dyn kv::Source) {
-        let level = match about.level.unwrap_or(Level::Warn) {
-            Level::Error => log::Level::Error,
-            Level::Warn => log::Level::Warn,
-            Level::Info => log::Level::Info,
-            Level::Debug => log::Level::Debug,
-            Level::Trace => log::Level::Trace,
-        };
+        let level = about.level.unwrap_or(Level::Warn).into();
         self.inner.log(
             &Record::builder()
                 .level(level)
@@ -226,16 +220,6 @@ impl<L: Log, C: Clock> Core<L, C> {
                 .args(text)
                 .build(),
         );
-    }
-}
-
-fn level_of(record: &Record<'_>) -> Level {
-    match record.level() {
-        log::Level::Error => Level::Error,
-        log::Level::Warn => Level::Warn,
-        log::Level::Info => Level::Info,
-        log::Level::Debug => Level::Debug,
-        log::Level::Trace => Level::Trace,
     }
 }
 

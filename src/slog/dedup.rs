@@ -8,9 +8,7 @@ use crate::nesting::Nesting;
 use crate::outlet::Outlet;
 use crate::shutdown::UnderWay;
 use crate::specimen::{Guarded, Reading, Specimen};
-use crate::{
-    Cache, Clock, Coarse, Exemplar, Fields, Guard, Level, Namespace, ReporterError, SharedRules, Summary, Tick,
-};
+use crate::{Cache, Clock, Coarse, Exemplar, Fields, Guard, Namespace, ReporterError, SharedRules, Summary, Tick};
 use slog::{BorrowedKV, Drain, FlushError, KV, OwnedKVList, Record, RecordStatic, kv};
 use std::cell::Cell;
 use std::fmt;
@@ -115,7 +113,7 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Drain for Dedup<D, C> {
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), D::Err> {
         let nesting = Nesting::enter();
         if nesting.is_too_deep() {
-            self.core.front.count_only(level_of(record), &nesting);
+            self.core.front.count_only(record.level().into(), &nesting);
             return Ok(());
         }
         self.core.offer(record, values)
@@ -170,7 +168,7 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Core<D, C> {
         // The key has a level and a tag of its own.
         let located = false;
         let exemplar = || self.exemplar(record, values);
-        match self.front.decide(level_of(record), target_of(record), located, read, exemplar) {
+        match self.front.decide(record.level().into(), target_of(record), located, read, exemplar) {
             Verdict::Pass { suppressed: 0, .. } => self.pass(record, values, reading.get()),
             Verdict::Pass { suppressed, since } => {
                 let told = self.summary(Some(&exemplar()), suppressed, since);
@@ -203,7 +201,7 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Core<D, C> {
             // Where a value panics or fails, what came until then must do.
             caught(|| each_field(record, values, &self.fields, |name, value| specimen.field(name, value)));
         }
-        let mut exemplar = specimen.exemplar().level(level_of(record)).target(target_of(record)).location(
+        let mut exemplar = specimen.exemplar().level(record.level().into()).target(target_of(record)).location(
             Some(record.module()),
             Some(record.file()),
             Some(record.line()),
@@ -227,16 +225,6 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Core<D, C> {
         let tag = if origin.tagged { &*about.target } else { "" };
         let rstatic = RecordStatic { location: &origin.location(), tag, level: origin.level };
         self.inner.log(&Record::new(&rstatic, &text, BorrowedKV(pairs)), &self.values)
-    }
-}
-
-fn level_of(record: &Record<'_>) -> Level {
-    match record.level() {
-        slog::Level::Critical | slog::Level::Error => Level::Error,
-        slog::Level::Warning => Level::Warn,
-        slog::Level::Info => Level::Info,
-        slog::Level::Debug => Level::Debug,
-        slog::Level::Trace => Level::Trace,
     }
 }
 

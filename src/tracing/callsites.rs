@@ -75,5 +75,5 @@ pub(super) fn of(original: &'static Metadata<'static>) -> &'static Metadata<'sta
 /// bridge from `log`, whose targets are made at run time, and of sums.
 pub(super) fn of_level(level: Level) -> &'static Metadata<'static> {
     static SITES: [OnceLock<&'static Metadata<'static>>; 5] = [const { OnceLock::new() }; 5];
-    SITES[level as usize - 1].get_or_init(|| leak(super::level::to_core(level), "quell", None, None, None))
+    SITES[level as usize - 1].get_or_init(|| leak(level.into(), "quell", None, None, None))
 }

@@ -2,7 +2,7 @@
 
 use super::site::Site;
 use super::visit::{KeyVisitor, Names, Seen};
-use crate::{Fields, FingerprintHasher};
+use crate::{Fields, FingerprintHasher, Level};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr;
@@ -98,7 +98,7 @@ fn hash_site(site: &Site<'_>, hasher: &mut FingerprintHasher) {
         }
         // All records of a level share one call site.
         Site::Bridged(metadata) => {
-            hasher.bytes(&[super::level::from_core(*metadata.level()) as u8]);
+            hasher.bytes(&[Level::from(*metadata.level()) as u8]);
             for part in [Some(metadata.target()), metadata.module_path(), metadata.file()] {
                 let part = part.unwrap_or_default();
                 hasher.bytes(&(part.len() as u64).to_le_bytes());

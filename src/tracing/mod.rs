@@ -88,7 +88,6 @@ mod deliver;
 mod filter;
 mod init;
 mod key;
-mod level;
 mod memo;
 mod shared;
 mod site;

@@ -31,7 +31,7 @@ impl<'a> Site<'a> {
 
     #[inline]
     pub(super) fn level(&self) -> Level {
-        super::level::from_core(*(**self).level())
+        (*(**self).level()).into()
     }
 
     /// A specimen of a message logged here.
