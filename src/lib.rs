@@ -164,3 +164,8 @@ pub mod model {
     #[cfg(loom)]
     pub use crate::engine::set_thread_index;
 }
+
+/// The README's code compiles.
+#[cfg(all(doctest, feature = "log", feature = "slog", feature = "tracing"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
