@@ -253,7 +253,7 @@ struct Seen {
 #[test]
 fn a_tiny_cache_forgets_by_the_rules() {
     let _turn = turn();
-    for (buckets, messages) in [(2, 10), (2, 14), (2, 30), (3, 16), (5, 30)] {
+    for (buckets, messages) in [(2, 10), (2, 14), (2, 30), (3, 16), (5, 45)] {
         let seen = RefCell::new(Seen::default());
         run(120, messages, |ops| {
             let window = 10;
