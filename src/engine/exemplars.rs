@@ -68,7 +68,7 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
 
     /// A share of a fingerprint's exemplar, if a slot has it.
     pub(super) fn show(&self, at: At, fingerprint: Fingerprint) -> Option<Arc<X>> {
-        let cell = &self.cells.get()?[at.index()];
+        let cell = &self.cells.get()?[at.0];
         let guard = self.reclaimer.pin();
         let node = self.load(cell, &guard)?;
         (node.is_of(fingerprint) || broken!(self.faults, ExemplarUnnamed)).then(|| Arc::clone(&node.exemplar))
@@ -101,7 +101,7 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
             alive: Arc::clone(&self.alive),
             watched: Watched::default(),
         }));
-        let cell = &cells[at.index()];
+        let cell = &cells[at.0];
         loop {
             let seen = cell.load(Reclaimer::LOAD);
             // SAFETY: as in `load`; the guard is still here.
@@ -119,7 +119,7 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
 
     /// Takes out whatever a slot points to. The caller has TAKEN the slot.
     pub(super) fn evict(&self, at: At) -> Option<Evicted<X>> {
-        let cell = &self.cells.get()?[at.index()];
+        let cell = &self.cells.get()?[at.0];
         // Acquire (O-10): as in `load`.
         let node = cell.swap(ptr::null_mut(), Ordering::AcqRel);
         (!node.is_null()).then_some(Evicted(node))

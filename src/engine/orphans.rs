@@ -14,8 +14,9 @@ use std::mem::MaybeUninit;
 
 /// Records that a fingerprint may be in.
 const PROBES: usize = 8;
-/// Free, held by one thread for a few instructions, or full. Who meets one that is held goes on
-/// to the next: nobody waits.
+
+/// Free, held by one thread for a few instructions, or full. Who keeps a count goes on to the next
+/// if it meets one that is held: no call waits. Who looks for counts waits a little.
 struct Record<X> {
     /// [`FREE`], [`HELD`], or a full record's hash with [`FULL`] set.
     state: AtomicU64,

@@ -55,7 +55,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
                 }
                 self.count_again(fingerprint, hit.at, oldest)
             }
-            Some((hit, _)) => Quick(hit.at.index()),
+            Some((hit, _)) => Quick(hit.at.0),
             None if N == 0 => self.check_home::<1>(fingerprint, oldest),
             None => Quick::NOTHING,
         }
@@ -75,7 +75,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
                 self.count(at, fingerprint, state, oldest, Mark::of_level(state.tick(), state.level()));
                 Quick::SUPPRESSED
             }
-            _ => Quick(at.index()),
+            _ => Quick(at.0),
         }
     }
 

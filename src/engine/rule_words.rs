@@ -52,7 +52,7 @@ pub(super) type RuleWords = OnDemand<AtomicU64>;
 pub(super) fn reset(words: &RuleWords, at: At, turn: u64) {
     if let Some(words) = words.get() {
         // Relaxed: published with the state.
-        words[at.index()].store(turn << RuleWord::TURN_SHIFT, Ordering::Relaxed);
+        words[at.0].store(turn << RuleWord::TURN_SHIFT, Ordering::Relaxed);
     }
 }
 
@@ -94,7 +94,7 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
     /// the first.
     pub(super) fn decide_by_calls(&self, at: At, state: State, words: &[AtomicU64]) -> Option<Decision> {
         let engine = self.engine;
-        let cell = &words[at.index()];
+        let cell = &words[at.0];
         // Acquire (O-12): the look at the state that follows is not older.
         let word = RuleWord(cell.load(Ordering::Acquire));
         if engine.table.load(at) != state && !broken!(engine.faults, RuleUnread) {

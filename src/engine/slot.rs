@@ -23,17 +23,9 @@ pub(super) struct Slot {
 // SAFETY: made of atomic integers.
 unsafe impl Zeroable for Slot {}
 
-/// A slot's place, made by the table whose it is.
+/// A slot's place, from the table whose it is: its number in an array with an element for each slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct At(pub(super) usize);
-
-impl At {
-    /// Its place in an array with an element for each slot.
-    #[inline(always)]
-    pub(super) fn index(self) -> usize {
-        self.0
-    }
-}
 
 /// The first slot of one of a fingerprint's two buckets, made by the table whose it is.
 #[derive(Clone, Copy, Debug)]
