@@ -1,5 +1,6 @@
-//! What does a `check_at` cost? Criterion's view: it keeps the statistics of single calls, each contender by itself.
-//! `suite.rs` compares them in turn, which is what `docs/BENCHMARKS.md` quotes.
+//! What does a `check_at` cost? Criterion's view: it keeps the statistics of single calls,
+//! each contender by itself. `suite.rs` compares them in turn, which is what
+//! `docs/BENCHMARKS.md` quotes.
 
 mod common;
 
@@ -10,7 +11,9 @@ use common::quell::Quell;
 use common::threads::run_threads;
 use common::workloads::Workload;
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
 
 fn bench(c: &mut Criterion) {
     for name in ["hot1", "hot64", "zipf", "unique", "rollover"] {
@@ -26,7 +29,12 @@ fn bench(c: &mut Criterion) {
     }
 }
 
-fn contender(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, workload: &Workload, contender: &impl Contender) {
+fn contender(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    workload: &Workload,
+    contender: &impl Contender,
+) {
     let mut from = 0;
     for threads in [1, 2] {
         group.bench_function(BenchmarkId::new(name, threads), |b| {

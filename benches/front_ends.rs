@@ -31,7 +31,8 @@ fn median(values: &mut [f64]) -> f64 {
 fn compare(row: &str, mut contenders: Vec<Contender>, rounds: usize, target: Duration) {
     contenders.retain(|contender| {
         let name = format!("{row}: {}", contender.name);
-        let fits = |arg: String| arg.starts_with('-') || arg.parse::<u64>().is_ok() || name.contains(&arg);
+        let fits =
+            |arg: String| arg.starts_with('-') || arg.parse::<u64>().is_ok() || name.contains(&arg);
         std::env::args().skip(1).all(fits)
     });
     if contenders.is_empty() {
@@ -58,7 +59,12 @@ fn compare(row: &str, mut contenders: Vec<Contender>, rounds: usize, target: Dur
     println!("{row}");
     for contender in &mut contenders {
         let mut over: Vec<f64> = contender.nanos.iter().zip(&first).map(|(n, f)| n - f).collect();
-        println!("  {:28} {:8.1} ns  {:+8.1}", contender.name, median(&mut contender.nanos), median(&mut over));
+        println!(
+            "  {:28} {:8.1} ns  {:+8.1}",
+            contender.name,
+            median(&mut contender.nanos),
+            median(&mut over)
+        );
     }
     println!();
 }
@@ -67,7 +73,9 @@ fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse().ok());
     let rounds = numbers.next().unwrap_or(9) as usize;
     let target = Duration::from_millis(numbers.next().unwrap_or(20));
-    println!("nanoseconds an event, and how many more than the first; median of {rounds} rounds in turn\n");
+    println!(
+        "nanoseconds an event, and how many more than the first; median of {rounds} rounds in turn\n"
+    );
     through_tracing::rows(rounds, target);
     #[cfg(feature = "log")]
     through_log::rows(rounds, target);
@@ -124,7 +132,8 @@ mod through_log {
 
     fn loggers() -> Vec<(&'static str, Box<dyn Log>)> {
         let cache = || Arc::new(quell::Cache::builder().build().unwrap());
-        let coarse = || Arc::new(quell::Cache::builder().clock(quell::Coarse::new()).build().unwrap());
+        let coarse =
+            || Arc::new(quell::Cache::builder().clock(quell::Coarse::new()).build().unwrap());
         vec![
             ("an empty logger", Box::new(Empty)),
             ("quell", Box::new(Dedup::builder(cache(), Empty).build())),
@@ -167,7 +176,11 @@ mod through_log {
     struct Pairs<'a>(&'a mut BufWriter<Discard>);
 
     impl<'kvs> kv::VisitSource<'kvs> for Pairs<'_> {
-        fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        fn visit_pair(
+            &mut self,
+            key: kv::Key<'kvs>,
+            value: kv::Value<'kvs>,
+        ) -> Result<(), kv::Error> {
             write!(self.0, " {key}={value}")?;
             Ok(())
         }
@@ -209,12 +222,16 @@ mod through_slog {
 
     fn loggers() -> Vec<(&'static str, Logger)> {
         let cache = || Arc::new(quell::Cache::builder().build().unwrap());
-        let coarse = || Arc::new(quell::Cache::builder().clock(quell::Coarse::new()).build().unwrap());
+        let coarse =
+            || Arc::new(quell::Cache::builder().clock(quell::Coarse::new()).build().unwrap());
         vec![
             ("an empty drain", Logger::root(Empty, o!())),
             ("quell", Logger::root(Dedup::builder(cache(), Empty).build(), o!())),
             ("quell, coarse clock", Logger::root(Dedup::builder(coarse(), Empty).build(), o!())),
-            ("no filter: format the line", Logger::root(Format(Mutex::new(BufWriter::new(Discard))), o!())),
+            (
+                "no filter: format the line",
+                Logger::root(Format(Mutex::new(BufWriter::new(Discard))), o!()),
+            ),
         ]
     }
 
@@ -293,9 +310,13 @@ mod through_tracing {
     }
 
     fn stacks() -> Vec<(&'static str, Dispatch)> {
-        let dedup = |key| Dedup::builder(Arc::new(quell::Cache::builder().build().unwrap())).key(key).build();
-        let coarse = || Arc::new(quell::Cache::builder().clock(quell::Coarse::new()).build().unwrap());
-        let global = Dedup::builder(Arc::new(quell::Cache::builder().build().unwrap())).global().build();
+        let dedup = |key| {
+            Dedup::builder(Arc::new(quell::Cache::builder().build().unwrap())).key(key).build()
+        };
+        let coarse =
+            || Arc::new(quell::Cache::builder().clock(quell::Coarse::new()).build().unwrap());
+        let global =
+            Dedup::builder(Arc::new(quell::Cache::builder().build().unwrap())).global().build();
         let throttle = tracing_throttle::TracingRateLimitLayer::builder()
             .with_policy(tracing_throttle::Policy::count_based(1).unwrap())
             .build()
@@ -304,18 +325,33 @@ mod through_tracing {
             ("an empty layer", Dispatch::new(registry().with(Empty))),
             ("a filter that lets pass", Dispatch::new(registry().with(Empty.with_filter(Pass)))),
             ("quell", Dispatch::new(registry().with(dedup(Key::Event).wrap(Empty)))),
-            ("quell, by call site", Dispatch::new(registry().with(dedup(Key::Callsite).wrap(Empty)))),
-            ("quell, coarse clock", Dispatch::new(registry().with(Dedup::new(coarse()).wrap(Empty)))),
+            (
+                "quell, by call site",
+                Dispatch::new(registry().with(dedup(Key::Callsite).wrap(Empty))),
+            ),
+            (
+                "quell, coarse clock",
+                Dispatch::new(registry().with(Dedup::new(coarse()).wrap(Empty))),
+            ),
             ("quell, call site, coarse", {
-                Dispatch::new(registry().with(Dedup::builder(coarse()).key(Key::Callsite).build().wrap(Empty)))
+                Dispatch::new(
+                    registry()
+                        .with(Dedup::builder(coarse()).key(Key::Callsite).build().wrap(Empty)),
+                )
             }),
             ("quell, 2 sinks", {
                 let dedup = dedup(Key::Event);
                 Dispatch::new(registry().with(dedup.wrap(Empty)).with(dedup.wrap(Empty)))
             }),
-            ("quell, 2 sinks, global", Dispatch::new(registry().with(global.wrap(Empty)).with(global.wrap(Empty)))),
+            (
+                "quell, 2 sinks, global",
+                Dispatch::new(registry().with(global.wrap(Empty)).with(global.wrap(Empty))),
+            ),
             ("tracing-throttle", Dispatch::new(registry().with(Empty.with_filter(throttle)))),
-            ("a map by call site", Dispatch::new(registry().with(Empty.with_filter(ByCallsite::default())))),
+            (
+                "a map by call site",
+                Dispatch::new(registry().with(Empty.with_filter(ByCallsite::default()))),
+            ),
             ("no filter: format the line", {
                 let layer = fmt::layer().with_ansi(false).with_writer(|| Discard);
                 Dispatch::new(registry().with(layer))

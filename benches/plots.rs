@@ -1,5 +1,5 @@
-//! Draws what the suite found: `cargo bench --bench plots -- [JSON] [FOLDER]`, from `target/bench/suite.json` to
-//! `docs/plots` unless told otherwise.
+//! Draws what the suite found: `cargo bench --bench plots -- [JSON] [FOLDER]`, from
+//! `target/bench/suite.json` to `docs/plots` unless told otherwise.
 
 #[path = "plots/cost.rs"]
 mod cost;

@@ -1,5 +1,6 @@
-//! The benchmark suite: speed by workload and threads, latency, floods, memory, clocks, hashes. All contenders in
-//! one run, taken in turn, medians of undisturbed rounds: a noisy machine hits all alike.
+//! The benchmark suite: speed by workload and threads, latency, floods, memory, clocks,
+//! hashes. All contenders in one run, taken in turn, medians of undisturbed rounds: a noisy
+//! machine hits all alike.
 //!
 //! `cargo bench --bench suite -- --help`, then `cargo bench --bench plots`.
 
@@ -51,7 +52,10 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let mut report = Report { machine: machine(), quick: options.quick, ..Report::default() };
     let Machine { processor, processors, pinned, backend } = &report.machine;
-    println!("{processors} x {processor}; threads {}pinned; quell on {backend}", if *pinned { "" } else { "not " });
+    println!(
+        "{processors} x {processor}; threads {}pinned; quell on {backend}",
+        if *pinned { "" } else { "not " }
+    );
 
     if options.has("speed") {
         println!(

@@ -11,11 +11,20 @@ use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut settings = env_logger::Builder::new();
-    settings.filter_level(log::LevelFilter::Info).parse_default_env().target(env_logger::Target::Stdout).format(
-        |out, record| {
-            writeln!(out, "{:5} {}:{} {}", record.level(), record.target(), record.line().unwrap_or(0), record.args())
-        },
-    );
+    settings
+        .filter_level(log::LevelFilter::Info)
+        .parse_default_env()
+        .target(env_logger::Target::Stdout)
+        .format(|out, record| {
+            writeln!(
+                out,
+                "{:5} {}:{} {}",
+                record.level(),
+                record.target(),
+                record.line().unwrap_or(0),
+                record.args()
+            )
+        });
     let logger = settings.build(); // quell: was `settings.init()`
     let max = logger.filter(); // quell
     let _guard = quell::log::init(logger, max)?; // quell

@@ -6,7 +6,9 @@
 //! cargo run --example outage
 //! ```
 
-use quell::{Cache, Event, KeyPolicy, Level, Logger, Manual, Reporter, Sink, Summary, Tick, Value, WriteSink};
+use quell::{
+    Cache, Event, KeyPolicy, Level, Logger, Manual, Reporter, Sink, Summary, Tick, Value, WriteSink,
+};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -95,8 +97,12 @@ fn run(root: &Log, clock: &Manual, steps: u64, up: bool) -> u64 {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clock = Manual::new(Tick::default());
-    let cache = Arc::new(Cache::builder().window(Duration::from_secs(60)).clock(clock.clone()).build()?);
-    let console = Arc::new(Console { lines: WriteSink::new(std::io::stdout()), sums: Mutex::new(Sums::default()) });
+    let cache =
+        Arc::new(Cache::builder().window(Duration::from_secs(60)).clock(clock.clone()).build()?);
+    let console = Arc::new(Console {
+        lines: WriteSink::new(std::io::stdout()),
+        sums: Mutex::new(Sums::default()),
+    });
     let root = Logger::new(Arc::clone(&cache), Arc::clone(&console));
     // Every few seconds, in a real program. This one is over before that: what is
     // seen of the reporter is its last report, when it is dropped.
@@ -115,7 +121,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("-- it is back");
     for number in 0..SHARDS {
-        root.with_attr("shard", number).with_group("remote_write").info(format_args!("connection restored"));
+        root.with_attr("shard", number)
+            .with_group("remote_write")
+            .info(format_args!("connection restored"));
         offered += 1;
     }
     offered += run(&root, &clock, 20, true);

@@ -1,5 +1,6 @@
-//! A program that logs through `slog`, moved to quell by the three lines marked so, with a window,
-//! fields and notices of its own. (With the defaults it is one: `quell::slog::root` for `Logger::root`.)
+//! A program that logs through `slog`, moved to quell by the three lines marked so, with a
+//! window, fields and notices of its own. (With the defaults it is one: `quell::slog::root`
+//! for `Logger::root`.)
 //!
 //! `cargo run --features slog --example slog`
 
@@ -22,7 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // A number that each record has its own of, as it might have a time.
     static SEQ: AtomicU64 = AtomicU64::new(0);
-    let log = Logger::root(drain.fuse(), o!("seq" => FnValue(|_| SEQ.fetch_add(1, Ordering::Relaxed))));
+    let log =
+        Logger::root(drain.fuse(), o!("seq" => FnValue(|_| SEQ.fetch_add(1, Ordering::Relaxed))));
     info!(log, "starting"; "shards" => 2);
     thread::scope(|scope| {
         for shard in 0..2 {

@@ -1,5 +1,5 @@
-//! A program that logs through `tracing`, moved to quell by the three lines marked so. Its two sinks
-//! each see the first of each message and a summary of its repeats.
+//! A program that logs through `tracing`, moved to quell by the three lines marked so. Its
+//! two sinks each see the first of each message and a summary of its repeats.
 //!
 //! ```text
 //! cargo run --features tracing --example tracing
@@ -18,7 +18,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let warnings = fmt::layer().with_ansi(false).with_writer(stderr);
     let dedup = quell::tracing::Dedup::new(Arc::new(quell::Cache::builder().build()?)); // quell
     // Was `.with(terminal).with(warnings.with_filter(LevelFilter::WARN))`:
-    registry().with(dedup.wrap(terminal)).with(dedup.wrap_filtered(LevelFilter::WARN, warnings)).init(); // quell
+    registry()
+        .with(dedup.wrap(terminal))
+        .with(dedup.wrap_filtered(LevelFilter::WARN, warnings))
+        .init(); // quell
     let _guard = dedup.guard()?; // quell
 
     info!("an outage begins");

@@ -1,5 +1,5 @@
-//! A cell for what stands beside the engine's protocol: a clock's hand, a sink's state. crossbeam has
-//! none under loom, and no model uses these.
+//! A cell for what stands beside the engine's protocol: a clock's hand, a sink's state.
+//! crossbeam has none under loom, and no model uses these.
 
 #[cfg(not(loom))]
 pub(crate) use crossbeam_utils::atomic::AtomicCell;

@@ -82,9 +82,9 @@ impl<C: Clock> Builder<C> {
         self
     }
 
-    /// Makes the table `buckets` buckets of four slots, two at least, in place of `max_entries`: for
-    /// tests and models, whose evictions must fall inside their races. Not for use: it
-    /// forgets at once.
+    /// Makes the table `buckets` buckets of four slots, two at least, in place of
+    /// `max_entries`: for tests and models, whose evictions must fall inside their races.
+    /// Not for use: it forgets at once.
     #[doc(hidden)]
     pub fn tiny(mut self, buckets: usize) -> Self {
         self.tiny = Some(Shape::tiny(buckets));
@@ -174,13 +174,18 @@ impl fmt::Display for ConfigError {
             Self::TooManyEntries { asked } => {
                 write!(f, "max_entries is {asked}, above the limit of {}", Self::MAX_ENTRIES)
             }
-            Self::OutOfMemory { bytes } => write!(f, "cannot allocate {bytes} bytes for the tables"),
+            Self::OutOfMemory { bytes } => {
+                write!(f, "cannot allocate {bytes} bytes for the tables")
+            }
             Self::RuleOutOfRange { asked } => {
                 write!(f, "a rule's number is {asked}, not from 1 to {}", Rule::MAX)
             }
             Self::ZeroCeiling => f.write_str("the ceiling of a back-off must be longer than zero"),
             Self::CeilingBelowWindow { ceiling, window } => {
-                write!(f, "the ceiling of a back-off, {ceiling:?}, is below its window of {window:?}")
+                write!(
+                    f,
+                    "the ceiling of a back-off, {ceiling:?}, is below its window of {window:?}"
+                )
             }
             Self::ZeroInterval => f.write_str("the reporting interval must be longer than zero"),
         }

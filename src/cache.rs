@@ -3,8 +3,8 @@
 use crate::caught::caught;
 use crate::engine::{Engine, Select};
 use crate::{
-    Builder, Clock, Coarse, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Namespace, Rule, Secret, Summary,
-    Tick, builder,
+    Builder, Clock, Coarse, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Namespace, Rule,
+    Secret, Summary, Tick, builder,
 };
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -30,8 +30,8 @@ pub enum Decision {
     Emit {
         /// How many calls were suppressed since this message was last reported.
         suppressed: u64,
-        /// When the message was emitted before, if that is known. Under a rule that counts, when its
-        /// window began.
+        /// When the message was emitted before, if that is known. Under a rule that counts,
+        /// when its window began.
         since: Option<Tick>,
         /// Whether the call leaves no trace in the cache: it failed open.
         untracked: bool,
@@ -212,8 +212,8 @@ impl<C: Clock> Cache<C> {
 
     /// Decides at `now`, by a rule and with an exemplar.
     ///
-    /// For [`Rule::once`] it decides as [`check_at`](Self::check_at) does, with the rule's window if
-    /// it has one.
+    /// For [`Rule::once`] it decides as [`check_at`](Self::check_at) does, with the rule's
+    /// window if it has one.
     ///
     /// `exemplar` says what the message looks like. It is called after the decision to emit a call
     /// that is tracked, if the message's entry has no exemplar yet. What it returns is kept for
@@ -230,8 +230,8 @@ impl<C: Clock> Cache<C> {
     ///   reported once. (Where they race, one message too many may be emitted.)
     ///
     /// # Progress
-    /// Lock-free. Every call of a [`first_then_every`](Rule::first_then_every) writes a word that all
-    /// threads share.
+    /// Lock-free. Every call of a [`first_then_every`](Rule::first_then_every) writes a
+    /// word that all threads share.
     ///
     /// # Memory
     /// The first call with a rule that counts allocates one word for each slot; see
@@ -325,7 +325,12 @@ impl<C: Clock> Cache<C> {
     /// As [`drain`](Self::drain) or, given one, as
     /// [`drain_namespace`](Self::drain_namespace), but leaves alone what is still in its
     /// window at `now` and may yet be reported by an emission.
-    pub fn drain_expired_at(&self, namespace: Option<Namespace>, now: Tick, mut report: impl FnMut(Summary)) {
+    pub fn drain_expired_at(
+        &self,
+        namespace: Option<Namespace>,
+        now: Tick,
+        mut report: impl FnMut(Summary),
+    ) {
         let window = self.engine.window();
         let due = |since: Tick, _aux, _exemplar: Option<&Exemplar>| !is_fresh(since, now, window);
         self.drain_due(namespace, &due, &mut report);
@@ -360,8 +365,8 @@ impl<C: Clock> Cache<C> {
     /// Returns the `k` messages with the most suppressed calls pending, the most first. The counts
     /// stay pending.
     ///
-    /// Exact when no call is in flight. Sums over messages that cannot be told apart are no message,
-    /// and left out.
+    /// Exact when no call is in flight. Sums over messages that cannot be told apart are no
+    /// message, and left out.
     ///
     /// ```
     /// # use quell::{Cache, Fingerprint};
@@ -427,13 +432,15 @@ impl<C: Clock> Cache<C> {
     /// Returns the most heap this cache holds at any moment, in bytes, under any number
     /// of threads and any flood.
     ///
-    /// It rises when the first exemplar is kept, by the most that exemplars can take, not counting
-    /// their text: each of their four texts is at most [`Exemplar::MAX_TEXT`] bytes long. It rises when
-    /// the first [`Rule`] is used that counts, by one word for each slot.
+    /// It rises when the first exemplar is kept, by the most that exemplars can take, not
+    /// counting their text: each of their four texts is at most [`Exemplar::MAX_TEXT`]
+    /// bytes long. It rises when the first [`Rule`] is used that counts, by one word for
+    /// each slot.
     ///
-    /// What each of up to 64 threads counts in is in it, twelve kilobytes for each; a cache that fewer
-    /// threads use holds less. The books of the reclaimer, which belong to the process, come on
-    /// top: a few kilobytes for each thread that has kept or replaced an exemplar.
+    /// What each of up to 64 threads counts in is in it, twelve kilobytes for each; a cache
+    /// that fewer threads use holds less. The books of the reclaimer, which belong to the
+    /// process, come on top: a few kilobytes for each thread that has kept or replaced an
+    /// exemplar.
     #[must_use]
     pub fn memory_bound(&self) -> usize {
         self.engine.memory_bound()
@@ -471,7 +478,9 @@ mod tests {
         due: impl Fn(Tick, u32, Option<&Exemplar>) -> bool,
     ) -> Vec<(Option<Fingerprint>, u64)> {
         let mut all = Vec::new();
-        cache.drain_due(namespace.map(Namespace), &due, |summary| all.push((summary.fingerprint, summary.suppressed)));
+        cache.drain_due(namespace.map(Namespace), &due, |summary| {
+            all.push((summary.fingerprint, summary.suppressed))
+        });
         all.sort();
         all
     }
@@ -480,8 +489,11 @@ mod tests {
     fn what_is_due_is_asked_of_each_entry_with_a_count() {
         let cache = Cache::builder().window(Duration::from_millis(10)).build().unwrap();
         for n in 0..4 {
-            let exemplar = || Some(Exemplar::new("x").level(if n < 2 { Level::Info } else { Level::Error }));
-            assert!(cache.check_with_at(fp(n), at(u64::from(n)), &Rule::once(), exemplar).is_emit());
+            let exemplar =
+                || Some(Exemplar::new("x").level(if n < 2 { Level::Info } else { Level::Error }));
+            assert!(
+                cache.check_with_at(fp(n), at(u64::from(n)), &Rule::once(), exemplar).is_emit()
+            );
             if n != 1 {
                 assert!(!cache.check_at(fp(n), at(5)).is_emit());
             }
@@ -493,8 +505,12 @@ mod tests {
         });
         assert_eq!(none, []);
         asked.borrow_mut().sort_by_key(|ask| ask.0);
-        assert_eq!(*asked.borrow(), [(at(0), 0, Level::Info), (at(2), 0, Level::Error), (at(3), 0, Level::Error)]);
-        let errors = |_, _, exemplar: Option<&Exemplar>| exemplar.unwrap().level == Some(Level::Error);
+        assert_eq!(
+            *asked.borrow(),
+            [(at(0), 0, Level::Info), (at(2), 0, Level::Error), (at(3), 0, Level::Error)]
+        );
+        let errors =
+            |_, _, exemplar: Option<&Exemplar>| exemplar.unwrap().level == Some(Level::Error);
         assert_eq!(due(&cache, Some(3), errors), [(Some(fp(3)), 1)]);
         assert_eq!(due(&cache, None, errors), [(Some(fp(2)), 1)]);
         assert_eq!(due(&cache, None, |_, _, _| true), [(Some(fp(0)), 1)]);
@@ -521,18 +537,32 @@ mod tests {
             let _ = cache.check_at(fp(7), at(0));
         }
         assert_eq!(cache.check_at(fp(7), at(10)).reports(), Some(3));
-        let summary =
-            Summary { fingerprint: Some(fp(7)), namespace: Namespace(7), suppressed: 3, since: at(0), exemplar: None };
+        let summary = Summary {
+            fingerprint: Some(fp(7)),
+            namespace: Namespace(7),
+            suppressed: 3,
+            since: at(0),
+            exemplar: None,
+        };
         // From many threads: what one stripe of the totals lacks another has.
         std::thread::scope(|scope| {
             scope.spawn(|| cache.put_back(summary));
         });
         assert_eq!(cache.stats().suppressed, 3);
-        assert_eq!(due(&cache, None, |_, _, _| false), [(Some(fp(7)), 3)], "what is forgotten is always due");
+        assert_eq!(
+            due(&cache, None, |_, _, _| false),
+            [(Some(fp(7)), 3)],
+            "what is forgotten is always due"
+        );
         assert_eq!(due(&cache, None, |_, _, _| true), []);
         assert_eq!((cache.stats().emitted, cache.stats().suppressed), (2, 3));
-        let sum =
-            Summary { fingerprint: None, namespace: Namespace::MIXED, suppressed: 2, since: at(0), exemplar: None };
+        let sum = Summary {
+            fingerprint: None,
+            namespace: Namespace::MIXED,
+            suppressed: 2,
+            since: at(0),
+            exemplar: None,
+        };
         cache.put_back(sum);
         assert_eq!(due(&cache, Some(5), |_, _, _| true), [(None, 2)]);
     }
@@ -542,8 +572,11 @@ mod tests {
         for rule in [Rule::once(), Rule::first(2).unwrap()] {
             let cache = Cache::builder().window(Duration::from_millis(10)).tiny(4).build().unwrap();
             let ask = |now| cache.check_with_at(fp(1), at(now), &rule, || Some(Exemplar::new("x")));
-            let emit =
-                |suppressed, since: Option<u64>| Decision::Emit { suppressed, since: since.map(at), untracked: false };
+            let emit = |suppressed, since: Option<u64>| Decision::Emit {
+                suppressed,
+                since: since.map(at),
+                untracked: false,
+            };
             assert_eq!(ask(5), emit(0, None));
             if rule != Rule::once() {
                 assert_eq!(ask(6), emit(0, Some(5)));
@@ -553,7 +586,10 @@ mod tests {
             assert_eq!(ask(15), emit(2, Some(5)));
             assert_eq!(ask(30), emit(0, Some(15)));
             let ended = ask(u64::MAX);
-            assert_eq!(ended, Decision::Emit { suppressed: 0, since: Some(at(30)), untracked: true });
+            assert_eq!(
+                ended,
+                Decision::Emit { suppressed: 0, since: Some(at(30)), untracked: true }
+            );
         }
     }
 
@@ -564,6 +600,9 @@ mod tests {
         cache.count_exempt();
         cache.count_failed_open();
         let stats = cache.stats();
-        assert_eq!((stats.emitted, stats.exempt, stats.failed_open, stats.suppressed), (3, 2, 1, 0));
+        assert_eq!(
+            (stats.emitted, stats.exempt, stats.failed_open, stats.suppressed),
+            (3, 2, 1, 0)
+        );
     }
 }

@@ -271,7 +271,9 @@ pub struct FingerprintHasher {
 impl fmt::Debug for FingerprintHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the states: the secret is in them.
-        f.debug_struct("FingerprintHasher").field("namespace", &self.namespace).finish_non_exhaustive()
+        f.debug_struct("FingerprintHasher")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
     }
 }
 
@@ -282,7 +284,13 @@ impl FingerprintHasher {
     #[inline]
     pub fn new(secret: &Secret) -> Self {
         let key = SipKey::new(secret.0);
-        Self { key, text: Sip::new(key), fields: FieldsHash::default(), namespace: Namespace::default(), failed: false }
+        Self {
+            key,
+            text: Sip::new(key),
+            fields: FieldsHash::default(),
+            namespace: Namespace::default(),
+            failed: false,
+        }
     }
 
     /// Adds `bytes` to the text.
@@ -525,7 +533,10 @@ mod tests {
         with_field.field("a", Value::U64(1));
         let hash = FingerprintHasher::new(&SECRET).hash_field("a", Value::U64(1));
         assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes()]));
-        assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &hash.count.to_le_bytes()]));
+        assert_ne!(
+            with_field.finish(),
+            text(&[&hash.sum.to_le_bytes(), &hash.count.to_le_bytes()])
+        );
         let count = (hash.count as u32).to_le_bytes();
         assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &count]));
         assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &count, &[0, 0, 1]]));

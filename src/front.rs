@@ -7,8 +7,8 @@ use crate::nesting::Nesting;
 #[cfg(feature = "tracing")]
 use crate::reporter::Waker;
 use crate::{
-    Cache, Clock, Coarse, Decision, Exemplar, Fingerprint, FingerprintHasher, Level, Namespace, Rule, Rules, Summary,
-    Tick,
+    Cache, Clock, Coarse, Decision, Exemplar, Fingerprint, FingerprintHasher, Level, Namespace,
+    Rule, Rules, Summary, Tick,
 };
 use arc_swap::ArcSwap;
 use std::fmt;
@@ -46,7 +46,11 @@ struct Swapped {
 impl SharedRules {
     fn new(rules: Rules) -> Self {
         let once = AtomicCell::new(rules.is_once());
-        Self(Arc::new(Swapped { rules: ArcSwap::from_pointee(rules), once, setting: Mutex::default() }))
+        Self(Arc::new(Swapped {
+            rules: ArcSwap::from_pointee(rules),
+            once,
+            setting: Mutex::default(),
+        }))
     }
 
     /// Replaces the rules for the events from now on.
@@ -235,7 +239,9 @@ impl<C: Clock> Front<C> {
         let rules = self.rules.get();
         let window = u64::try_from(self.cache.window().as_millis()).unwrap_or(u64::MAX);
         let due = |since: Tick, aux: u32, exemplar: Option<&Exemplar>| {
-            let rule = exemplar.and_then(|x| rules.find(x.level?, &x.target)).unwrap_or(rules.default_rule());
+            let rule = exemplar
+                .and_then(|x| rules.find(x.level?, &x.target))
+                .unwrap_or(rules.default_rule());
             now.as_millis().saturating_sub(since.as_millis()) >= rule.window_at(aux, window)
         };
         self.cache.drain_due(Some(self.namespace), &due, each);
@@ -244,7 +250,8 @@ impl<C: Clock> Front<C> {
     /// How long ago `since` was, in milliseconds; 0 if the clock panics, which is no reason to
     /// lose a summary, nor the event that brings it.
     pub(crate) fn age(&self, since: Tick) -> u64 {
-        caught(|| self.cache.now()).map_or(0, |now| now.as_millis().saturating_sub(since.as_millis()))
+        caught(|| self.cache.now())
+            .map_or(0, |now| now.as_millis().saturating_sub(since.as_millis()))
     }
 
     /// Has the reporter look before its interval is over.
@@ -286,7 +293,9 @@ impl fmt::Display for SummaryText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text {
             Some(text) => write!(f, "{text}: {} more suppressed", self.suppressed),
-            None => write!(f, "{} more suppressed, of messages that are forgotten", self.suppressed),
+            None => {
+                write!(f, "{} more suppressed, of messages that are forgotten", self.suppressed)
+            }
         }
     }
 }

@@ -45,7 +45,10 @@ pub struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn of<O: Outlet + 'static>(outlet: &Arc<O>, interval: Duration) -> Result<Self, ReporterError> {
+    pub(crate) fn of<O: Outlet + 'static>(
+        outlet: &Arc<O>,
+        interval: Duration,
+    ) -> Result<Self, ReporterError> {
         let reporter = Reporter::of(outlet, interval)?;
         Ok(Self { reporter })
     }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 /// How severe a message is; `Error` is the greatest.
 ///
-/// Converts from and into the levels of `log`, `tracing` and `slog`, where the feature of that name is
-/// on; slog's `Critical` becomes `Error`.
+/// Converts from and into the levels of `log`, `tracing` and `slog`, where the feature of
+/// that name is on; slog's `Critical` becomes `Error`.
 ///
 /// ```
 /// use quell::Level;
@@ -68,7 +68,10 @@ impl FromStr for Level {
 
     /// Reads a name, in capitals or not.
     fn from_str(name: &str) -> Result<Self, ParseLevelError> {
-        Self::ALL.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(name)).ok_or(ParseLevelError(()))
+        Self::ALL
+            .into_iter()
+            .find(|level| level.as_str().eq_ignore_ascii_case(name))
+            .ok_or(ParseLevelError(()))
     }
 }
 
@@ -111,9 +114,23 @@ macro_rules! convert {
 #[cfg(feature = "log")]
 convert!(log::Level, Trace = Trace, Debug = Debug, Info = Info, Warn = Warn, Error = Error);
 #[cfg(feature = "slog")]
-convert!(slog::Level, Trace = Trace, Debug = Debug, Info = Info, Warn = Warning, Error = Error | Critical);
+convert!(
+    slog::Level,
+    Trace = Trace,
+    Debug = Debug,
+    Info = Info,
+    Warn = Warning,
+    Error = Error | Critical
+);
 #[cfg(feature = "tracing")]
-convert!(tracing_core::Level, Trace = TRACE, Debug = DEBUG, Info = INFO, Warn = WARN, Error = ERROR);
+convert!(
+    tracing_core::Level,
+    Trace = TRACE,
+    Debug = DEBUG,
+    Info = INFO,
+    Warn = WARN,
+    Error = ERROR
+);
 
 #[cfg(test)]
 mod tests {

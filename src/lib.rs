@@ -30,14 +30,16 @@
 //! | `tracing` | [`quell::tracing::init`](https://docs.rs/quell/latest/quell/tracing/fn.init.html) | [`quell::tracing::Dedup`](https://docs.rs/quell/latest/quell/tracing/struct.Dedup.html) | a filter for each layer of `tracing-subscriber` |
 //! | `slog` | [`quell::slog::root`](https://docs.rs/quell/latest/quell/slog/fn.root.html) | [`quell::slog::Dedup`](https://docs.rs/quell/latest/quell/slog/struct.Dedup.html) | a drain around any drain |
 //!
-//! In each, level, target, text and typed fields tell messages apart, as far as `Fields` and `Key` leave them in;
-//! each sink has a [`Namespace`], so it sees the first of each message whatever others saw; and summaries are
-//! records like the original, with `quell.suppressed` and `quell.since_ms`.
+//! In each, level, target, text and typed fields tell messages apart, as far as `Fields`
+//! and `Key` leave them in; each sink has a [`Namespace`], so it sees the first of each
+//! message whatever others saw; and summaries are records like the original, with
+//! `quell.suppressed` and `quell.since_ms`.
 //!
 //! # Rules
 //!
-//! A message passes once in the cache's window, unless a [`Rule`] says otherwise: the first N, every Mth after these, a window that
-//! doubles up to a ceiling. [`Rules`] say which rule holds for which level and target, and what is exempt:
+//! A message passes once in the cache's window, unless a [`Rule`] says otherwise: the first
+//! N, every Mth after these, a window that doubles up to a ceiling. [`Rules`] say which
+//! rule holds for which level and target, and what is exempt:
 //!
 //! ```
 //! use quell::{Level, Rule, Rules};
@@ -51,15 +53,18 @@
 //! # Ok::<(), quell::ConfigError>(())
 //! ```
 //!
-//! Front ends take them by [`SharedRules`](https://docs.rs/quell/latest/quell/struct.SharedRules.html), which are swapped at run time; your own
-//! one asks [`Cache::check_with`].
+//! Front ends take them by
+//! [`SharedRules`](https://docs.rs/quell/latest/quell/struct.SharedRules.html), which are
+//! swapped at run time; your own one asks [`Cache::check_with`].
 //!
 //! # How summaries come out
 //!
-//! With the next line of the message, when its window has ended, when the cache forgets it, and at the end. For the
-//! last of them a program keeps a front end's [`Guard`](https://docs.rs/quell/latest/quell/struct.Guard.html) in `main`, or a [`Reporter`], and
-//! ends by returning, by unwinding, or by [`exit`]; [`install_panic_hook`] is for panics that abort, and
-//! `Guard::flush` for a thread of your own that handles signals.
+//! With the next line of the message, when its window has ended, when the cache forgets it,
+//! and at the end. For the last of them a program keeps a front end's
+//! [`Guard`](https://docs.rs/quell/latest/quell/struct.Guard.html) in `main`, or a
+//! [`Reporter`], and ends by returning, by unwinding, or by [`exit`];
+//! [`install_panic_hook`] is for panics that abort, and `Guard::flush` for a thread of your
+//! own that handles signals.
 //!
 //! # Deciding by yourself
 //!
@@ -94,8 +99,9 @@
 //! # Features
 //!
 //! None is on by default. `log`, `tracing`, `slog`: the front ends. `metrics`: counters and
-//! gauges of the front ends, for the `metrics` facade. `seize`: the memory that other threads may still read is
-//! freed by seize instead of crossbeam-epoch. The command `quell` is a crate of its own, `quell-cli`.
+//! gauges of the front ends, for the `metrics` facade. `seize`: the memory that other
+//! threads may still read is freed by seize instead of crossbeam-epoch. The command `quell`
+//! is a crate of its own, `quell-cli`.
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

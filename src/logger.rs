@@ -5,7 +5,10 @@ use crate::nesting::Nesting;
 use crate::outlet::Outlet;
 use crate::scope::{AttrValue, Scope, hash_field};
 use crate::shutdown::UnderWay;
-use crate::{Cache, Clock, Coarse, Decision, Event, Fingerprint, Level, Namespace, Rule, Sink, Summary, Tick, Value};
+use crate::{
+    Cache, Clock, Coarse, Decision, Event, Fingerprint, Level, Namespace, Rule, Sink, Summary,
+    Tick, Value,
+};
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
@@ -182,7 +185,12 @@ impl<S: Sink, C: Clock> Logger<S, C> {
     }
 
     /// `None` if a `Display` or `Debug` returned an error.
-    fn fingerprint(&self, level: Level, args: fmt::Arguments<'_>, fields: &[(&str, Value<'_>)]) -> Option<Fingerprint> {
+    fn fingerprint(
+        &self,
+        level: Level,
+        args: fmt::Arguments<'_>,
+        fields: &[(&str, Value<'_>)],
+    ) -> Option<Fingerprint> {
         let mut hasher = self.core.cache.hasher();
         hasher.namespace(self.core.namespace);
         match self.policy {
@@ -283,7 +291,12 @@ impl<S: Sink, C: Clock> Logger<S, C> {
 // Not derived: a clone shares the sink and needs no copy of it.
 impl<S: Sink, C: Clock> Clone for Logger<S, C> {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core), scope: self.scope.clone(), policy: self.policy, notices: self.notices }
+        Self {
+            core: Arc::clone(&self.core),
+            scope: self.scope.clone(),
+            policy: self.policy,
+            notices: self.notices,
+        }
     }
 }
 

@@ -101,7 +101,10 @@ impl Reporter {
         Self::start(OfCache { cache: Arc::downgrade(cache), report }, interval)
     }
 
-    pub(crate) fn of<O: Outlet + 'static>(outlet: &Arc<O>, interval: Duration) -> Result<Self, ReporterError> {
+    pub(crate) fn of<O: Outlet + 'static>(
+        outlet: &Arc<O>,
+        interval: Duration,
+    ) -> Result<Self, ReporterError> {
         Self::start(OfOutlet(Arc::downgrade(outlet)), interval)
     }
 
@@ -178,7 +181,9 @@ impl Drop for Reporter {
 
 impl fmt::Debug for Reporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reporter").field("stopped", &lock(&self.stop.told).stop).finish_non_exhaustive()
+        f.debug_struct("Reporter")
+            .field("stopped", &lock(&self.stop.told).stop)
+            .finish_non_exhaustive()
     }
 }
 
@@ -255,7 +260,8 @@ impl Stop {
     /// Waits for `interval`, or until told to look or to stop. Returns whether to stop.
     fn wait(&self, interval: Duration) -> bool {
         let told = lock(&self.told);
-        let waited = self.changed.wait_timeout_while(told, interval, |told| !told.stop && !told.look);
+        let waited =
+            self.changed.wait_timeout_while(told, interval, |told| !told.stop && !told.look);
         let mut told = waited.unwrap_or_else(PoisonError::into_inner).0;
         told.look = false;
         told.stop

@@ -103,7 +103,10 @@ impl Rule {
         let millis = builder::window_millis(window)?;
         match self.policy {
             Policy::BackOff { ceiling } if ceiling.get() < millis => {
-                Err(ConfigError::CeilingBelowWindow { ceiling: Duration::from_millis(ceiling.get()), window })
+                Err(ConfigError::CeilingBelowWindow {
+                    ceiling: Duration::from_millis(ceiling.get()),
+                    window,
+                })
             }
             _ => Ok(Self { window: NonZeroU64::new(millis), ..self }),
         }
@@ -131,7 +134,8 @@ impl Rule {
     fn length(&self, level: u32, base: u64) -> u64 {
         match self.policy {
             Policy::BackOff { ceiling } => {
-                let doubled = 1u64.checked_shl(level).map_or(u64::MAX, |times| base.saturating_mul(times));
+                let doubled =
+                    1u64.checked_shl(level).map_or(u64::MAX, |times| base.saturating_mul(times));
                 doubled.min(ceiling.get()).max(base)
             }
             _ => base,
@@ -159,7 +163,9 @@ impl Rule {
         if elapsed >= length {
             let level = match self.policy {
                 // In time, after a window with something suppressed in it.
-                Policy::BackOff { ceiling } if state.noticed && elapsed < length.saturating_mul(2) => {
+                Policy::BackOff { ceiling }
+                    if state.noticed && elapsed < length.saturating_mul(2) =>
+                {
                     (state.level + u32::from(length < ceiling.get())).min(RuleState::MAX_LEVEL)
                 }
                 _ => 0,
@@ -268,7 +274,10 @@ mod tests {
         let rule = Rule::first_then_every(2, 3).unwrap();
         assert_eq!(emitted(&outcomes(rule, 10, [0; 12])), [0, 1, 4, 7, 10]);
         assert_eq!(emitted(&outcomes(Rule::first(3).unwrap(), 10, [0; 9])), [0, 1, 2]);
-        assert_eq!(emitted(&outcomes(Rule::first_then_every(1, 1).unwrap(), 10, [0; 4])), [0, 1, 2, 3]);
+        assert_eq!(
+            emitted(&outcomes(Rule::first_then_every(1, 1).unwrap(), 10, [0; 4])),
+            [0, 1, 2, 3]
+        );
         let largest = Rule::first_then_every(Rule::MAX, Rule::MAX).unwrap();
         let many = outcomes(largest, 10, (0..3 * Rule::MAX).map(|_| 0));
         assert_eq!(emitted(&many).len() as u32, Rule::MAX + 2);
@@ -281,12 +290,22 @@ mod tests {
         assert_eq!(emitted(&outcomes(rule, 10, 0..300)), [0, 10, 30, 70, 120, 170, 220, 270]);
         // A window without a repeat, and one that nothing follows in time.
         assert_eq!(emitted(&outcomes(rule, 10, [0, 1, 10, 30, 31, 40])), [0, 2, 3, 5]);
-        assert_eq!(emitted(&outcomes(rule, 10, [0, 1, 10, 11, 49, 50, 88, 89])), [0, 2, 4, 7], "just in time");
-        assert_eq!(emitted(&outcomes(rule, 10, [0, 1, 10, 11, 50, 51, 60])), [0, 2, 4, 6], "started over");
+        assert_eq!(
+            emitted(&outcomes(rule, 10, [0, 1, 10, 11, 49, 50, 88, 89])),
+            [0, 2, 4, 7],
+            "just in time"
+        );
+        assert_eq!(
+            emitted(&outcomes(rule, 10, [0, 1, 10, 11, 50, 51, 60])),
+            [0, 2, 4, 6],
+            "started over"
+        );
         let mut entry = RuleState { since: at(0), level: 0, calls: 0, noticed: false };
         for length in [10, 20, 40, 50, 50] {
             assert_eq!(rule.window_at(entry.level, 10), length);
-            entry = rule.decide(RuleState { noticed: true, ..entry }, entry.since.after(millis(length)), 10).1;
+            entry = rule
+                .decide(RuleState { noticed: true, ..entry }, entry.since.after(millis(length)), 10)
+                .1;
         }
         assert_eq!(rule.window_at(0, 70), 70, "a ceiling below the window");
     }
@@ -308,7 +327,8 @@ mod tests {
         while entry.since.as_millis() + length < Tick::MAX.as_millis() {
             let (emit, next) = rule.decide(entry, at(entry.since.as_millis() + length), 1);
             assert!(emit && next.level <= RuleState::MAX_LEVEL);
-            (entry, length) = (RuleState { noticed: true, ..next }, (2 * length).min(1 << RuleState::MAX_LEVEL));
+            (entry, length) =
+                (RuleState { noticed: true, ..next }, (2 * length).min(1 << RuleState::MAX_LEVEL));
             assert_eq!(rule.window_at(entry.level, 1), length);
         }
         assert_eq!(entry.level, RuleState::MAX_LEVEL);

@@ -94,7 +94,9 @@ impl Rules {
     fn with(mut self, target: &str, level: Option<Level>, rule: Option<Rule>) -> Self {
         self.entries.retain(|entry| (&*entry.target, entry.level) != (target, level));
         let weight = |target: &str, level: Option<Level>| (target.len(), level.is_some());
-        let at = self.entries.partition_point(|entry| weight(&entry.target, entry.level) > weight(target, level));
+        let at = self
+            .entries
+            .partition_point(|entry| weight(&entry.target, entry.level) > weight(target, level));
         self.entries.insert(at, Entry { target: target.into(), level, rule });
         self
     }
@@ -156,12 +158,17 @@ mod tests {
             |rules, rule| rules.target("a::b", rule),
         ];
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
-            let rules = order.iter().fold(Rules::default(), |rules, &i| add[i](rules, rule(i as u32 + 2)));
+            let rules =
+                order.iter().fold(Rules::default(), |rules, &i| add[i](rules, rule(i as u32 + 2)));
             assert_eq!(rules.find(Info, "c"), Some(Rule::once()));
             assert_eq!(rules.find(Error, "c"), Some(rule(2)));
             assert_eq!(rules.find(Warn, "a::c"), Some(rule(3)));
             assert_eq!(rules.find(Error, "a"), Some(rule(4)));
-            assert_eq!(rules.find(Error, "a::b::c"), Some(rule(5)), "a longer target beats a level");
+            assert_eq!(
+                rules.find(Error, "a::b::c"),
+                Some(rule(5)),
+                "a longer target beats a level"
+            );
         }
     }
 

@@ -135,7 +135,13 @@ impl Scope {
         self.push(path, None, self.attrs(), self.attrs().plus(group))
     }
 
-    fn push(&self, path: Arc<str>, attr: Option<(Box<str>, AttrValue)>, attrs: FieldsHash, key: FieldsHash) -> Self {
+    fn push(
+        &self,
+        path: Arc<str>,
+        attr: Option<(Box<str>, AttrValue)>,
+        attrs: FieldsHash,
+        key: FieldsHash,
+    ) -> Self {
         Self { head: Some(Arc::new(Node { parent: self.head.clone(), path, attr, attrs, key })) }
     }
 
@@ -181,7 +187,12 @@ impl Drop for Node {
 /// The hash of the field `key` in the group `path`, and whether the value's
 /// `Display` or `Debug` returned an error. Allocates nothing: instead of joining
 /// path and key to one name, the two are hashed to one number.
-pub(crate) fn hash_field(blank: &FingerprintHasher, path: &str, key: &str, value: Value<'_>) -> (FieldsHash, bool) {
+pub(crate) fn hash_field(
+    blank: &FingerprintHasher,
+    path: &str,
+    key: &str,
+    value: Value<'_>,
+) -> (FieldsHash, bool) {
     let mut hasher = blank.clone();
     if path.is_empty() {
         let hash = hasher.hash_field(key, value);
@@ -239,7 +250,11 @@ mod tests {
             }
         }
         assert_eq!(ab.path(), "a.b");
-        assert_eq!(root.with_group("a.b", &blank()).key(), ab.key(), "the key follows what is printed");
+        assert_eq!(
+            root.with_group("a.b", &blank()).key(),
+            ab.key(),
+            "the key follows what is printed"
+        );
         assert_eq!(a.with_group("", &blank()).key(), a.key());
     }
 
@@ -266,12 +281,23 @@ mod tests {
 
     #[test]
     fn types_of_values_stay_apart() {
-        let values: [AttrValue; 8] =
-            [1i32.into(), 1u8.into(), 1.0f32.into(), "1".into(), '1'.into(), true.into(), 1i128.into(), 1u128.into()];
+        let values: [AttrValue; 8] = [
+            1i32.into(),
+            1u8.into(),
+            1.0f32.into(),
+            "1".into(),
+            '1'.into(),
+            true.into(),
+            1i128.into(),
+            1u128.into(),
+        ];
         let keys = values.map(|value| Scope::default().with_attr("k", value, &blank()).key());
         for (i, one) in keys.iter().enumerate() {
             assert!(!keys[i + 1..].contains(one));
         }
-        assert_eq!(format!("{:?} {}", AttrValue::from(String::from("a b")), AttrValue::from(2usize)), "\"a b\" 2");
+        assert_eq!(
+            format!("{:?} {}", AttrValue::from(String::from("a b")), AttrValue::from(2usize)),
+            "\"a b\" 2"
+        );
     }
 }

@@ -132,7 +132,8 @@ impl<'a> Event<'a> {
     /// its own fields. Allocates.
     pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let group = self.scope.path();
-        let attributes = self.scope.attributes().map(|(group, key, value)| Field { group, key, value });
+        let attributes =
+            self.scope.attributes().map(|(group, key, value)| Field { group, key, value });
         let own = self.fields.iter().map(move |&(key, value)| Field { group, key, value });
         attributes.chain(own)
     }
@@ -301,7 +302,11 @@ impl fmt::Debug for Field<'_> {
 
 fn write_value(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     let needs_quotes = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=');
-    if text.is_empty() || text.contains(needs_quotes) { write!(f, "{text:?}") } else { f.write_str(text) }
+    if text.is_empty() || text.contains(needs_quotes) {
+        write!(f, "{text:?}")
+    } else {
+        f.write_str(text)
+    }
 }
 
 /// A sink that writes lines to an [`io::Write`].
@@ -548,7 +553,8 @@ struct OneLine(String);
 
 impl fmt::Write for OneLine {
     fn write_str(&mut self, mut text: &str) -> fmt::Result {
-        let breaks = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
+        let breaks =
+            |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
         while let Some(at) = text.find(breaks) {
             let (plain, rest) = text.split_at(at);
             self.0.push_str(plain);

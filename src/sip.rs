@@ -123,7 +123,8 @@ fn few(bytes: &[u8]) -> u64 {
     match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         // The two overlap.
         (Some(first), Some(last)) => {
-            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4))
+            u64::from(u32::from_le_bytes(*first))
+                | u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4))
         }
         _ if len == 0 => 0,
         // As above, with three bytes.
@@ -174,7 +175,11 @@ mod tests {
                 let mut ours = Sip::new(SipKey::new([3; 16]));
                 ours.write(&bytes[..first]);
                 ours.write(&bytes[first..first + second]);
-                assert_eq!(ours.finish(), theirs([3; 16], &bytes[..first + second]), "{first} and {second}");
+                assert_eq!(
+                    ours.finish(),
+                    theirs([3; 16], &bytes[..first + second]),
+                    "{first} and {second}"
+                );
             }
         }
     }

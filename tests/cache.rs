@@ -4,8 +4,8 @@ mod common;
 
 use common::{AGAIN, EMIT, Expected, FIRST, emit};
 use quell::{
-    Cache, ConfigError, Decision, Exemplar, Fingerprint, Level, Manual, Monotonic, Namespace, Rule, Secret, Summary,
-    Tick,
+    Cache, ConfigError, Decision, Exemplar, Fingerprint, Level, Manual, Monotonic, Namespace, Rule,
+    Secret, Summary, Tick,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -31,7 +31,8 @@ fn millis(millis: u64) -> Duration {
 }
 
 fn fp(n: u128) -> Fingerprint {
-    Fingerprint::from_u128(n.wrapping_mul(0x2545_f491_4f6c_dd1d_9e37_79b9_7f4a_7c15)).with_namespace(Namespace(0))
+    Fingerprint::from_u128(n.wrapping_mul(0x2545_f491_4f6c_dd1d_9e37_79b9_7f4a_7c15))
+        .with_namespace(Namespace(0))
 }
 
 fn cache() -> Cache {
@@ -185,7 +186,8 @@ fn a_drain_of_what_expired_leaves_the_rest() {
     }
     let expired = |namespace, now| {
         let mut all = Vec::new();
-        cache.drain_expired_at(namespace, at(now), |summary| all.push(summary.fingerprint.unwrap()));
+        cache
+            .drain_expired_at(namespace, at(now), |summary| all.push(summary.fingerprint.unwrap()));
         all
     };
     assert_eq!(expired(None, WINDOW - 1), []);
@@ -298,7 +300,9 @@ fn namespaces_have_budgets_of_their_own() {
     }
     assert_eq!(cache.check_at(b, at(0)), AGAIN);
     let mut seen = Vec::new();
-    cache.drain_namespace(Namespace(2), |summary| seen.push((summary.fingerprint, summary.suppressed)));
+    cache.drain_namespace(Namespace(2), |summary| {
+        seen.push((summary.fingerprint, summary.suppressed))
+    });
     assert_eq!(seen, [(Some(b), 2)]);
     assert_eq!(cache.check_at(a, at(WINDOW)), emit(1));
     assert_eq!(cache.check_at(b, at(WINDOW)), EMIT);
@@ -361,14 +365,20 @@ fn exemplars_are_asked_for_once_and_kept() {
     assert_eq!(asked.get(), 1, "not on a suppression, not with one there");
     let summaries = drained(&cache);
     let exemplar = summaries[0].exemplar.as_deref().unwrap();
-    assert_eq!((&*exemplar.text, exemplar.level, &*exemplar.target), ("number 1", Some(Level::Error), "t"));
+    assert_eq!(
+        (&*exemplar.text, exemplar.level, &*exemplar.target),
+        ("number 1", Some(Level::Error), "t")
+    );
     assert_eq!(check(12), AGAIN);
     assert!(drained(&cache)[0].exemplar.is_some(), "a drain does not take it away");
 
     // An entry that began without gets one at its next emission.
     assert_eq!(cache.check_at(fp(2), at(0)), EMIT);
     assert_eq!(cache.check_with_at(fp(2), at(5), &Rule::once(), || unreachable!()), FIRST);
-    assert_eq!(cache.check_with_at(fp(2), at(10), &Rule::once(), || Some(Exemplar::new("late"))), emit(1));
+    assert_eq!(
+        cache.check_with_at(fp(2), at(10), &Rule::once(), || Some(Exemplar::new("late"))),
+        emit(1)
+    );
     assert_eq!(cache.check_at(fp(2), at(10)), FIRST);
     assert_eq!(&*drained(&cache)[0].exemplar.as_ref().unwrap().text, "late");
 
@@ -389,7 +399,10 @@ fn exemplars_outlive_others_and_forgetting() {
         let own = summaries.iter().find(|summary| summary.fingerprint == Some(fp(1))).unwrap();
         own.exemplar.as_ref().map(|exemplar| exemplar.text.to_string())
     };
-    assert_eq!(cache.check_with_at(fp(1), at(0), &Rule::once(), || Some(Exemplar::new("kept"))), EMIT);
+    assert_eq!(
+        cache.check_with_at(fp(1), at(0), &Rule::once(), || Some(Exemplar::new("kept"))),
+        EMIT
+    );
     assert_eq!(cache.check_at(fp(1), at(0)), FIRST);
     for _ in 0..5 {
         flood(&cache, at(0), 1);
@@ -399,7 +412,10 @@ fn exemplars_outlive_others_and_forgetting() {
     for n in 1..6 {
         let now = at(n * WINDOW);
         let another = || Some(Exemplar::new("another"));
-        assert!(cache.check_with_at(fp(1), now, &Rule::once(), another).is_emit(), "expired, and in its place");
+        assert!(
+            cache.check_with_at(fp(1), now, &Rule::once(), another).is_emit(),
+            "expired, and in its place"
+        );
         assert_eq!(cache.check_at(fp(1), now), FIRST);
     }
     assert_eq!(text(&drained(&cache)).as_deref(), Some("kept"));
@@ -409,7 +425,10 @@ fn exemplars_outlive_others_and_forgetting() {
     let summaries = drained(&cache);
     assert_eq!(text(&summaries).as_deref(), Some("kept"));
     assert_eq!(summaries.iter().find(|s| s.fingerprint == Some(fp(1))).unwrap().suppressed, 1);
-    assert_eq!(cache.check_with_at(fp(1), at(99 * WINDOW), &Rule::once(), || Some(Exemplar::new("new"))), EMIT);
+    assert_eq!(
+        cache.check_with_at(fp(1), at(99 * WINDOW), &Rule::once(), || Some(Exemplar::new("new"))),
+        EMIT
+    );
     assert_eq!(cache.check_at(fp(1), at(99 * WINDOW)), FIRST);
     assert_eq!(text(&drained(&cache)).as_deref(), Some("new"));
 }
@@ -420,12 +439,18 @@ fn a_duplicate_never_makes_an_exemplar() {
     let cache = cache();
     assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
     for now in 0..WINDOW {
-        let decision =
-            cache.check_with_at(fp(1), at(now), &Rule::once(), || unreachable!("an exemplar of a duplicate"));
+        let decision = cache.check_with_at(fp(1), at(now), &Rule::once(), || {
+            unreachable!("an exemplar of a duplicate")
+        });
         assert!(!decision.is_emit());
     }
     // A call that is not tracked has no entry to keep one with.
-    assert_eq!(cache.check_with_at(fp(2), Tick::MAX, &Rule::once(), || unreachable!("an exemplar of nothing")), EMIT);
+    assert_eq!(
+        cache.check_with_at(fp(2), Tick::MAX, &Rule::once(), || unreachable!(
+            "an exemplar of nothing"
+        )),
+        EMIT
+    );
 }
 
 #[test]
@@ -436,7 +461,8 @@ fn stats_are_exact_at_rest() {
     let mut expected = cache.stats();
     assert_eq!((expected.emitted, expected.suppressed, expected.entries), (0, 0, 0));
     for n in 0..10_000u64 {
-        // Each key twice in a row, then new ones; every 500 calls a drain. A hundred calls in a tick.
+        // Each key twice in a row, then new ones; every 500 calls a drain. A hundred calls
+        // in a tick.
         let decision = cache.check_at(fp(u128::from(n / 2)), at(n / 100));
         *if decision.is_emit() { &mut expected.emitted } else { &mut expected.suppressed } += 1;
         if n % 500 == 0 {
@@ -445,7 +471,11 @@ fn stats_are_exact_at_rest() {
             assert!(stats.entries <= stats.capacity);
             cache.drain(|_| {});
             let after = cache.stats();
-            assert_eq!((after.emitted, after.suppressed), (stats.emitted, stats.suppressed), "a drain moves no number");
+            assert_eq!(
+                (after.emitted, after.suppressed),
+                (stats.emitted, stats.suppressed),
+                "a drain moves no number"
+            );
             assert_eq!((after.entries, after.forgotten), (stats.entries, stats.forgotten));
         }
     }
@@ -500,10 +530,16 @@ fn the_bound_on_memory_rises_once() {
     assert!((64 << 10..=(96 + 16 + 64 * 16) << 10).contains(&bound), "{bound}");
     assert!(cache.check_at(fp(1), at(0)).is_emit());
     assert_eq!(cache.memory_bound(), bound);
-    assert!(cache.check_with_at(fp(2), at(0), &Rule::once(), || Some(Exemplar::new("first"))).is_emit());
+    assert!(
+        cache.check_with_at(fp(2), at(0), &Rule::once(), || Some(Exemplar::new("first"))).is_emit()
+    );
     let with = cache.memory_bound();
     assert!(with >= bound + 8 * 1024, "{bound} {with}");
-    assert!(cache.check_with_at(fp(3), at(0), &Rule::once(), || Some(Exemplar::new("second"))).is_emit());
+    assert!(
+        cache
+            .check_with_at(fp(3), at(0), &Rule::once(), || Some(Exemplar::new("second")))
+            .is_emit()
+    );
     assert_eq!(cache.memory_bound(), with);
 }
 
@@ -593,14 +629,19 @@ fn dropping_a_cache_drops_what_is_pending() {
     let mut exemplars = Vec::new();
     for n in 0..200 {
         let now = at(n as u64 * 3);
-        assert!(cache.check_with_at(fp(n), now, &Rule::once(), || Some(Exemplar::new("text"))).is_emit());
+        assert!(
+            cache
+                .check_with_at(fp(n), now, &Rule::once(), || Some(Exemplar::new("text")))
+                .is_emit()
+        );
         assert!(!cache.check_at(fp(n), now).is_emit());
         if n % 7 == 0 {
             cache.drain(|summary| exemplars.extend(summary.exemplar.as_ref().map(Arc::downgrade)));
         }
     }
     assert!(exemplars.len() > 10);
-    // Counts in the table and among the orphans. The last grace periods end with the calls of others.
+    // Counts in the table and among the orphans. The last grace periods end with the calls
+    // of others.
     drop(cache);
     let leaked = || exemplars.iter().filter(|exemplar| exemplar.upgrade().is_some()).count();
     let other = tiny();
@@ -608,7 +649,8 @@ fn dropping_a_cache_drops_what_is_pending() {
         if leaked() == 0 {
             break;
         }
-        let _ = other.check_with_at(fp(n), at(n as u64 * 3), &Rule::once(), || Some(Exemplar::new("text")));
+        let _ = other
+            .check_with_at(fp(n), at(n as u64 * 3), &Rule::once(), || Some(Exemplar::new("text")));
     }
     assert_eq!(leaked(), 0, "of {} exemplars", exemplars.len());
 }
@@ -696,7 +738,9 @@ fn wrong_configurations_are_typed_errors() {
     assert_eq!(error(|b| b.max_entries(asked)), ConfigError::TooManyEntries { asked });
     let asked = usize::MAX;
     assert_eq!(error(|b| b.max_entries(asked)), ConfigError::TooManyEntries { asked });
-    assert!(error(|b| b.max_entries(asked)).to_string().contains(&ConfigError::MAX_ENTRIES.to_string()));
+    assert!(
+        error(|b| b.max_entries(asked)).to_string().contains(&ConfigError::MAX_ENTRIES.to_string())
+    );
     // What does not matter is not asked for: one entry is enough, any clock will do.
     assert!(Cache::builder().max_entries(1).clock(Monotonic::new()).build().is_ok());
 }

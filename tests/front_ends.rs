@@ -71,7 +71,8 @@ fn end(how: &str, guard: quell::Guard) {
         }
         "abort" => nothing_unwinds_from_here(),
         "signal" => {
-            let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM]).unwrap();
+            let mut signals =
+                signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM]).unwrap();
             println!("\nready");
             if let Some(signal) = signals.forever().next() {
                 quell::exit(128 + signal);
@@ -106,7 +107,8 @@ fn child_of_log() {
             true
         }
         fn log(&self, record: &Record<'_>) {
-            let suppressed = record.key_values().get("quell.suppressed".into()).and_then(|n| n.to_u64());
+            let suppressed =
+                record.key_values().get("quell.suppressed".into()).and_then(|n| n.to_u64());
             self.0.line(suppressed, &record.args().to_string());
         }
         fn flush(&self) {
@@ -116,7 +118,8 @@ fn child_of_log() {
     run_as_child("log", |path, end| {
         let guard = quell::log::init(ToLines(Lines::create(path)), LevelFilter::Info).unwrap();
         assert_eq!(log::max_level(), LevelFilter::Info);
-        let again = quell::log::init(ToLines(Lines::create("/dev/null")), LevelFilter::Trace).unwrap_err();
+        let again =
+            quell::log::init(ToLines(Lines::create("/dev/null")), LevelFilter::Trace).unwrap_err();
         assert!(matches!(again, quell::log::InitError::Logger(_)), "{again}");
         assert_eq!(log::max_level(), LevelFilter::Info, "nothing changed");
         for n in 0..OFFERED / 3 {
@@ -162,7 +165,8 @@ fn child_of_slog() {
         }
     }
     run_as_child("slog", |path, end| {
-        let (log, guard) = quell::slog::root(ToLines(Lines::create(path)), o!("host" => "web1")).unwrap();
+        let (log, guard) =
+            quell::slog::root(ToLines(Lines::create(path)), o!("host" => "web1")).unwrap();
         let shard = log.new(o!("shard" => 3));
         for n in 0..OFFERED / 3 {
             error!(log, "connection refused");

@@ -5,8 +5,8 @@ mod common;
 
 use common::Bad;
 use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-    with_local_recorder,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
+    Unit, with_local_recorder,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,7 +46,8 @@ struct Registry {
 impl Registry {
     fn register(&self, key: &Key) -> Arc<Cell> {
         self.registered.fetch_add(1, Ordering::Relaxed);
-        let mut labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        let mut labels: Vec<_> =
+            key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
         labels.sort();
         let name = format!("{}{{{}}}", key.name(), labels.join(","));
         Arc::clone(self.cells.lock().unwrap().entry(name).or_default())
@@ -54,7 +55,8 @@ impl Registry {
 
     /// What is not zero.
     fn values(&self) -> BTreeMap<String, u64> {
-        let value = |(name, cell): (&String, &Arc<Cell>)| (name.clone(), cell.0.load(Ordering::Relaxed));
+        let value =
+            |(name, cell): (&String, &Arc<Cell>)| (name.clone(), cell.0.load(Ordering::Relaxed));
         self.cells.lock().unwrap().iter().map(value).filter(|(_, value)| *value != 0).collect()
     }
 }
@@ -113,14 +115,22 @@ fn what_log_offers_is_counted() {
         let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
         let log = quell::log::Dedup::builder(cache, Nowhere).rules(rules).metrics().build();
         assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES);
-        assert_eq!(registry.cells.lock().unwrap().len() as u64, HANDLES, "each with labels of its own");
+        assert_eq!(
+            registry.cells.lock().unwrap().len() as u64,
+            HANDLES,
+            "each with labels of its own"
+        );
         (0..4).for_each(|_| error!(logger: log, "x"));
         (0..3).for_each(|_| warn!(logger: log, "x"));
         (0..2).for_each(|_| info!(logger: log, "{}", Bad { panics: true }));
         log.flush();
     });
     assert_eq!(registry.values(), expected("log", capacity));
-    assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES, "nothing is registered for an event");
+    assert_eq!(
+        registry.registered.load(Ordering::Relaxed),
+        HANDLES,
+        "nothing is registered for an event"
+    );
 }
 
 #[cfg(feature = "slog")]
@@ -133,7 +143,8 @@ fn what_slog_offers_is_counted() {
     let capacity = cache.stats().capacity as u64;
     with_local_recorder(&registry, || {
         let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
-        let dedup = quell::slog::Dedup::builder(cache, slog::Discard).rules(rules).metrics().build();
+        let dedup =
+            quell::slog::Dedup::builder(cache, slog::Discard).rules(rules).metrics().build();
         let dedup = Arc::new(dedup);
         let log = Logger::root(Arc::clone(&dedup), o!());
         assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES);
@@ -145,10 +156,15 @@ fn what_slog_offers_is_counted() {
         (0..2).for_each(|_| crit!(log, "x"));
     });
     let value = |outcome: &str| {
-        registry.values()[&format!("quell_events_total{{front_end=slog,level=error,outcome={outcome}}}")]
+        registry.values()
+            [&format!("quell_events_total{{front_end=slog,level=error,outcome={outcome}}}")]
     };
     assert_eq!((value("emitted"), value("suppressed")), (2, 4), "critical is counted as error");
-    assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES, "nothing is registered for an event");
+    assert_eq!(
+        registry.registered.load(Ordering::Relaxed),
+        HANDLES,
+        "nothing is registered for an event"
+    );
 }
 
 #[cfg(feature = "tracing")]
@@ -167,7 +183,9 @@ fn what_tracing_offers_is_counted() {
     let capacity = cache.stats().capacity as u64;
     let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
     let dedup = quell::tracing::Dedup::builder(cache).rules(rules).metrics().build();
-    let stack = with_local_recorder(&recorder, || tracing::Dispatch::new(registry().with(dedup.wrap(Nowhere))));
+    let stack = with_local_recorder(&recorder, || {
+        tracing::Dispatch::new(registry().with(dedup.wrap(Nowhere)))
+    });
     assert_eq!(recorder.registered.load(Ordering::Relaxed), HANDLES);
     tracing::dispatcher::with_default(&stack, || {
         (0..4).for_each(|_| error!("x"));
@@ -175,8 +193,16 @@ fn what_tracing_offers_is_counted() {
         (0..2).for_each(|_| info!("{}", Bad { panics: true }));
     });
     dedup.guard().unwrap().flush();
-    assert_eq!(recorder.values(), expected("tracing", capacity), "the summaries that were written are no events");
-    assert_eq!(recorder.registered.load(Ordering::Relaxed), HANDLES, "nothing is registered for an event");
+    assert_eq!(
+        recorder.values(),
+        expected("tracing", capacity),
+        "the summaries that were written are no events"
+    );
+    assert_eq!(
+        recorder.registered.load(Ordering::Relaxed),
+        HANDLES,
+        "nothing is registered for an event"
+    );
 }
 
 /// Panics whenever it is told something.

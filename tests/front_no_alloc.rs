@@ -77,7 +77,9 @@ fn suppressed_records_of_slog_allocate_nothing() {
         .build();
     let dedup = std::sync::Arc::new(dedup);
     let root = Logger::root(std::sync::Arc::clone(&dedup), o!());
-    let five = root.new(o!("job" => "prometheus", "shard" => 3)).new(o!("queue" => 1, "full" => true, "url" => "x"));
+    let five = root
+        .new(o!("job" => "prometheus", "shard" => 3))
+        .new(o!("queue" => 1, "full" => true, "url" => "x"));
     let nested = vec![vec![Some(1), None], vec![]];
     let map = std::collections::BTreeMap::from([("a", 1.5), ("b", 2.5)]);
     let nested = five.new(o!("nested" => slog::Serde(nested), "map" => slog::Serde(map)));

@@ -145,7 +145,11 @@ struct Tracing {
 #[cfg(feature = "tracing")]
 impl FrontEnd for Tracing {
     fn new(cache: Arc<Cache<Manual>>, rules: SharedRules, interval: Duration) -> Self {
-        let dedup = quell::tracing::Dedup::builder(cache).rules(rules).notices(true).interval(interval).build();
+        let dedup = quell::tracing::Dedup::builder(cache)
+            .rules(rules)
+            .notices(true)
+            .interval(interval)
+            .build();
         let memory = support::Memory::default();
         let dispatch = tracing::Dispatch::new(support::stack(&dedup, &memory));
         Self { guard: dedup.guard().unwrap(), dispatch, memory }
@@ -161,7 +165,10 @@ impl FrontEnd for Tracing {
                 }
             };
         }
-        support::in_scope(self.dispatch.clone(), || sites!(text, "store" "store::wal" "audit" "net"));
+        support::in_scope(
+            self.dispatch.clone(),
+            || sites!(text, "store" "store::wal" "audit" "net"),
+        );
     }
 
     fn guard(&self) -> &Guard {
@@ -170,7 +177,8 @@ impl FrontEnd for Tracing {
 
     fn sink(&self) -> Take {
         let memory = self.memory.clone();
-        let number = |line: &support::Line, name: &str| line.fields.get(name).map(|n| n.parse().unwrap());
+        let number =
+            |line: &support::Line, name: &str| line.fields.get(name).map(|n| n.parse().unwrap());
         let line = move |line: support::Line| Line {
             level: if line.level == tracing::Level::ERROR { Level::Error } else { Level::Info },
             suppressed: line.suppressed(),
@@ -239,7 +247,8 @@ impl<F: FrontEnd> World<F> {
 
     fn with(rules: impl Into<Rules>, max_entries: usize, interval: Duration) -> Self {
         let clock = Manual::new(Tick::from_millis(1_000_000));
-        let cache = Cache::builder().window(WINDOW).max_entries(max_entries).clock(clock.clone()).build();
+        let cache =
+            Cache::builder().window(WINDOW).max_entries(max_entries).clock(clock.clone()).build();
         let cache = Arc::new(cache.unwrap());
         let rules = SharedRules::from(rules.into());
         let front_end = F::new(Arc::clone(&cache), rules.clone(), interval);
@@ -335,11 +344,10 @@ fn back_off_doubles_up_to_its_ceiling<F: FrontEnd>() {
 
 fn levels_and_targets_have_windows_of_their_own<F: FrontEnd>() {
     let seconds = |n| Rule::once().window(Duration::from_secs(n)).unwrap();
-    let rules = Rules::new(Rule::once()).level(Level::Error, seconds(10)).target("store", seconds(20)).target_at(
-        "store::wal",
-        Level::Error,
-        seconds(30),
-    );
+    let rules = Rules::new(Rule::once())
+        .level(Level::Error, seconds(10))
+        .target("store", seconds(20))
+        .target_at("store::wal", Level::Error, seconds(30));
     let world = World::<F>::new(rules);
     let kinds = [
         (Level::Info, "net", 60),
@@ -351,7 +359,11 @@ fn levels_and_targets_have_windows_of_their_own<F: FrontEnd>() {
     ];
     for second in 0..=120 {
         for (level, target, window) in kinds {
-            assert_eq!(world.passes_at(level, target, "x"), second % window == 0, "{level:?} {target} {second}");
+            assert_eq!(
+                world.passes_at(level, target, "x"),
+                second % window == 0,
+                "{level:?} {target} {second}"
+            );
         }
         world.clock.advance(Duration::from_secs(1));
     }
@@ -407,7 +419,10 @@ fn an_emission_says_since_when<F: FrontEnd>() {
     say();
     let sums = world.first_sums(2);
     assert_eq!((sums[1].suppressed, sums[1].since_ms), (Some(4), Some(60_000)));
-    assert_eq!((sums[1].level, &*sums[1].target, &*sums[1].text), (Level::Info, "store", "x: 4 more suppressed"));
+    assert_eq!(
+        (sums[1].level, &*sums[1].target, &*sums[1].text),
+        (Level::Info, "store", "x: 4 more suppressed")
+    );
     world.assert_conserved(15);
     // Under a rule that counts, since the window began.
     let net = || _ = world.passes_at(Level::Info, "net", "y");
@@ -427,7 +442,10 @@ fn an_expiry_says_since_when<F: FrontEnd>() {
     world.clock.advance(WINDOW + Duration::from_millis(250));
     let sums = world.first_sums(1);
     assert_eq!((sums[0].suppressed, sums[0].since_ms), (Some(4), Some(60_250)));
-    assert_eq!((sums[0].level, &*sums[0].target, &*sums[0].text), (Level::Info, "store", "x: 4 more suppressed"));
+    assert_eq!(
+        (sums[0].level, &*sums[0].target, &*sums[0].text),
+        (Level::Info, "store", "x: 4 more suppressed")
+    );
     assert_eq!(world.pass(2, "x"), 1);
     world.assert_conserved(7);
     assert_eq!(world.sums().len(), 2, "each told once");
@@ -490,10 +508,13 @@ fn a_notice_comes_once_a_window_after_the_last_that_passes<F: FrontEnd>() {
 fn the_noisiest_now<F: FrontEnd>() {
     let world = World::<F>::new(Rule::first(2).unwrap());
     for n in 0..20 {
-        (0..=n).for_each(|_| _ = world.passes_at(Level::Error, "store::wal", &format!("disk {n} full")));
+        (0..=n).for_each(|_| {
+            _ = world.passes_at(Level::Error, "store::wal", &format!("disk {n} full"))
+        });
     }
     let top = world.cache.top(3);
-    let shown: Vec<_> = top.iter().map(|sum| (&*sum.exemplar.as_ref().unwrap().text, sum.suppressed)).collect();
+    let shown: Vec<_> =
+        top.iter().map(|sum| (&*sum.exemplar.as_ref().unwrap().text, sum.suppressed)).collect();
     assert_eq!(shown, [("disk 19 full", 18), ("disk 18 full", 17), ("disk 17 full", 16)]);
     let exemplar = top[0].exemplar.as_ref().unwrap();
     assert_eq!((exemplar.level, &*exemplar.target), (Some(Level::Error), "store::wal"));
@@ -537,7 +558,11 @@ fn ten_threads_share_a_limit_of_a_hundred<F: FrontEnd>() {
         let world = World::<F>::new(Rule::first(100).unwrap());
         thread::scope(|scope| {
             for _ in 0..10 {
-                scope.spawn(|| (0..50).for_each(|_| world.front_end.say(Level::Error, "net", "connection refused")));
+                scope.spawn(|| {
+                    (0..50).for_each(|_| {
+                        world.front_end.say(Level::Error, "net", "connection refused")
+                    })
+                });
             }
         });
         assert_eq!(world.passed(), 100);

@@ -54,8 +54,14 @@ fn the_first_passes_unchanged_and_its_repeats_are_in_a_summary_like_it() {
     let first = lines.lines();
     assert_eq!(first.len(), 1);
     let first = &first[0];
-    assert_eq!((first.level, &*first.target, &*first.text), (Level::Error, "store::wal", "append to seg 7 failed"));
-    assert_eq!(first.pairs, [("peer", "\"db1\""), ("attempt", "3")].map(|(k, v)| (k.to_string(), v.to_string())));
+    assert_eq!(
+        (first.level, &*first.target, &*first.text),
+        (Level::Error, "store::wal", "append to seg 7 failed")
+    );
+    assert_eq!(
+        first.pairs,
+        [("peer", "\"db1\""), ("attempt", "3")].map(|(k, v)| (k.to_string(), v.to_string()))
+    );
     assert_eq!(first.module.as_deref(), Some(module_path!()));
     assert_eq!(first.file.as_deref(), Some(file!()));
     assert!(first.line.is_some());
@@ -69,7 +75,9 @@ fn the_first_passes_unchanged_and_its_repeats_are_in_a_summary_like_it() {
     assert_eq!(summary.text, "append to seg 7 failed peer=db1 attempt=3: 4 more suppressed");
     assert_eq!(summary.pair("quell.suppressed"), Some("4"));
     assert!(summary.pair("quell.since_ms").is_some());
-    let place = |line: &Line| (line.level, line.target.clone(), line.module.clone(), line.file.clone(), line.line);
+    let place = |line: &Line| {
+        (line.level, line.target.clone(), line.module.clone(), line.file.clone(), line.line)
+    };
     assert_eq!(place(summary), place(first));
     assert_eq!(next[1], *first);
 
@@ -77,7 +85,10 @@ fn the_first_passes_unchanged_and_its_repeats_are_in_a_summary_like_it() {
     log.flush();
     let told = lines.take();
     let [Told::Line(last), Told::Flushed] = &told[..] else { panic!("{told:?}") };
-    assert_eq!(last.pairs, [("quell.suppressed", "2"), ("quell.since_ms", "1234")].map(|(k, v)| (k.into(), v.into())));
+    assert_eq!(
+        last.pairs,
+        [("quell.suppressed", "2"), ("quell.since_ms", "1234")].map(|(k, v)| (k.into(), v.into()))
+    );
     assert_eq!(place(last), place(first));
     log.flush();
     assert_eq!(lines.take(), [Told::Flushed], "nothing twice");
@@ -188,7 +199,10 @@ fn the_text_alone_can_be_the_key() {
         &|log| info!(logger: log, target: "a", n = 1; "x"),
         &|log| info!(logger: log, "y"),
     ];
-    assert_eq!(passed(|cache, lines| Dedup::builder(cache, lines).key(Key::Message).build(), calls), 2);
+    assert_eq!(
+        passed(|cache, lines| Dedup::builder(cache, lines).key(Key::Message).build(), calls),
+        2
+    );
 }
 
 #[test]
@@ -241,7 +255,8 @@ fn two_loggers_over_one_cache_are_each_told_of_the_first() {
     }
     log.flush();
     let sorted = |lines: &Lines| {
-        let mut lines: Vec<_> = lines.lines().into_iter().map(|line| (line.level, line.text)).collect();
+        let mut lines: Vec<_> =
+            lines.lines().into_iter().map(|line| (line.level, line.text)).collect();
         lines.sort();
         lines
     };
@@ -264,13 +279,19 @@ fn notices_say_that_suppression_starts() {
     assert_eq!(told[1].pairs, [("quell.notice".to_string(), "true".to_string())]);
     assert_eq!((told[1].level, &*told[1].target, told[1].line), (Level::Warn, "t", told[0].line));
     log.flush();
-    assert_eq!(lines.texts(), ["full disk=7: 3 more suppressed"], "the one of the notice is counted");
+    assert_eq!(
+        lines.texts(),
+        ["full disk=7: 3 more suppressed"],
+        "the one of the notice is counted"
+    );
 }
 
 #[test]
 fn rules_can_exempt_and_be_changed() {
     let _turn = turn();
-    let rules = SharedRules::from(Rules::new(Rule::once()).exempt_target("audit").exempt_level(quell::Level::Warn));
+    let rules = SharedRules::from(
+        Rules::new(Rule::once()).exempt_target("audit").exempt_level(quell::Level::Warn),
+    );
     let lines = Lines::new();
     let log = Dedup::builder(cache().0, Arc::clone(&lines)).rules(rules.clone()).build();
     let say = || {
@@ -296,11 +317,17 @@ fn a_guard_flushes_and_its_drop_does() {
     say();
     guard.flush();
     let told = lines.take();
-    assert!(matches!(&told[..], [Told::Line(_), Told::Line(sum), Told::Flushed] if sum.stands_for() == 2), "{told:?}");
+    assert!(
+        matches!(&told[..], [Told::Line(_), Told::Line(sum), Told::Flushed] if sum.stands_for() == 2),
+        "{told:?}"
+    );
     say();
     drop(guard);
     let told = lines.take();
-    assert!(matches!(&told[..], [Told::Line(sum), Told::Flushed] if sum.stands_for() == 3), "{told:?}");
+    assert!(
+        matches!(&told[..], [Told::Line(sum), Told::Flushed] if sum.stands_for() == 3),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -343,16 +370,25 @@ fn the_guards_thread_writes_what_is_over() {
     texts.sort();
     assert_eq!(texts, ["new", "old", "old: 2 more suppressed"]);
     drop(guard);
-    assert_eq!(lines.try_iter().map(|line| line.text).collect::<Vec<_>>(), ["new: 2 more suppressed"]);
+    assert_eq!(
+        lines.try_iter().map(|line| line.text).collect::<Vec<_>>(),
+        ["new: 2 more suppressed"]
+    );
 }
 
 #[test]
 fn an_interval_of_zero_is_an_error() {
     let log = Dedup::builder(cache().0, Lines::new()).interval(Duration::ZERO).build();
     assert!(matches!(log.guard(), Err(ReporterError::Config(ConfigError::ZeroInterval))));
-    let error = Dedup::builder(cache().0, Lines::new()).interval(Duration::ZERO).init(LevelFilter::Info).unwrap_err();
+    let error = Dedup::builder(cache().0, Lines::new())
+        .interval(Duration::ZERO)
+        .init(LevelFilter::Info)
+        .unwrap_err();
     assert!(matches!(error, quell::log::InitError::Reporter(_)));
-    assert!(!log::logger().enabled(&Metadata::builder().level(Level::Error).build()), "nothing installed");
+    assert!(
+        !log::logger().enabled(&Metadata::builder().level(Level::Error).build()),
+        "nothing installed"
+    );
 }
 
 #[test]
@@ -368,7 +404,9 @@ fn a_display_that_panics_or_fails_loses_no_record() {
     let failed = "so far<error while formatting>";
     let texts: Vec<_> = told.iter().map(|line| &*line.text).collect();
     assert_eq!(texts, [panicked, failed, panicked, failed, panicked, failed]);
-    assert!(told.iter().all(|line| line.pair("n") == Some("1") && line.level == Level::Error && line.line.is_some()));
+    assert!(told.iter().all(|line| line.pair("n") == Some("1")
+        && line.level == Level::Error
+        && line.line.is_some()));
     assert_eq!(log.cache().stats().failed_open, 6);
     (0..2).for_each(|_| error!(logger: log, "fine"));
     assert_eq!(lines.texts(), ["fine"], "and the logger is as good as before");
@@ -417,7 +455,10 @@ fn a_key_value_that_panics_or_fails_loses_no_record() {
     }
     struct Fails;
     impl log::kv::Source for Fails {
-        fn visit<'kvs>(&'kvs self, _: &mut dyn log::kv::VisitSource<'kvs>) -> Result<(), log::kv::Error> {
+        fn visit<'kvs>(
+            &'kvs self,
+            _: &mut dyn log::kv::VisitSource<'kvs>,
+        ) -> Result<(), log::kv::Error> {
             Err(log::kv::Error::msg("cannot be read"))
         }
     }
@@ -431,7 +472,8 @@ fn a_key_value_that_panics_or_fails_loses_no_record() {
     assert_eq!(log.inner().0.lock().unwrap().len(), 9);
     assert_eq!(log.cache().stats().failed_open, 9);
 
-    let log = Dedup::builder(cache().0, Texts(Mutex::default())).fields(Fields::except(["bad"])).build();
+    let log =
+        Dedup::builder(cache().0, Texts(Mutex::default())).fields(Fields::except(["bad"])).build();
     (0..3).for_each(|_| error!(logger: log, bad:% = Bad { panics: true }; "panics"));
     assert_eq!(log.inner().0.lock().unwrap().len(), 1, "what is excluded is not read");
 }
@@ -453,7 +495,9 @@ fn a_display_that_logs_is_harmless() {
     assert_eq!(lines.texts(), ["from inside", "outside"]);
     log.flush();
     let told = lines.lines();
-    let of = |text: &str| told.iter().filter(|line| line.text.starts_with(text)).map(Line::stands_for).sum::<u64>();
+    let of = |text: &str| {
+        told.iter().filter(|line| line.text.starts_with(text)).map(Line::stands_for).sum::<u64>()
+    };
     // Formatted once for each key, once for the exemplar, once for the line.
     assert_eq!((of("outside"), of("from inside")), (2, 4));
 }
@@ -488,7 +532,11 @@ impl Log for Talks {
 fn a_logger_that_logs_into_itself_comes_to_an_end() {
     let _turn = turn();
     log::set_max_level(LevelFilter::Trace);
-    let talks = Arc::new(Talks { outer: OnceLock::new(), calls: AtomicU64::new(0), told: Mutex::default() });
+    let talks = Arc::new(Talks {
+        outer: OnceLock::new(),
+        calls: AtomicU64::new(0),
+        told: Mutex::default(),
+    });
     let log = Arc::new(Dedup::builder(cache().0, Arc::clone(&talks)).build());
     talks.outer.set(Arc::downgrade(&log)).unwrap();
     error!(logger: *log, "outside");
@@ -555,11 +603,16 @@ fn of_each_message_and_window_exactly_one_passes_from_eight_threads() {
             }
         });
         let told = lines.lines();
-        let (sums, records): (Vec<_>, Vec<_>) = told.iter().partition(|line| line.pair("quell.suppressed").is_some());
+        let (sums, records): (Vec<_>, Vec<_>) =
+            told.iter().partition(|line| line.pair("quell.suppressed").is_some());
         let mut seen: Vec<_> = records.iter().map(|line| &*line.text).collect();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!((records.len(), seen.len()), (MESSAGES as usize, MESSAGES as usize), "round {round}");
+        assert_eq!(
+            (records.len(), seen.len()),
+            (MESSAGES as usize, MESSAGES as usize),
+            "round {round}"
+        );
         // A repeat that races with the emission may be in its summary, or in the next.
         assert_eq!(sums.len(), if round == 0 { 0 } else { MESSAGES as usize });
         suppressed += sums.iter().map(|sum| sum.stands_for()).sum::<u64>();
@@ -597,10 +650,17 @@ fn a_storm_into_two_files_is_conserved_line_by_line() {
     const CALLS: u64 = 4000;
     log::set_max_level(LevelFilter::Trace);
     let dir = tempfile::tempdir().unwrap();
-    let cache = Arc::new(Cache::builder().window(Duration::from_millis(20)).max_entries(64).build().unwrap());
-    let file =
-        |name: &str| ToFile(Mutex::new(std::io::BufWriter::new(std::fs::File::create(dir.path().join(name)).unwrap())));
-    let sink = |name: &str| Dedup::builder(Arc::clone(&cache), file(name)).interval(Duration::from_millis(5)).build();
+    let cache = Arc::new(
+        Cache::builder().window(Duration::from_millis(20)).max_entries(64).build().unwrap(),
+    );
+    let file = |name: &str| {
+        ToFile(Mutex::new(std::io::BufWriter::new(
+            std::fs::File::create(dir.path().join(name)).unwrap(),
+        )))
+    };
+    let sink = |name: &str| {
+        Dedup::builder(Arc::clone(&cache), file(name)).interval(Duration::from_millis(5)).build()
+    };
     let (one, two) = (sink("one"), sink("two"));
     let guards = (one.guard().unwrap(), two.guard().unwrap());
     std::thread::scope(|scope| {
@@ -632,7 +692,10 @@ fn a_storm_into_two_files_is_conserved_line_by_line() {
             *by_target.entry(rest.split(' ').next().unwrap()).or_default() += n;
         }
         assert_eq!(offered, THREADS * CALLS, "{name}: {by_target:?}");
-        assert!((text.lines().count() as u64) < THREADS * CALLS / 2, "{name}: something was suppressed");
+        assert!(
+            (text.lines().count() as u64) < THREADS * CALLS / 2,
+            "{name}: something was suppressed"
+        );
     }
 }
 
@@ -654,7 +717,14 @@ fn through_env_logger() {
         .parse_filters("warn,net=debug,quiet=off")
         .format(|out, record| {
             let line = line_of(record);
-            writeln!(out, "{} {} {} {:?}", line.level, line.target, line.text, line.pair("quell.suppressed"))
+            writeln!(
+                out,
+                "{} {} {} {:?}",
+                line.level,
+                line.target,
+                line.text,
+                line.pair("quell.suppressed")
+            )
         })
         .target(env_logger::Target::Pipe(Box::new(out.clone())))
         .build();

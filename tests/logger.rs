@@ -4,7 +4,10 @@ mod common;
 
 use common::{Recorder, Sum, Told, WINDOW, cache};
 use crossbeam_utils::atomic::AtomicCell;
-use quell::{Cache, Clock, Event, Exemplar, KeyPolicy, Level, Logger, Manual, Sink, Summary, Tick, Value, WriteSink};
+use quell::{
+    Cache, Clock, Event, Exemplar, KeyPolicy, Level, Logger, Manual, Sink, Summary, Tick, Value,
+    WriteSink,
+};
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, OnceLock, Weak, mpsc};
@@ -74,7 +77,10 @@ mod keys {
             .into_iter()
             .map(|told| if let Told::Wrote(level, ..) = told { level } else { panic!("{told:?}") })
             .collect();
-        assert_eq!(levels, [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace, Level::Trace]);
+        assert_eq!(
+            levels,
+            [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace, Level::Trace]
+        );
     }
 
     #[test]
@@ -88,8 +94,16 @@ mod keys {
         root.with_attr("a", 1).log_with(level, format_args!("m"), &[("b", "x".into())]);
         root.log_with(level, format_args!("m"), &[("b", Value::Str("x")), ("a", Value::I64(1))]);
         assert_eq!(recorder.texts(), ["m g.a=1 g.b=x"]);
-        root.log_with(level, format_args!("m"), &[("b", Value::Display(&"x")), ("a", Value::I64(1))]);
-        assert_eq!(recorder.texts(), ["m g.b=x g.a=1"], "a text and something that prints the same are two values");
+        root.log_with(
+            level,
+            format_args!("m"),
+            &[("b", Value::Display(&"x")), ("a", Value::I64(1))],
+        );
+        assert_eq!(
+            recorder.texts(),
+            ["m g.b=x g.a=1"],
+            "a text and something that prints the same are two values"
+        );
     }
 
     #[test]
@@ -206,7 +220,10 @@ mod families {
         }
         assert_eq!(recorder.take(), [wrote(0), wrote(3)]);
         log.flush();
-        assert_eq!(recorder.sums().iter().map(|sum| (sum.suppressed, sum.since)).collect::<Vec<_>>(), [(2, 1_060_000)]);
+        assert_eq!(
+            recorder.sums().iter().map(|sum| (sum.suppressed, sum.since)).collect::<Vec<_>>(),
+            [(2, 1_060_000)]
+        );
         log.flush();
         assert_eq!(recorder.take(), [Told::Flushed]);
         clock.advance(WINDOW);
@@ -237,7 +254,10 @@ mod families {
         clock.advance(WINDOW);
         three(&log.notices(false));
         three(&quiet);
-        assert_eq!(recorder.take(), [wrote(1), Told::Wrote(Level::Info, String::new(), "m".into(), 0)]);
+        assert_eq!(
+            recorder.take(),
+            [wrote(1), Told::Wrote(Level::Info, String::new(), "m".into(), 0)]
+        );
     }
 
     #[test]
@@ -263,9 +283,16 @@ mod families {
             }
         }
         let (cache, _) = cache();
-        let log = Logger::new(cache, Looks(OnceLock::new())).with_attr("a", 1).with_group("g").with_group("h");
+        let log = Logger::new(cache, Looks(OnceLock::new()))
+            .with_attr("a", 1)
+            .with_group("g")
+            .with_group("h");
         let one = 1 + usize::from(std::hint::black_box(false));
-        log.with_attr("b", 2u8).log_with(Level::Error, format_args!("m {one}"), &[("c", "x y".into())]);
+        log.with_attr("b", 2u8).log_with(
+            Level::Error,
+            format_args!("m {one}"),
+            &[("c", "x y".into())],
+        );
         assert!(log.sink().0.get().is_some());
         assert_eq!(log.cache().stats().emitted, 1);
         assert!(format!("{log:?}").contains("g.h"));
@@ -362,8 +389,11 @@ mod nesting {
     #[test]
     fn a_sink_that_always_logs_comes_to_an_end() {
         let (cache, _) = cache();
-        let sink =
-            Arc::new(Chatty { log: Mutex::new(None), offered: AtomicCell::new(0), recorder: Recorder::default() });
+        let sink = Arc::new(Chatty {
+            log: Mutex::new(None),
+            offered: AtomicCell::new(0),
+            recorder: Recorder::default(),
+        });
         let log = Logger::new(Arc::clone(&cache), Arc::clone(&sink));
         *sink.log.lock().unwrap() = Some(log.clone());
         log.info(format_args!("outermost"));
@@ -402,9 +432,17 @@ mod nesting {
         let (cache, _) = cache();
         let recorder = Recorder::new();
         let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
-        log.log_with(Level::Info, format_args!("outer {}", Logs(&log)), &[("f", Value::Display(&Logs(&log)))]);
+        log.log_with(
+            Level::Info,
+            format_args!("outer {}", Logs(&log)),
+            &[("f", Value::Display(&Logs(&log)))],
+        );
         assert_eq!(recorder.texts(), ["inner", "outer shown f=shown"]);
-        log.log_with(Level::Info, format_args!("outer {}", Logs(&log)), &[("f", Value::Display(&Logs(&log)))]);
+        log.log_with(
+            Level::Info,
+            format_args!("outer {}", Logs(&log)),
+            &[("f", Value::Display(&Logs(&log)))],
+        );
         assert_eq!(recorder.texts(), [""; 0]);
         log.flush();
         let total: u64 = recorder.sums().iter().map(|sum| sum.suppressed).sum();
@@ -548,7 +586,10 @@ mod write_sink {
             let _ = cache.check(fingerprint);
         }
         cache.drain(|summary| sink.summary(&summary));
-        assert_eq!(out.take(), "Fingerprint(0x00000000000000000000000000000abc): 2 more suppressed\n");
+        assert_eq!(
+            out.take(),
+            "Fingerprint(0x00000000000000000000000000000abc): 2 more suppressed\n"
+        );
     }
 
     #[test]
@@ -665,8 +706,13 @@ mod write_sink {
 
     fn nested(lines: usize) -> (Arc<NestedSink>, Slot, Shared, Arc<AtomicCell<usize>>) {
         let (out, slot, flushes) = (Shared::default(), Arc::default(), Arc::default());
-        let writer =
-            Nested { out: out.clone(), log: Arc::clone(&slot), lines, count: 0, flushes: Arc::clone(&flushes) };
+        let writer = Nested {
+            out: out.clone(),
+            log: Arc::clone(&slot),
+            lines,
+            count: 0,
+            flushes: Arc::clone(&flushes),
+        };
         let sink = Arc::new(WriteSink::new(writer));
         let log = Logger::new(cache().0, Weakly(Arc::downgrade(&sink)));
         assert!(slot.set(log).is_ok());

@@ -43,16 +43,25 @@ fn metered(f: impl FnOnce() -> *mut u8, change: impl FnOnce(bool) -> isize) -> *
 unsafe impl GlobalAlloc for Metered {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as promised by our caller.
-        metered(|| unsafe { System.alloc(layout) }, |done| if done { layout.size() as isize } else { 0 })
+        metered(
+            || unsafe { System.alloc(layout) },
+            |done| if done { layout.size() as isize } else { 0 },
+        )
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as promised by our caller.
-        metered(|| unsafe { System.alloc_zeroed(layout) }, |done| if done { layout.size() as isize } else { 0 })
+        metered(
+            || unsafe { System.alloc_zeroed(layout) },
+            |done| if done { layout.size() as isize } else { 0 },
+        )
     }
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let grown = new_size as isize - layout.size() as isize;
         // SAFETY: as promised by our caller.
-        metered(|| unsafe { System.realloc(ptr, layout, new_size) }, |done| if done { grown } else { 0 })
+        metered(
+            || unsafe { System.realloc(ptr, layout, new_size) },
+            |done| if done { grown } else { 0 },
+        )
     }
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         let free = || {
@@ -75,9 +84,10 @@ fn growth(f: impl FnOnce()) -> usize {
     (MOST.load(Ordering::Relaxed) - before) as usize
 }
 
-/// What comes on top of the bound: for each thread the standard library's record and, once exemplars are
-/// kept, the reclaimer's; and the requests on their way. crossbeam's records and requests are a bag of
-/// 64 deferred calls of 4 words and some words more, seize's a batch of some 80 entries of 3 words.
+/// What comes on top of the bound: for each thread the standard library's record and, once
+/// exemplars are kept, the reclaimer's; and the requests on their way. crossbeam's records
+/// and requests are a bag of 64 deferred calls of 4 words and some words more, seize's a
+/// batch of some 80 entries of 3 words.
 fn allowance(threads: usize) -> usize {
     let record = 64 * 4 * 8 + 512;
     let of_std = 2048;
@@ -171,7 +181,10 @@ impl Told {
 fn flood(cache: &Cache, thread: u64, messages: u64) -> Told {
     let mut told = Told::default();
     for n in 0..messages {
-        assert!(told.check(cache, fingerprint(thread + 1, n)).is_emit(), "a new message was suppressed");
+        assert!(
+            told.check(cache, fingerprint(thread + 1, n)).is_emit(),
+            "a new message was suppressed"
+        );
         if n % PAUSE == 0 {
             let again = told.check(cache, hot(n / PAUSE % HOT)).is_emit();
             told.again += u64::from(again);
@@ -202,8 +215,9 @@ fn floods_by_many_threads_stay_within_the_bound() {
             let told = thread::scope(|scope| {
                 let warm = warm(&cache);
                 let cache = &cache;
-                let floods: Vec<_> =
-                    (0..threads).map(|thread| scope.spawn(move || flood(cache, thread, messages))).collect();
+                let floods: Vec<_> = (0..threads)
+                    .map(|thread| scope.spawn(move || flood(cache, thread, messages)))
+                    .collect();
                 floods.into_iter().fold(warm, |told, flood| told.plus(flood.join().unwrap()))
             });
             let told = told.plus(flood(&cache, threads, AFTERWARDS));
@@ -211,13 +225,16 @@ fn floods_by_many_threads_stay_within_the_bound() {
             println!("{threads} threads x {messages}: {stats:?}, {} hot ones again", told.again);
             assert_eq!(stats.emitted, HOT + threads * messages + AFTERWARDS + told.again);
             assert_eq!(stats.failed_open, 0);
-            // Who has chosen what to evict, and lost its core, may evict what was touched meanwhile.
+            // Who has chosen what to evict, and lost its core, may evict what was touched
+            // meanwhile.
             assert!(told.again * 100_000 <= told.calls, "{} of {}", told.again, told.calls);
             assert_eq!(cache.memory_bound(), bound);
             told.must_agree(&cache);
         });
         let allowance = allowance(threads as usize);
-        println!("{threads} threads: the heap grew by {grown}; the bound is {bound}, and {allowance} beside it");
+        println!(
+            "{threads} threads: the heap grew by {grown}; the bound is {bound}, and {allowance} beside it"
+        );
         assert!(grown <= bound + allowance, "{grown} bytes, above {bound} + {allowance}");
         // The table is there as a whole, and a page for each thread: not for more.
         let most = (96 << 10) + (threads as usize + 1) * (16 << 10) + allowance;
@@ -240,7 +257,11 @@ fn exemplars_stay_within_the_bound() {
                     for n in 0..20_000 {
                         let message = fingerprint(thread, n);
                         assert!(
-                            cache.check_with_at(message, NOW, &Rule::once(), || Some(Exemplar::new(text))).is_emit()
+                            cache
+                                .check_with_at(message, NOW, &Rule::once(), || Some(Exemplar::new(
+                                    text
+                                )))
+                                .is_emit()
                         );
                         let _ = cache.check_at(message, NOW);
                     }
@@ -249,7 +270,11 @@ fn exemplars_stay_within_the_bound() {
         });
         for n in 0..AFTERWARDS {
             assert!(
-                cache.check_with_at(fingerprint(4, n), NOW, &Rule::once(), || Some(Exemplar::new(&text))).is_emit()
+                cache
+                    .check_with_at(fingerprint(4, n), NOW, &Rule::once(), || Some(Exemplar::new(
+                        &text
+                    )))
+                    .is_emit()
             );
         }
         bound = cache.memory_bound();
@@ -279,7 +304,10 @@ fn rules_stay_within_the_bound() {
                     for n in 0..5_000 {
                         for call in 0..3 {
                             assert!(
-                                cache.check_with_at(fingerprint(thread, n), NOW, &rule, || None).is_emit() || call == 2
+                                cache
+                                    .check_with_at(fingerprint(thread, n), NOW, &rule, || None)
+                                    .is_emit()
+                                    || call == 2
                             );
                         }
                     }
@@ -312,11 +340,16 @@ fn a_table_is_allocated_once() {
         // The harness has a thread of its own, which allocates now and then.
         let noise = 4096;
         let page = of_one.saturating_sub(built);
-        println!("{max_entries} entries: {built} bytes, {bound} with the pages of threads, {page} for one");
+        println!(
+            "{max_entries} entries: {built} bytes, {bound} with the pages of threads, {page} for one"
+        );
         let most = 96 * max_entries.max(32);
         assert!(built <= most + noise, "{max_entries} entries: {built}");
         assert!(page <= (16 << 10) + noise, "{page}");
-        assert!((built..=built + 64 * (16 << 10) + noise).contains(&(bound + noise)), "{built} of {bound}");
+        assert!(
+            (built..=built + 64 * (16 << 10) + noise).contains(&(bound + noise)),
+            "{built} of {bound}"
+        );
     }
 }
 
@@ -357,9 +390,9 @@ mod stopped {
         }
     }
 
-    /// Wherever it stops: what others do is tracked, counted and bounded as ever. It keeps one slot at
-    /// the most. If it stops while it reads an exemplar, those that are replaced wait for it, and
-    /// when these are many no more are kept.
+    /// Wherever it stops: what others do is tracked, counted and bounded as ever. It keeps
+    /// one slot at the most. If it stops while it reads an exemplar, those that are
+    /// replaced wait for it, and when these are many no more are kept.
     #[test]
     fn a_thread_stopped_in_a_call_costs_nothing() {
         let _alone = alone();
@@ -370,8 +403,9 @@ mod stopped {
 
         let cache = cache();
         let text = "x".repeat(Exemplar::MAX_TEXT);
-        let keep =
-            |cache: &Cache, message| cache.check_with_at(message, NOW, &Rule::once(), || Some(Exemplar::new(&text)));
+        let keep = |cache: &Cache, message| {
+            cache.check_with_at(message, NOW, &Rule::once(), || Some(Exemplar::new(&text)))
+        };
         let mut told = warm(&cache);
         // From here on the bound stays.
         told.hear(keep(&cache, fingerprint(2, 0)));
@@ -413,7 +447,8 @@ mod stopped {
                     for n in 0..5000 {
                         let new = fingerprint(1, messages);
                         messages += 1;
-                        let decision = if n % 2 == 0 { cache.check_at(new, NOW) } else { keep(&cache, new) };
+                        let decision =
+                            if n % 2 == 0 { cache.check_at(new, NOW) } else { keep(&cache, new) };
                         assert!(decision.is_emit(), "a new message");
                         told.hear(decision);
                         if n % PAUSE == 0 {

@@ -111,7 +111,13 @@ fn report(drain: impl FnOnce(&mut dyn FnMut(Summary))) -> Reported {
     let mut all = Vec::new();
     drain(&mut |summary| {
         let text = summary.exemplar.map(|exemplar| exemplar.text.to_string());
-        all.push((summary.fingerprint, summary.namespace, summary.suppressed, summary.since.as_millis(), text));
+        all.push((
+            summary.fingerprint,
+            summary.namespace,
+            summary.suppressed,
+            summary.since.as_millis(),
+            text,
+        ));
     });
     all.sort();
     all
@@ -139,7 +145,9 @@ fn takes(spec: &Spec, op: Op, now: u64, message: u8) -> bool {
 
 fn run(cases: u32, messages: u8, test: impl Fn(Vec<Op>) -> Result<(), TestCaseError>) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    TestRunner::new(config).run(&vec(operation(messages), 1..200), test).unwrap_or_else(|e| panic!("{e}"));
+    TestRunner::new(config)
+        .run(&vec(operation(messages), 1..200), test)
+        .unwrap_or_else(|e| panic!("{e}"));
 }
 
 #[test]
@@ -153,7 +161,9 @@ fn a_cache_with_room_is_the_specification() {
         let (mut emitted, mut suppressed, mut failed_open) = (0, 0, 0);
         for op in ops {
             match op {
-                Op::Check(message, step) | Op::CheckWith(message, step) | Op::CheckAhead(message, step) => {
+                Op::Check(message, step)
+                | Op::CheckWith(message, step)
+                | Op::CheckAhead(message, step) => {
                     let ahead = matches!(op, Op::CheckAhead(..));
                     let call = if ahead { far(step) } else { moved(now, step) };
                     if !ahead {
@@ -181,7 +191,10 @@ fn a_cache_with_room_is_the_specification() {
                     };
                     prop_assert_eq!(decision, expected);
                     if let Some(entry) = spec.entries.get_mut(&message) {
-                        prop_assert_eq!(asked.get(), with && decision.is_emit() && entry.exemplar.is_none());
+                        prop_assert_eq!(
+                            asked.get(),
+                            with && decision.is_emit() && entry.exemplar.is_none()
+                        );
                         if asked.get() {
                             entry.exemplar = Some(text);
                         }
@@ -203,13 +216,23 @@ fn a_cache_with_room_is_the_specification() {
                         if taken != 0 && takes(&spec, drain, now, *message) {
                             let fingerprint = fingerprint(*message);
                             let exemplar = entry.exemplar.clone();
-                            expected.push((Some(fingerprint), fingerprint.namespace(), taken, entry.last, exemplar));
+                            expected.push((
+                                Some(fingerprint),
+                                fingerprint.namespace(),
+                                taken,
+                                entry.last,
+                                exemplar,
+                            ));
                         }
                     }
                     expected.sort();
                     prop_assert_eq!(drain_by(&cache, drain, now), expected);
-                    let taken: Vec<u8> =
-                        spec.pending.keys().copied().filter(|&message| takes(&spec, drain, now, message)).collect();
+                    let taken: Vec<u8> = spec
+                        .pending
+                        .keys()
+                        .copied()
+                        .filter(|&message| takes(&spec, drain, now, message))
+                        .collect();
                     for message in taken {
                         spec.pending.remove(&message);
                     }
@@ -218,7 +241,10 @@ fn a_cache_with_room_is_the_specification() {
         }
         let stats = cache.stats();
         prop_assert_eq!((stats.emitted, stats.suppressed), (emitted, suppressed));
-        prop_assert_eq!((stats.entries, stats.failed_open, stats.forgotten), (spec.entries.len(), failed_open, 0));
+        prop_assert_eq!(
+            (stats.entries, stats.failed_open, stats.forgotten),
+            (spec.entries.len(), failed_open, 0)
+        );
         Ok(())
     });
 }
@@ -230,8 +256,8 @@ struct Sight {
     suppressed: u64,
     reported: u64,
     emissions: HashSet<u64>,
-    /// It was out of its window for a call that made an entry and for the one before: if a clock goes
-    /// back afterwards, it may be gone without having been forgotten.
+    /// It was out of its window for a call that made an entry and for the one before: if a
+    /// clock goes back afterwards, it may be gone without having been forgotten.
     expired: bool,
     exemplars: HashSet<String>,
 }
@@ -267,7 +293,12 @@ fn a_tiny_cache_forgets_by_the_rules() {
     }
 }
 
-fn tiny_case(cache: &Cache, window: u64, ops: Vec<Op>, seen: &mut Seen) -> Result<(), TestCaseError> {
+fn tiny_case(
+    cache: &Cache,
+    window: u64,
+    ops: Vec<Op>,
+    seen: &mut Seen,
+) -> Result<(), TestCaseError> {
     let mut spec = Spec { window, ..Spec::default() };
     let mut sights: HashMap<u8, Sight> = HashMap::new();
     let mut now = 1000u64;
@@ -276,18 +307,28 @@ fn tiny_case(cache: &Cache, window: u64, ops: Vec<Op>, seen: &mut Seen) -> Resul
     // When the last entry was made.
     let mut last = 0;
 
-    let account = |summaries: &Reported, sights: &mut HashMap<u8, Sight>, reported: &mut u64, seen: &mut Seen| {
+    let account = |summaries: &Reported,
+                   sights: &mut HashMap<u8, Sight>,
+                   reported: &mut u64,
+                   seen: &mut Seen| {
         for (of, namespace, count, since, exemplar) in summaries {
             prop_assert!(*count > 0);
             *reported += count;
             match of {
                 Some(of) => {
-                    let (_, sight) = sights.iter_mut().find(|(m, _)| fingerprint(**m) == *of).unwrap();
+                    let (_, sight) =
+                        sights.iter_mut().find(|(m, _)| fingerprint(**m) == *of).unwrap();
                     sight.reported += count;
                     prop_assert!(sight.reported <= sight.suppressed, "reported twice: {of:?}");
                     prop_assert_eq!(*namespace, of.namespace());
-                    prop_assert!(sight.emissions.contains(since), "since {since}, which was no emission of {of:?}");
-                    prop_assert!(exemplar.as_ref().is_none_or(|text| sight.exemplars.contains(text)), "{exemplar:?}");
+                    prop_assert!(
+                        sight.emissions.contains(since),
+                        "since {since}, which was no emission of {of:?}"
+                    );
+                    prop_assert!(
+                        exemplar.as_ref().is_none_or(|text| sight.exemplars.contains(text)),
+                        "{exemplar:?}"
+                    );
                 }
                 None => {
                     seen.sums += 1;
@@ -300,7 +341,9 @@ fn tiny_case(cache: &Cache, window: u64, ops: Vec<Op>, seen: &mut Seen) -> Resul
 
     for op in ops {
         match op {
-            Op::Check(message, step) | Op::CheckWith(message, step) | Op::CheckAhead(message, step) => {
+            Op::Check(message, step)
+            | Op::CheckWith(message, step)
+            | Op::CheckAhead(message, step) => {
                 let ahead = matches!(op, Op::CheckAhead(..));
                 let call = if ahead { far(step) } else { moved(now, step) };
                 if !ahead {
@@ -341,19 +384,29 @@ fn tiny_case(cache: &Cache, window: u64, ops: Vec<Op>, seen: &mut Seen) -> Resul
                         emitted += 1;
                         reported += counted;
                         sight.reported += counted;
-                        prop_assert!(sight.reported <= sight.suppressed, "reported twice: {message}");
+                        prop_assert!(
+                            sight.reported <= sight.suppressed,
+                            "reported twice: {message}"
+                        );
                         let pending = spec.pending.get(&message).copied().unwrap_or(0);
                         prop_assert!(counted <= pending);
                         prop_assert_eq!(failed_open, u64::from(untracked));
-                        prop_assert!(since.is_none_or(|since| sight.emissions.contains(&since.as_millis())));
+                        prop_assert!(
+                            since.is_none_or(|since| sight.emissions.contains(&since.as_millis()))
+                        );
                         if fresh && !sight.expired {
-                            // An entry that was forgotten, or a call that was not tracked, explains one of these.
+                            // An entry that was forgotten, or a call that was not tracked,
+                            // explains one of these.
                             again += 1;
                             prop_assert!(
                                 again <= after.forgotten + after.failed_open,
                                 "emitted again within the window: {message} at {call}, {after:?}"
                             );
-                            prop_assert_eq!(counted, 0, "the count of a forgotten entry is for a drain");
+                            prop_assert_eq!(
+                                counted,
+                                0,
+                                "the count of a forgotten entry is for a drain"
+                            );
                         }
                         prop_assert!(!asked.get() || with && !untracked);
                         spec.pending.insert(message, pending - counted);

@@ -25,7 +25,8 @@ fn log_all(root: &Log, five: &Log) {
     five.error(format_args!("connection refused"));
     five.error(format_args!("cannot reach {} after {} attempts", "10.0.0.1", 7));
     five.key(KeyPolicy::Message).info(format_args!("cannot reach {}", "10.0.0.1"));
-    let fields = [("peer", Value::Str("10.0.0.1")), ("why", Value::Debug(&Shown(1))), ("try", 3.into())];
+    let fields =
+        [("peer", Value::Str("10.0.0.1")), ("why", Value::Debug(&Shown(1))), ("try", 3.into())];
     root.log_with(Level::Info, format_args!("gave up"), &fields);
     five.log_with(Level::Info, format_args!("gave up"), &fields);
 }

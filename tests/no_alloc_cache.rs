@@ -65,9 +65,11 @@ fn rules_allocate_their_words_once() {
     let _alone = alone();
     let cache = cache();
     let rules =
-        [Rule::first(3), Rule::first_then_every(2, 3), Rule::back_off(Duration::from_secs(1))].map(Result::unwrap);
+        [Rule::first(3), Rule::first_then_every(2, 3), Rule::back_off(Duration::from_secs(1))]
+            .map(Result::unwrap);
     assert!(cache.check_at(fp(0), at(0)).is_emit());
-    let once = allocations(|| assert!(cache.check_with_at(fp(1), at(0), &rules[0], || None).is_emit()));
+    let once =
+        allocations(|| assert!(cache.check_with_at(fp(1), at(0), &rules[0], || None).is_emit()));
     assert_eq!(once, 2, "the words, and where they are");
     for (n, rule) in (10..).zip(&rules) {
         assert!(cache.check_with_at(fp(n), at(0), rule, || None).is_emit());

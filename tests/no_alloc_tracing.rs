@@ -73,7 +73,8 @@ fn suppressed_events_allocate_nothing() {
                 .span_fields(["user", "shard"])
                 .notices(true);
             let dedup = if global { builder.global().build() } else { builder.build() };
-            let stack = registry().with(dedup.wrap(Nothing)).with(dedup.wrap(Nothing)).with(dedup.layer());
+            let stack =
+                registry().with(dedup.wrap(Nothing)).with(dedup.wrap(Nothing)).with(dedup.layer());
             allocations_on_suppressed(stack, &cache);
         }
     }

@@ -6,8 +6,8 @@ mod common;
 use common::{Recorder, Sum, Told, WINDOW, cache, emit, text_of, turn};
 use crossbeam_utils::atomic::AtomicCell;
 use quell::{
-    Cache, Clock, Decision, Event, Exemplar, Fingerprint, KeyPolicy, Level, Logger, Manual, Rule, Sink, Summary, Tick,
-    Value, WriteSink,
+    Cache, Clock, Decision, Event, Exemplar, Fingerprint, KeyPolicy, Level, Logger, Manual, Rule,
+    Sink, Summary, Tick, Value, WriteSink,
 };
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
@@ -60,7 +60,8 @@ fn arguments_that_panic_or_fail_cost_no_event() {
         log.info(format_args!("a {:?} z", Bad::Fails));
         log.info(format_args!("fine"));
     }
-    let (panicked, failed) = ("a so far <panicked while formatting>", "a so far <error while formatting>");
+    let (panicked, failed) =
+        ("a so far <panicked while formatting>", "a so far <error while formatting>");
     assert_eq!(recorder.texts(), [panicked, failed, "fine", panicked, failed]);
     let stats = cache.stats();
     assert_eq!((stats.emitted, stats.suppressed, stats.failed_open), (5, 1, 4));
@@ -75,7 +76,11 @@ fn fields_that_panic_or_fail_cost_no_event() {
     for group in ["", "g"] {
         let log = log.with_group(group);
         for _ in 0..2 {
-            log.log_with(Level::Info, format_args!("m"), &[("f", Value::Display(&Bad::Panics)), ("z", 1.into())]);
+            log.log_with(
+                Level::Info,
+                format_args!("m"),
+                &[("f", Value::Display(&Bad::Panics)), ("z", 1.into())],
+            );
             log.log_with(Level::Info, format_args!("m"), &[("f", Value::Debug(&Bad::Fails))]);
         }
     }
@@ -129,9 +134,12 @@ fn an_argument_that_panics_only_now_and_then() {
     let recorder = Recorder::new();
     let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
     // For the hash, for the exemplar, for the sink.
-    for (reading, failed_open, text) in
-        [(1, 1, "fine 1"), (2, 1, "fine 2"), (3, 1, "<panicked while formatting>"), (4, 1, "fine 4")]
-    {
+    for (reading, failed_open, text) in [
+        (1, 1, "fine 1"),
+        (2, 1, "fine 2"),
+        (3, 1, "<panicked while formatting>"),
+        (4, 1, "fine 4"),
+    ] {
         log.info(format_args!("{} {reading}", At(Cell::new(reading))));
         assert_eq!(recorder.texts(), [text]);
         assert_eq!(cache.stats().failed_open, failed_open);
@@ -145,8 +153,15 @@ fn payloads_that_panic_when_dropped() {
     let (cache, _) = cache();
     let recorder = Recorder::new();
     let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
-    log.log_with(Level::Info, format_args!("{}", Bad::Explodes), &[("f", Value::Debug(&Bad::Explodes))]);
-    assert_eq!(recorder.texts(), ["so far <panicked while formatting> f=\"so far <panicked while formatting>\""]);
+    log.log_with(
+        Level::Info,
+        format_args!("{}", Bad::Explodes),
+        &[("f", Value::Debug(&Bad::Explodes))],
+    );
+    assert_eq!(
+        recorder.texts(),
+        ["so far <panicked while formatting> f=\"so far <panicked while formatting>\""]
+    );
 }
 
 /// A recorder that panics first, where told to.
@@ -310,7 +325,10 @@ fn sinks_that_panic_while_unwinding() {
         panic!("another panic");
     }));
     let text = "parting so far <panicked while formatting>".into();
-    assert_eq!(sink.recorder.take(), [Told::Wrote(Level::Info, String::new(), text, 0), Told::Flushed]);
+    assert_eq!(
+        sink.recorder.take(),
+        [Told::Wrote(Level::Info, String::new(), text, 0), Told::Flushed]
+    );
 }
 
 #[test]
@@ -382,10 +400,16 @@ fn exemplars_that_panic() {
     let (cache, clock) = cache();
     let fp = Fingerprint::from_u128(7);
     assert_eq!(cache.check_with(fp, &Rule::once(), || panic!("in the exemplar")), emit(0));
-    assert_eq!(cache.check_with(fp, &Rule::once(), || panic!("not called")), Decision::Suppress { first: true });
+    assert_eq!(
+        cache.check_with(fp, &Rule::once(), || panic!("not called")),
+        Decision::Suppress { first: true }
+    );
     clock.advance(WINDOW);
     assert_eq!(cache.check_with(fp, &Rule::once(), || Some(Exemplar::new("at last"))), emit(1));
-    assert_eq!(cache.check_with(fp, &Rule::once(), || panic!("not called")), Decision::Suppress { first: true });
+    assert_eq!(
+        cache.check_with(fp, &Rule::once(), || panic!("not called")),
+        Decision::Suppress { first: true }
+    );
     let mut texts = Vec::new();
     cache.drain(|summary| texts.push(summary.exemplar.map(|x| x.text.to_string())));
     assert_eq!(texts, [Some("at last".into())]);
@@ -397,7 +421,8 @@ fn reports_that_panic() {
     let (cache, _) = cache();
     for i in 0..300u128 {
         // Spread, as hashes are.
-        let fp = Fingerprint::from_u128(i.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835) >> 16);
+        let fp =
+            Fingerprint::from_u128(i.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835) >> 16);
         assert!(cache.check(fp).is_emit());
         assert!(!cache.check(fp).is_emit());
     }
@@ -443,14 +468,22 @@ fn text_of_an_event_is_safe_for_any_sink() {
     struct Debugs(Mutex<Vec<String>>);
     impl Sink for Debugs {
         fn write(&self, event: &Event<'_>) {
-            let lines = [format!("{event:?}"), text_of(event), format!("{:?}", event.fields().collect::<Vec<_>>())];
+            let lines = [
+                format!("{event:?}"),
+                text_of(event),
+                format!("{:?}", event.fields().collect::<Vec<_>>()),
+            ];
             self.0.lock().unwrap().extend(lines);
         }
         fn summary(&self, _: &Summary) {}
     }
     let (cache, _) = cache();
     let log = Logger::new(cache, Debugs(Mutex::default()));
-    log.log_with(Level::Info, format_args!("{:>5}|{:?}", 1, Bad::Panics), &[("f", Value::Debug(&Bad::Fails))]);
+    log.log_with(
+        Level::Info,
+        format_args!("{:>5}|{:?}", 1, Bad::Panics),
+        &[("f", Value::Debug(&Bad::Fails))],
+    );
     let lines = log.sink().0.lock().unwrap();
     assert!(lines[0].contains("message:     1|so far <panicked while formatting>"), "{}", lines[0]);
     assert!(lines[1].starts_with("    1|so far <panicked while formatting> f=\""), "{}", lines[1]);

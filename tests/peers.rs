@@ -88,7 +88,10 @@ fn prometheus_emits_fresh_messages_twice() {
         let cache = cache(1024, 10);
         for window in 0..40 {
             let emitted = race(&cache, threads, 250, at(window * 10));
-            assert!(emitted.iter().all(|&times| times == 1), "window {window}, {threads} threads: {emitted:?}");
+            assert!(
+                emitted.iter().all(|&times| times == 1),
+                "window {window}, {threads} threads: {emitted:?}"
+            );
         }
         assert_eq!(cache.stats().emitted, 40 * 250);
     }
@@ -114,7 +117,10 @@ fn prometheus_does_not_refresh_once_full() {
     for window in 1..20 {
         for n in 0..1024 {
             assert!(cache.check_at(fp(n), at(window * 10)).is_emit());
-            assert!(!cache.check_at(fp(n), at(window * 10 + 9)).is_emit(), "not refreshed in window {window}");
+            assert!(
+                !cache.check_at(fp(n), at(window * 10 + 9)).is_emit(),
+                "not refreshed in window {window}"
+            );
         }
     }
 }
@@ -220,7 +226,10 @@ fn throttle_accepts_limits_of_nothing() {
     let builder = || Cache::builder();
     assert_eq!(builder().window(Duration::ZERO).build().unwrap_err(), ConfigError::ZeroWindow);
     assert_eq!(builder().max_entries(0).build().unwrap_err(), ConfigError::ZeroEntries);
-    assert!(matches!(builder().max_entries(usize::MAX).build(), Err(ConfigError::TooManyEntries { .. })));
+    assert!(matches!(
+        builder().max_entries(usize::MAX).build(),
+        Err(ConfigError::TooManyEntries { .. })
+    ));
     // Whatever is accepted lets the first event through.
     for window in [Duration::from_nanos(1), Duration::from_secs(1), Duration::MAX] {
         let cache = builder().window(window).build().unwrap();
@@ -245,7 +254,14 @@ fn throttle_clones_share_a_budget() {
 fn throttle_confuses_typed_values() {
     let _alone = alone();
     let cache = cache(1024, 1000);
-    for value in [Value::U64(1), Value::I64(1), Value::F64(1.0), Value::Str("1"), Value::Bool(true), Value::Char('1')] {
+    for value in [
+        Value::U64(1),
+        Value::I64(1),
+        Value::F64(1.0),
+        Value::Str("1"),
+        Value::Bool(true),
+        Value::Char('1'),
+    ] {
         let mut hasher = cache.hasher();
         hasher.bytes(b"message");
         hasher.field("n", value);
@@ -295,7 +311,8 @@ fn vector_reports_only_if_it_fires_again() {
     let _alone = alone();
     let cache = cache(1024, 10);
     for now in [0, 1, 2] {
-        let _ = cache.check_with_at(fp(1), at(now), &Rule::once(), || Some(Exemplar::new("what it was")));
+        let _ = cache
+            .check_with_at(fp(1), at(now), &Rule::once(), || Some(Exemplar::new("what it was")));
     }
     let mut summaries = Vec::new();
     cache.drain_expired_at(None, at(10), |summary| summaries.push(summary));

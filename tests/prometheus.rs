@@ -231,7 +231,10 @@ fn a_full_cache_refreshes_its_entries_after_expiry() {
         }
         let passed = tally.get().written - before;
         let failed = cache.stats().failed_open - failed_before;
-        assert!((TRACKED..=TRACKED + failed).contains(&passed), "{window}: {passed} passed, {failed} failed open");
+        assert!(
+            (TRACKED..=TRACKED + failed).contains(&passed),
+            "{window}: {passed} passed, {failed} failed open"
+        );
         assert!(failed < TRACKED / 20, "{window}: {failed} failed open");
     }
 }
@@ -272,7 +275,10 @@ fn a_window_is_as_long_as_it_says() {
         for emission in 0..3 {
             log.info(format_args!("m"));
             let suppressed = if emission == 0 { 0 } else { 2 };
-            assert_eq!(recorder.take(), [Told::Wrote(Level::Info, String::new(), "m".into(), suppressed)]);
+            assert_eq!(
+                recorder.take(),
+                [Told::Wrote(Level::Info, String::new(), "m".into(), suppressed)]
+            );
             clock.advance(window / 2);
             log.info(format_args!("m"));
             clock.advance(window - window / 2 - millisecond);

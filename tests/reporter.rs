@@ -5,7 +5,8 @@ mod common;
 use common::{Sum, WINDOW, cache};
 use crossbeam_utils::atomic::AtomicCell;
 use quell::{
-    Cache, Clock, ConfigError, Event, Logger, Manual, Reporter, ReporterError, Sink, Summary, Tick, WriteSink,
+    Cache, Clock, ConfigError, Event, Logger, Manual, Reporter, ReporterError, Sink, Summary, Tick,
+    WriteSink,
 };
 use std::error::Error;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -138,7 +139,8 @@ fn its_drop_flushes_on_its_own_thread_and_waits() {
     (0..4).for_each(|_| log.info(format_args!("m")));
     drop(reporter);
     let told: Vec<_> = told.try_iter().collect();
-    let [Told::Wrote(_), Told::Summed(sum, summed_on), Told::Flushed(flushed_on)] = &told[..] else {
+    let [Told::Wrote(_), Told::Summed(sum, summed_on), Told::Flushed(flushed_on)] = &told[..]
+    else {
         panic!("{told:?}")
     };
     assert_eq!((&*sum.text, sum.suppressed), ("m", 3));
@@ -172,7 +174,8 @@ fn a_bare_cache_is_reported_whole() {
     let (clock, watched, rounds) = Watched::new();
     let cache = Arc::new(Cache::builder().window(WINDOW).clock(watched).build().unwrap());
     let (sender, sums) = mpsc::channel();
-    let send = move |summary: Summary| sender.send((summary.namespace, summary.suppressed)).unwrap();
+    let send =
+        move |summary: Summary| sender.send((summary.namespace, summary.suppressed)).unwrap();
     let reporter = Reporter::spawn_for_cache(&cache, send, OFTEN).unwrap();
     let logs = [0, 1].map(|_| Logger::new(Arc::clone(&cache), WriteSink::new(std::io::sink())));
     logs.iter().for_each(|log| (0..3).for_each(|_| log.info(format_args!("m"))));
@@ -188,7 +191,11 @@ fn a_bare_cache_is_reported_whole() {
     wait_for_rounds(&rounds);
     assert!(sums.try_recv().is_err());
     drop(reporter);
-    assert_eq!(sums.iter().collect::<Vec<_>>(), [(logs[0].namespace(), 2)], "and the callback is gone");
+    assert_eq!(
+        sums.iter().collect::<Vec<_>>(),
+        [(logs[0].namespace(), 2)],
+        "and the callback is gone"
+    );
 }
 
 #[test]
@@ -234,7 +241,10 @@ fn stopping_again_and_dropping_in_any_order_is_harmless() {
             }
         }
         let sums: Vec<_> = told.iter().filter(|told| matches!(told, Told::Summed(..))).collect();
-        assert!(matches!(&sums[..], [Told::Summed(sum, _)] if sum.suppressed == 2), "{order}: {sums:?}");
+        assert!(
+            matches!(&sums[..], [Told::Summed(sum, _)] if sum.suppressed == 2),
+            "{order}: {sums:?}"
+        );
     }
 }
 
@@ -251,7 +261,9 @@ fn a_stopped_reporter_stays_stopped_and_says_so() {
 fn the_thread_ends_by_itself_when_the_cache_is_gone() {
     let (cache, _) = cache();
     let (sender, sums) = mpsc::channel::<Summary>();
-    let reporter = Reporter::spawn_for_cache(&cache, move |summary| sender.send(summary).unwrap(), OFTEN).unwrap();
+    let reporter =
+        Reporter::spawn_for_cache(&cache, move |summary| sender.send(summary).unwrap(), OFTEN)
+            .unwrap();
     drop(cache);
     // The callback goes with the thread.
     assert!(matches!(sums.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected)));
@@ -569,7 +581,9 @@ fn child_that_exits() {
             assert!(own.set(Reporter::spawn_for_cache(&cache, stops, NEVER).unwrap()).is_ok());
             let (other, _clock) = common::cache();
             repeat(&other);
-            let _reporter = Reporter::spawn_for_cache(&other, |summary| println!("\nS {summary:?}"), NEVER).unwrap();
+            let _reporter =
+                Reporter::spawn_for_cache(&other, |summary| println!("\nS {summary:?}"), NEVER)
+                    .unwrap();
             quell::exit(7);
         }
         other => panic!("{other}"),

@@ -117,7 +117,11 @@ fn a_hot_message_is_emitted_once_a_window() {
             for (message, last, pending) in &mut hot[..started] {
                 let fresh = last.is_some_and(|last| now.as_millis() - last < 1000);
                 let decision = cache.check_at(*message, now);
-                assert_eq!(decision.is_emit(), !fresh, "touch {touch} of a hot message, {size} entries");
+                assert_eq!(
+                    decision.is_emit(),
+                    !fresh,
+                    "touch {touch} of a hot message, {size} entries"
+                );
                 if let Decision::Emit { suppressed, .. } = decision {
                     assert_eq!(suppressed, *pending);
                     (*last, *pending) = (Some(now.as_millis()), 0);
@@ -151,7 +155,8 @@ fn one_thread_never_fails_open() {
     }
 }
 
-/// Repeats alone do not keep an entry for ever: what pauses long enough goes, and its count is kept.
+/// Repeats alone do not keep an entry for ever: what pauses long enough goes, and its count
+/// is kept.
 #[test]
 fn repeaters_that_are_silent_go_in_the_end() {
     let _turn = turn();
@@ -179,8 +184,8 @@ fn repeaters_that_are_silent_go_in_the_end() {
     }
 }
 
-/// Who repeats and is looked at now and then stays, whatever the windows of the rules that the flood is
-/// under.
+/// Who repeats and is looked at now and then stays, whatever the windows of the rules that
+/// the flood is under.
 #[test]
 fn repeaters_survive_floods_under_any_rule() {
     let _turn = turn();
@@ -226,8 +231,9 @@ fn exempt_calls_between_new_messages_change_nothing() {
     assert!(lost * 100 <= looks, "{lost} of {looks} are lost");
 }
 
-/// What was never suppressed, too: nearly all of it, after `max_entries` others or a half of that. But
-/// where every other message repeats, those that did are in the way of those that will.
+/// What was never suppressed, too: nearly all of it, after `max_entries` others or a half
+/// of that. But where every other message repeats, those that did are in the way of those
+/// that will.
 #[test]
 fn a_short_pause_is_survived_by_most() {
     let _turn = turn();
@@ -240,11 +246,17 @@ fn a_short_pause_is_survived_by_most() {
                 let _ = cache.check_at(fingerprint(n as u64), now());
                 if n % one_in == 0 && n >= 4 * size {
                     looks += 1;
-                    lost += u64::from(cache.check_at(fingerprint((n - pause) as u64), now()).is_emit());
+                    lost +=
+                        u64::from(cache.check_at(fingerprint((n - pause) as u64), now()).is_emit());
                 }
             }
-            println!("{size} entries, one in {one_in} looked at after {pause} others: {lost} of {looks} are lost");
-            assert!(lost * 1000 <= allowed * looks, "{size} entries, one in {one_in}, {pause}: {lost} of {looks}");
+            println!(
+                "{size} entries, one in {one_in} looked at after {pause} others: {lost} of {looks} are lost"
+            );
+            assert!(
+                lost * 1000 <= allowed * looks,
+                "{size} entries, one in {one_in}, {pause}: {lost} of {looks}"
+            );
         }
     }
 }
@@ -329,10 +341,12 @@ struct Outcome {
     forgotten: u64,
 }
 
-/// Sixteen keys, each touched once in 250 to 500 other calls of a thread, half of them born before the
-/// flood. As many threads that only spin are beside as there are cores. A window never ends.
+/// Sixteen keys, each touched once in 250 to 500 other calls of a thread, half of them born
+/// before the flood. As many threads that only spin are beside as there are cores. A window
+/// never ends.
 fn flood(kind: Flood, threads: u64, messages: u64) -> Outcome {
-    let cache = Cache::builder().max_entries(1024).window(Duration::from_secs(3600)).build().unwrap();
+    let cache =
+        Cache::builder().max_entries(1024).window(Duration::from_secs(3600)).build().unwrap();
     let keys: Vec<Fingerprint> = (0..KEYS as u64).map(|n| fingerprint(1 << 60 | n)).collect();
     let (emissions, touches) = (AtomicU64::new(0), AtomicU64::new(0));
     let touch = |key: usize, now| {
@@ -363,7 +377,8 @@ fn flood(kind: Flood, threads: u64, messages: u64) -> Outcome {
                         assert!(cache.check_at(new, now).is_emit(), "a new message");
                         calls += 1;
                         if kind == Flood::Twice {
-                            // Seldom forgotten in between; but another thread may make hundreds meanwhile.
+                            // Seldom forgotten in between; but another thread may make
+                            // hundreds meanwhile.
                             let _ = cache.check_at(new, now);
                             calls += 1;
                         }
@@ -395,10 +410,16 @@ fn floods(kind: Flood) {
         let outcome = flood(kind, threads, messages);
         println!("{kind:?}, {threads} threads x {messages}, {:.1?}: {outcome:?}", began.elapsed());
         assert_eq!(outcome.failed_open, 0, "{threads} threads: {outcome:?}");
-        assert!(outcome.forgotten > messages / 2 && outcome.touches > messages / 50, "no flood: {outcome:?}");
+        assert!(
+            outcome.forgotten > messages / 2 && outcome.touches > messages / 50,
+            "no flood: {outcome:?}"
+        );
         // One more for a thread that loses its core for long between two touches.
         let range = KEYS as u64..=KEYS as u64 + 1;
-        assert!(range.contains(&outcome.emissions), "{threads} threads, not in {range:?}: {outcome:?}");
+        assert!(
+            range.contains(&outcome.emissions),
+            "{threads} threads, not in {range:?}: {outcome:?}"
+        );
     }
 }
 

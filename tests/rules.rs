@@ -39,8 +39,13 @@ enum Op {
 }
 
 fn operations(messages: u64) -> impl Strategy<Value = Vec<Op>> {
-    let step = prop_oneof![6 => Just(0), 4 => 1..4i64, 2 => 4..40i64, 1 => 40..400i64, 1 => -20..0i64];
-    let check = (0..messages, step, 0..LAWS.len()).prop_map(|(message, step, law)| Op::Check { message, step, law });
+    let step =
+        prop_oneof![6 => Just(0), 4 => 1..4i64, 2 => 4..40i64, 1 => 40..400i64, 1 => -20..0i64];
+    let check = (0..messages, step, 0..LAWS.len()).prop_map(|(message, step, law)| Op::Check {
+        message,
+        step,
+        law,
+    });
     // Mostly each message has a rule of its own.
     let own = check.prop_map(move |op| match op {
         Op::Check { message, step, law } if law > 1 => {
@@ -81,7 +86,13 @@ fn a_cache_with_room_decides_by_the_rules() {
                     };
                     let (_, pending) = entries.get_mut(&message).unwrap();
                     let expected = decision_of(first, pending);
-                    prop_assert_eq!(law.ask(&cache, fp(message), now), expected, "{:?} at {}", law, now);
+                    prop_assert_eq!(
+                        law.ask(&cache, fp(message), now),
+                        expected,
+                        "{:?} at {}",
+                        law,
+                        now
+                    );
                     *if first.is_none() { &mut emitted } else { &mut suppressed } += 1;
                 }
                 Op::SetWindow(set) => {
@@ -90,11 +101,15 @@ fn a_cache_with_room_decides_by_the_rules() {
                 }
                 Op::Drain => {
                     let mut all = Vec::new();
-                    cache.drain(|s| all.push((s.fingerprint.unwrap(), s.suppressed, s.since.as_millis())));
+                    cache.drain(|s| {
+                        all.push((s.fingerprint.unwrap(), s.suppressed, s.since.as_millis()))
+                    });
                     all.sort();
                     let pending = entries.iter_mut().filter(|(_, (_, pending))| *pending != 0);
                     let mut expected: Vec<_> = pending
-                        .map(|(message, (entry, pending))| (fp(*message), std::mem::take(pending), entry.since))
+                        .map(|(message, (entry, pending))| {
+                            (fp(*message), std::mem::take(pending), entry.since)
+                        })
                         .collect();
                     expected.sort();
                     prop_assert_eq!(all, expected);
@@ -103,13 +118,18 @@ fn a_cache_with_room_decides_by_the_rules() {
                     for _ in 0..n {
                         unique += 1;
                         emitted += 1;
-                        prop_assert!(LAWS[unique % LAWS.len()].ask(&cache, fp(unique as u64), now).is_emit());
+                        prop_assert!(
+                            LAWS[unique % LAWS.len()].ask(&cache, fp(unique as u64), now).is_emit()
+                        );
                     }
                 }
             }
         }
         let stats = cache.stats();
-        prop_assert_eq!((stats.emitted, stats.suppressed, stats.failed_open), (emitted, suppressed, 0));
+        prop_assert_eq!(
+            (stats.emitted, stats.suppressed, stats.failed_open),
+            (emitted, suppressed, 0)
+        );
         Ok(())
     });
 }
@@ -143,13 +163,15 @@ fn a_tiny_cache_decides_by_the_rules_or_forgets() {
                         let decision = law.ask(&cache, fp(message), now);
                         let after = cache.stats();
                         offered += 1;
-                        let sight = sights
-                            .entry(message)
-                            .or_insert_with(|| Sight { may_be: HashSet::from([None]), forgotten: before.forgotten });
-                        // The table does not know the windows of rules: an entry that is out of the cache's
-                        // goes without being forgotten.
-                        let is_out =
-                            |entry: &Option<Entry>| entry.is_some_and(|e| latest - e.since.min(latest) >= least);
+                        let sight = sights.entry(message).or_insert_with(|| Sight {
+                            may_be: HashSet::from([None]),
+                            forgotten: before.forgotten,
+                        });
+                        // The table does not know the windows of rules: an entry that is
+                        // out of the cache's goes without being forgotten.
+                        let is_out = |entry: &Option<Entry>| {
+                            entry.is_some_and(|e| latest - e.since.min(latest) >= least)
+                        };
                         if after.forgotten > sight.forgotten || sight.may_be.iter().any(is_out) {
                             sight.may_be.insert(None);
                         }
@@ -164,13 +186,19 @@ fn a_tiny_cache_decides_by_the_rules_or_forgets() {
                                 (Decision::Emit { .. }, None) => {
                                     may_be.insert(if failed_open { *entry } else { Some(next) });
                                 }
-                                (Decision::Suppress { first }, Some(expected)) if first == expected => {
+                                (Decision::Suppress { first }, Some(expected))
+                                    if first == expected =>
+                                {
                                     may_be.insert(Some(next));
                                 }
                                 _ => {}
                             }
                         }
-                        prop_assert!(!may_be.is_empty(), "{law:?} at {now}: {decision:?} of {:?}", sight.may_be);
+                        prop_assert!(
+                            !may_be.is_empty(),
+                            "{law:?} at {now}: {decision:?} of {:?}",
+                            sight.may_be
+                        );
                         let known = sight.may_be.iter().any(|entry| entry.is_some());
                         if after.forgotten > sight.forgotten && known {
                             let is_kept = !may_be.contains(&Some(Entry::new(now)));
@@ -193,12 +221,19 @@ fn a_tiny_cache_decides_by_the_rules_or_forgets() {
                         for _ in 0..n {
                             unique += 1;
                             offered += 1;
-                            prop_assert!(LAWS[unique % LAWS.len()].ask(&cache, fp(unique as u64), now).is_emit());
+                            prop_assert!(
+                                LAWS[unique % LAWS.len()]
+                                    .ask(&cache, fp(unique as u64), now)
+                                    .is_emit()
+                            );
                         }
                     }
                 }
                 let stats = cache.stats();
-                prop_assert_eq!((stats.emitted + stats.suppressed, stats.suppressed), (offered, suppressed));
+                prop_assert_eq!(
+                    (stats.emitted + stats.suppressed, stats.suppressed),
+                    (offered, suppressed)
+                );
             }
             cache.drain(|summary| reported += summary.suppressed);
             prop_assert_eq!(reported, suppressed);
@@ -240,7 +275,9 @@ fn a_hundred_of_five_hundred() {
             .map(|_| {
                 scope.spawn(|| {
                     barrier.wait();
-                    (0..50).filter(|_| cache.check_with_at(fp(1), at(5), &rule, || None).is_emit()).count()
+                    (0..50)
+                        .filter(|_| cache.check_with_at(fp(1), at(5), &rule, || None).is_emit())
+                        .count()
                 })
             })
             .collect();
@@ -259,7 +296,9 @@ fn windows_grow_and_start_over() {
     let cache = Cache::builder().window(millis(10)).clock(clock).build().unwrap();
     let rule = Rule::back_off(millis(80)).unwrap();
     let emitted = |from: u64, to: u64| -> Vec<u64> {
-        (from..to).filter(|&now| cache.check_with_at(fp(1), at(now), &rule, || None).is_emit()).collect()
+        (from..to)
+            .filter(|&now| cache.check_with_at(fp(1), at(now), &rule, || None).is_emit())
+            .collect()
     };
     assert_eq!(emitted(0, 400), [0, 10, 30, 70, 150, 230, 310, 390]);
     // 20 of silence after a window of 80 are not enough, 80 are.
@@ -286,7 +325,11 @@ fn rules_change_in_the_middle_of_a_window() {
     // A count is no level: the window is one window long.
     assert_eq!(ask(99, &slow), Decision::Suppress { first: false });
     assert_eq!(ask(100, &slow), emit(2));
-    assert_eq!(cache.check_at(fp(1), at(150)), Decision::Suppress { first: true }, "knows of the rule's emission");
+    assert_eq!(
+        cache.check_at(fp(1), at(150)),
+        Decision::Suppress { first: true },
+        "knows of the rule's emission"
+    );
     assert_eq!(ask(299, &slow), Decision::Suppress { first: false });
     assert_eq!(ask(300, &two), emit(2));
     assert_eq!(ask(301, &once.window(millis(1)).unwrap()), emit(0));
@@ -300,15 +343,24 @@ fn windows_of_their_own() {
     let cache = Cache::builder().window(millis(100)).build().unwrap();
     let short = Rule::once().window(millis(7)).unwrap();
     assert!(cache.check_with_at(fp(1), at(0), &short, || None).is_emit());
-    assert_eq!(cache.check_with_at(fp(1), at(6), &short, || None), Decision::Suppress { first: true });
+    assert_eq!(
+        cache.check_with_at(fp(1), at(6), &short, || None),
+        Decision::Suppress { first: true }
+    );
     assert_eq!(cache.check_with_at(fp(1), at(7), &short, || None), emit(1));
     cache.set_window(millis(1)).unwrap();
-    assert_eq!(cache.check_with_at(fp(1), at(13), &short, || None), Decision::Suppress { first: true });
+    assert_eq!(
+        cache.check_with_at(fp(1), at(13), &short, || None),
+        Decision::Suppress { first: true }
+    );
     let before = cache.memory_bound();
     let twice = Rule::first(2).unwrap().window(millis(7)).unwrap();
     assert_eq!(cache.check_with_at(fp(1), at(13), &twice, || None), emit(1));
     assert!(cache.memory_bound() > before, "once needs no word, whatever its window");
-    assert_eq!(cache.check_with_at(fp(1), at(13), &twice, || None), Decision::Suppress { first: false });
+    assert_eq!(
+        cache.check_with_at(fp(1), at(13), &twice, || None),
+        Decision::Suppress { first: false }
+    );
     assert_eq!(cache.check_with_at(fp(1), at(14), &twice, || None), emit(1));
     assert_eq!(Rule::first(0), Err(ConfigError::RuleOutOfRange { asked: 0 }));
     assert!(ConfigError::RuleOutOfRange { asked: 0 }.to_string().contains("500000"));
@@ -320,11 +372,15 @@ fn first_is_said_once_a_window() {
     let cache = Cache::builder().window(millis(100)).build().unwrap();
     let rule = Rule::first_then_every(2, 3).unwrap();
     for window in 0..3 {
-        let decisions: Vec<_> =
-            (0..9).map(|i| cache.check_with_at(fp(1), at(window * 100 + i), &rule, || None)).collect();
+        let decisions: Vec<_> = (0..9)
+            .map(|i| cache.check_with_at(fp(1), at(window * 100 + i), &rule, || None))
+            .collect();
         let last = if window == 0 { 0 } else { 1 };
         let (first, other) = (FIRST, AGAIN);
-        assert_eq!(decisions, [emit(last), emit(0), first, other, emit(2), other, other, emit(2), other]);
+        assert_eq!(
+            decisions,
+            [emit(last), emit(0), first, other, emit(2), other, other, emit(2), other]
+        );
     }
 }
 
@@ -353,7 +409,10 @@ fn the_end_of_time_is_not_tracked() {
         let _ = cache.check_with_at(fp(2), at(0), &rule, || None);
     }
     assert_eq!(cache.check_with_at(fp(2), Tick::MAX, &rule, || None), emit(1));
-    assert_eq!(cache.check_with_at(fp(2), at(1), &rule, || None), Decision::Suppress { first: false });
+    assert_eq!(
+        cache.check_with_at(fp(2), at(1), &rule, || None),
+        Decision::Suppress { first: false }
+    );
     assert_eq!(cache.stats().failed_open, 4);
 }
 
@@ -413,7 +472,8 @@ fn a_rule_starts_over_with_a_new_entry() {
     let cache = Cache::builder().window(millis(1000)).tiny(2).build().unwrap();
     let first = Rule::first(3).unwrap();
     for life in 0..20 {
-        let decisions: Vec<_> = (0..5).map(|_| cache.check_with_at(fp(1), at(life), &first, || None)).collect();
+        let decisions: Vec<_> =
+            (0..5).map(|_| cache.check_with_at(fp(1), at(life), &first, || None)).collect();
         assert_eq!(decisions, [emit(0), emit(0), emit(0), FIRST, AGAIN], "life {life}");
         let (forgotten, new) = (cache.stats().forgotten, 100 + life * 10_000);
         for n in 0..9000 {
@@ -431,8 +491,9 @@ fn top_finds_the_most_and_takes_nothing() {
     let cache = Cache::builder().window(millis(10)).tiny(8).build().unwrap();
     let suppress = |n: u64, times: u64, now: u64| {
         for _ in 0..times {
-            let decision =
-                cache.check_with_at(fp(n), at(now), &Rule::once(), || Some(Exemplar::new(&format!("text {n}"))));
+            let decision = cache.check_with_at(fp(n), at(now), &Rule::once(), || {
+                Some(Exemplar::new(&format!("text {n}")))
+            });
             assert!(!decision.is_emit(), "{n}");
         }
     };
@@ -453,10 +514,17 @@ fn top_finds_the_most_and_takes_nothing() {
     emit(4, 100);
     suppress(4, 2, 100);
     let top = |k| -> Vec<_> {
-        let text = |summary: &quell::Summary| summary.exemplar.as_ref().map(|exemplar| exemplar.text.to_string());
-        cache.top(k).iter().map(|s| (s.fingerprint.unwrap(), s.suppressed, s.since.as_millis(), text(s))).collect()
+        let text = |summary: &quell::Summary| {
+            summary.exemplar.as_ref().map(|exemplar| exemplar.text.to_string())
+        };
+        cache
+            .top(k)
+            .iter()
+            .map(|s| (s.fingerprint.unwrap(), s.suppressed, s.since.as_millis(), text(s)))
+            .collect()
     };
-    let expected = |n: u64, count: u64, since: u64| (fp(n), count, since, Some(format!("text {n}")));
+    let expected =
+        |n: u64, count: u64, since: u64| (fp(n), count, since, Some(format!("text {n}")));
     assert_eq!(top(2), [expected(1, 5, 100), expected(3, 3, 0)]);
     assert_eq!(top(0), []);
     let all = top(usize::MAX);

@@ -13,7 +13,8 @@ use drains::{Line, Lines, Told, line_of};
 use quell::slog::{Dedup, Key};
 use quell::{Cache, ConfigError, Fields, Manual, ReporterError, Rule, Rules, SharedRules};
 use slog::{
-    Drain, Duplicate, FlushError, FnValue, Level, Logger, Never, OwnedKVList, Record, crit, debug, error, info, o, warn,
+    Drain, Duplicate, FlushError, FnValue, Level, Logger, Never, OwnedKVList, Record, crit, debug,
+    error, info, o, warn,
 };
 use std::fmt;
 use std::io::Write;
@@ -29,7 +30,9 @@ fn root() -> (Logger, Arc<Wrapped>, Arc<Lines>, Manual) {
     root_with(|cache, lines| Dedup::builder(cache, lines).build())
 }
 
-fn root_with(build: impl Fn(Arc<Cache<Manual>>, Arc<Lines>) -> Wrapped) -> (Logger, Arc<Wrapped>, Arc<Lines>, Manual) {
+fn root_with(
+    build: impl Fn(Arc<Cache<Manual>>, Arc<Lines>) -> Wrapped,
+) -> (Logger, Arc<Wrapped>, Arc<Lines>, Manual) {
     let (cache, clock) = cache();
     let lines = Lines::new();
     let dedup = Arc::new(build(cache, Arc::clone(&lines)));
@@ -37,7 +40,10 @@ fn root_with(build: impl Fn(Arc<Cache<Manual>>, Arc<Lines>) -> Wrapped) -> (Logg
 }
 
 /// How many of these calls on one logger are let through.
-fn passed(build: impl Fn(Arc<Cache<Manual>>, Arc<Lines>) -> Wrapped, calls: &[&dyn Fn(&Logger)]) -> usize {
+fn passed(
+    build: impl Fn(Arc<Cache<Manual>>, Arc<Lines>) -> Wrapped,
+    calls: &[&dyn Fn(&Logger)],
+) -> usize {
     let (log, _dedup, lines, _) = root_with(build);
     calls.iter().for_each(|call| call(&log));
     lines.lines().len()
@@ -71,7 +77,10 @@ fn the_first_passes_unchanged_and_its_repeats_are_in_a_summary_like_it() {
     let first = lines.lines();
     assert_eq!(first.len(), 1);
     let first = &first[0];
-    assert_eq!((first.level, &*first.tag, &*first.text), (Level::Critical, "wal", "append to seg 7 failed"));
+    assert_eq!(
+        (first.level, &*first.tag, &*first.text),
+        (Level::Critical, "wal", "append to seg 7 failed")
+    );
     assert_eq!(first.pairs, pairs(&[("peer", "db1"), ("shard", "3")]));
     assert_eq!((first.module, first.file), (module_path!(), file!()));
 
@@ -94,7 +103,10 @@ fn the_first_passes_unchanged_and_its_repeats_are_in_a_summary_like_it() {
     let [Told::Line(last), Told::Flushed] = &told[..] else { panic!("{told:?}") };
     let mut of_last = last.pairs.clone();
     of_last.sort();
-    assert_eq!(of_last, pairs(&[("host", "web1"), ("quell.since_ms", "1234"), ("quell.suppressed", "2")]));
+    assert_eq!(
+        of_last,
+        pairs(&[("host", "web1"), ("quell.since_ms", "1234"), ("quell.suppressed", "2")])
+    );
     assert_eq!(place(last), place(first));
 }
 
@@ -180,7 +192,9 @@ fn nested_values_show_in_summaries() {
     let _turn = turn();
     let (log, dedup, lines, _) = root();
     let value = || slog::Serde(std::collections::BTreeMap::from([("a", vec![Some(1.5), None])]));
-    (0..2).for_each(|_| info!(log, "x"; "at" => value(), "took" => slog::Serde(Duration::from_millis(1))));
+    (0..2).for_each(
+        |_| info!(log, "x"; "at" => value(), "took" => slog::Serde(Duration::from_millis(1))),
+    );
     dedup.flush().unwrap();
     let summary = lines.lines().pop().unwrap();
     let ordered = summary.text.contains(r#" took="{\"secs\":0,\"nanos\":1000000}""#);
@@ -239,7 +253,8 @@ fn a_timestamp_makes_every_record_a_message_unless_it_is_left_out() {
     static TIME: AtomicU64 = AtomicU64::new(0);
     let stamped = |build: &dyn Fn(Arc<Cache<Manual>>, Arc<Lines>) -> Wrapped| {
         let (log, _dedup, lines, _) = root_with(build);
-        let log = log.new(o!("ts" => FnValue(|_| TIME.fetch_add(1, Ordering::Relaxed)), "host" => "web1"));
+        let log = log
+            .new(o!("ts" => FnValue(|_| TIME.fetch_add(1, Ordering::Relaxed)), "host" => "web1"));
         (0..10).for_each(|_| info!(log, "x"));
         lines.lines()
     };
@@ -252,9 +267,15 @@ fn a_timestamp_makes_every_record_a_message_unless_it_is_left_out() {
 #[test]
 fn the_text_alone_can_be_the_key() {
     let _turn = turn();
-    let calls: &[&dyn Fn(&Logger)] =
-        &[&|log| error!(log, "x"), &|log| crit!(log.new(o!("a" => 1)), # "tag", "x"; "n" => 1), &|log| info!(log, "y")];
-    assert_eq!(passed(|cache, lines| Dedup::builder(cache, lines).key(Key::Message).build(), calls), 2);
+    let calls: &[&dyn Fn(&Logger)] = &[
+        &|log| error!(log, "x"),
+        &|log| crit!(log.new(o!("a" => 1)), # "tag", "x"; "n" => 1),
+        &|log| info!(log, "y"),
+    ];
+    assert_eq!(
+        passed(|cache, lines| Dedup::builder(cache, lines).key(Key::Message).build(), calls),
+        2
+    );
 }
 
 #[test]
@@ -271,7 +292,8 @@ fn two_drains_over_one_cache_are_each_told_of_the_first() {
     }
     drop(log);
     let sorted = |lines: &Lines| {
-        let mut lines: Vec<_> = lines.lines().into_iter().map(|line| (line.level, line.text)).collect();
+        let mut lines: Vec<_> =
+            lines.lines().into_iter().map(|line| (line.level, line.text)).collect();
         lines.sort();
         lines
     };
@@ -294,7 +316,8 @@ fn is_enabled_is_the_inner_drains() {
 #[test]
 fn notices_say_that_suppression_starts() {
     let _turn = turn();
-    let (log, dedup, lines, _) = root_with(|cache, lines| Dedup::builder(cache, lines).notices(true).build());
+    let (log, dedup, lines, _) =
+        root_with(|cache, lines| Dedup::builder(cache, lines).notices(true).build());
     for _ in 0..4 {
         crit!(log, "full"; "disk" => 7);
     }
@@ -304,7 +327,11 @@ fn notices_say_that_suppression_starts() {
     assert_eq!(told[1].pairs, pairs(&[("quell.notice", "true")]));
     assert_eq!((told[1].level, told[1].line), (Level::Critical, told[0].line));
     dedup.flush().unwrap();
-    assert_eq!(lines.texts(), ["full disk=7: 3 more suppressed"], "the one of the notice is counted");
+    assert_eq!(
+        lines.texts(),
+        ["full disk=7: 3 more suppressed"],
+        "the one of the notice is counted"
+    );
 }
 
 #[test]
@@ -312,7 +339,8 @@ fn rules_can_exempt_and_be_changed() {
     let _turn = turn();
     let rules = Rules::new(Rule::once()).exempt_target("audit").exempt_target(module_path!());
     let rules = SharedRules::from(rules.target("net", Rule::once()));
-    let (log, _dedup, lines, _) = root_with(|cache, lines| Dedup::builder(cache, lines).rules(rules.clone()).build());
+    let (log, _dedup, lines, _) =
+        root_with(|cache, lines| Dedup::builder(cache, lines).rules(rules.clone()).build());
     let say = || {
         for _ in 0..3 {
             error!(log, # "audit::login", "x");
@@ -357,7 +385,8 @@ fn errors_of_the_drain_are_the_callers() {
     let (cache, clock) = cache();
     let lines = Lines::new();
     // A logger would hide the errors.
-    let drain = Dedup::builder(cache, Refuses { lines: Arc::clone(&lines), refused: "bad" }).build();
+    let drain =
+        Dedup::builder(cache, Refuses { lines: Arc::clone(&lines), refused: "bad" }).build();
     let none: OwnedKVList = o!().into();
     let offer = |text: &str| {
         let rstatic = slog::record_static!(Level::Info, "");
@@ -367,7 +396,11 @@ fn errors_of_the_drain_are_the_callers() {
     assert_eq!(offer("bad"), Ok(()), "suppressed: nobody refuses it");
     assert_eq!(offer("good"), Ok(()));
     clock.advance(WINDOW);
-    assert_eq!(offer("bad"), Err(Refused("bad: 1 more suppressed".into())), "the summary's error is the first");
+    assert_eq!(
+        offer("bad"),
+        Err(Refused("bad: 1 more suppressed".into())),
+        "the summary's error is the first"
+    );
     let error = drain.flush().unwrap_err();
     assert!(matches!(error, FlushError::Io(_)), "{error}");
     assert_eq!(lines.texts(), ["good"]);
@@ -380,7 +413,10 @@ fn flush_writes_what_is_pending_and_then_flushes_or_says_that_it_cannot() {
     (0..3).for_each(|_| info!(log, "x"));
     dedup.flush().unwrap();
     let told = lines.take();
-    assert!(matches!(&told[..], [Told::Line(_), Told::Line(sum), Told::Flushed] if sum.stands_for() == 2), "{told:?}");
+    assert!(
+        matches!(&told[..], [Told::Line(_), Told::Line(sum), Told::Flushed] if sum.stands_for() == 2),
+        "{told:?}"
+    );
 
     struct NoFlush(Arc<Lines>);
     impl Drain for NoFlush {
@@ -409,7 +445,10 @@ fn a_guard_flushes_and_its_drop_does() {
     say();
     drop(guard);
     let told = lines.take();
-    assert!(matches!(&told[..], [Told::Line(sum), Told::Flushed] if sum.stands_for() == 3), "{told:?}");
+    assert!(
+        matches!(&told[..], [Told::Line(sum), Told::Flushed] if sum.stands_for() == 3),
+        "{told:?}"
+    );
 
     let zero = Dedup::builder(cache().0, Lines::new()).interval(Duration::ZERO).build();
     assert!(matches!(zero.guard(), Err(ReporterError::Config(ConfigError::ZeroInterval))));
@@ -444,7 +483,8 @@ fn the_guards_thread_writes_what_is_over() {
     }
     let (sender, lines) = mpsc::channel();
     let (cache, clock) = cache();
-    let dedup = Dedup::builder(cache, Sends(Mutex::new(sender))).interval(Duration::from_millis(1)).build();
+    let dedup =
+        Dedup::builder(cache, Sends(Mutex::new(sender))).interval(Duration::from_millis(1)).build();
     let guard = dedup.guard().unwrap();
     let log = Logger::root(dedup, o!());
     (0..3).for_each(|_| info!(log, "old"));
@@ -454,7 +494,10 @@ fn the_guards_thread_writes_what_is_over() {
     texts.sort();
     assert_eq!(texts, ["new", "old", "old: 2 more suppressed"]);
     drop(guard);
-    assert_eq!(lines.try_iter().map(|line| line.text).collect::<Vec<_>>(), ["new: 2 more suppressed"]);
+    assert_eq!(
+        lines.try_iter().map(|line| line.text).collect::<Vec<_>>(),
+        ["new: 2 more suppressed"]
+    );
 }
 
 #[test]
@@ -466,12 +509,13 @@ fn a_display_that_panics_or_fails_loses_no_record() {
         crit!(log, "{}!", Bad { panics: false }; "n" => 1);
     }
     let told = lines.lines();
-    let (panicked, failed) = ("so far<panicked while formatting>", "so far<error while formatting>");
+    let (panicked, failed) =
+        ("so far<panicked while formatting>", "so far<error while formatting>");
     let texts: Vec<_> = told.iter().map(|line| &*line.text).collect();
     assert_eq!(texts, [panicked, failed, panicked, failed, panicked, failed]);
-    assert!(
-        told.iter().all(|line| line.pair("n") == Some("1") && line.level == Level::Critical && line.file == file!())
-    );
+    assert!(told.iter().all(|line| line.pair("n") == Some("1")
+        && line.level == Level::Critical
+        && line.file == file!()));
     assert_eq!(dedup.cache().stats().failed_open, 6);
     (0..2).for_each(|_| error!(log, "fine"));
     assert_eq!(lines.texts(), ["fine"], "and the logger is as good as before");
@@ -492,7 +536,12 @@ fn a_key_value_that_panics_or_fails_loses_no_record() {
     #[derive(Clone)]
     struct Unserializable;
     impl slog::Value for Unserializable {
-        fn serialize(&self, _: &Record<'_>, _: slog::Key, _: &mut dyn slog::Serializer) -> slog::Result {
+        fn serialize(
+            &self,
+            _: &Record<'_>,
+            _: slog::Key,
+            _: &mut dyn slog::Serializer,
+        ) -> slog::Result {
             Err(slog::Error::Other)
         }
     }
@@ -508,7 +557,9 @@ fn a_key_value_that_panics_or_fails_loses_no_record() {
     assert_eq!(dedup.cache().stats().failed_open, 12);
 
     // What is left out is not formatted. (An `FnValue` is called, whatever its name.)
-    let dedup = Arc::new(Dedup::builder(cache().0, Texts(Mutex::default())).fields(Fields::except(["bad"])).build());
+    let dedup = Arc::new(
+        Dedup::builder(cache().0, Texts(Mutex::default())).fields(Fields::except(["bad"])).build(),
+    );
     let log = Logger::root(Arc::clone(&dedup), o!());
     (0..3).for_each(|_| error!(log, "panics"; "bad" => %Bad { panics: true }));
     assert_eq!(dedup.inner().0.lock().unwrap().len(), 1);
@@ -559,7 +610,9 @@ fn a_display_that_logs_is_harmless() {
     assert_eq!(lines.texts(), ["from inside", "outside"]);
     dedup.flush().unwrap();
     let told = lines.lines();
-    let of = |text: &str| told.iter().filter(|line| line.text.starts_with(text)).map(Line::stands_for).sum::<u64>();
+    let of = |text: &str| {
+        told.iter().filter(|line| line.text.starts_with(text)).map(Line::stands_for).sum::<u64>()
+    };
     // Formatted once for each key, once for the exemplar, once for the line.
     assert_eq!((of("outside"), of("from inside")), (2, 4));
 }
@@ -637,8 +690,9 @@ fn of_each_message_and_window_exactly_one_passes_from_eight_derived_loggers() {
     const MESSAGES: u64 = 20;
     const ROUNDS: u64 = 10;
     const REPEATS: u64 = 5;
-    let (log, dedup, lines, clock) =
-        root_with(|cache, lines| Dedup::builder(cache, lines).fields(Fields::except(["thread"])).build());
+    let (log, dedup, lines, clock) = root_with(|cache, lines| {
+        Dedup::builder(cache, lines).fields(Fields::except(["thread"])).build()
+    });
     let mut suppressed = 0;
     for round in 0..ROUNDS {
         std::thread::scope(|scope| {
@@ -653,11 +707,16 @@ fn of_each_message_and_window_exactly_one_passes_from_eight_derived_loggers() {
             }
         });
         let told = lines.lines();
-        let (sums, records): (Vec<_>, Vec<_>) = told.iter().partition(|line| line.pair("quell.suppressed").is_some());
+        let (sums, records): (Vec<_>, Vec<_>) =
+            told.iter().partition(|line| line.pair("quell.suppressed").is_some());
         let mut seen: Vec<_> = records.iter().map(|line| &*line.text).collect();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!((records.len(), seen.len()), (MESSAGES as usize, MESSAGES as usize), "round {round}");
+        assert_eq!(
+            (records.len(), seen.len()),
+            (MESSAGES as usize, MESSAGES as usize),
+            "round {round}"
+        );
         // A repeat that races with the emission may be in its summary, or in the next.
         assert_eq!(sums.len(), if round == 0 { 0 } else { MESSAGES as usize });
         suppressed += sums.iter().map(|sum| sum.stands_for()).sum::<u64>();
@@ -693,7 +752,9 @@ fn a_storm_through_slog_async_into_two_files_is_conserved_line_by_line() {
     const THREADS: u64 = 8;
     const CALLS: u64 = 4000;
     let dir = tempfile::tempdir().unwrap();
-    let cache = Arc::new(Cache::builder().window(Duration::from_millis(20)).max_entries(64).build().unwrap());
+    let cache = Arc::new(
+        Cache::builder().window(Duration::from_millis(20)).max_entries(64).build().unwrap(),
+    );
     let sink = |name: &str| {
         let file = std::io::BufWriter::new(std::fs::File::create(dir.path().join(name)).unwrap());
         let file = slog_async::Async::new(ToFile(Mutex::new(file)).fuse())
@@ -725,8 +786,15 @@ fn a_storm_through_slog_async_into_two_files_is_conserved_line_by_line() {
     drop(log);
     for name in ["one", "two"] {
         let text = std::fs::read_to_string(dir.path().join(name)).unwrap();
-        assert_eq!(text.lines().map(|line| accounted(line).0).sum::<u64>(), THREADS * CALLS, "{name}");
-        assert!((text.lines().count() as u64) < THREADS * CALLS / 2, "{name}: something was suppressed");
+        assert_eq!(
+            text.lines().map(|line| accounted(line).0).sum::<u64>(),
+            THREADS * CALLS,
+            "{name}"
+        );
+        assert!(
+            (text.lines().count() as u64) < THREADS * CALLS / 2,
+            "{name}: something was suppressed"
+        );
     }
 }
 
@@ -734,7 +802,8 @@ fn a_storm_through_slog_async_into_two_files_is_conserved_line_by_line() {
 fn before_slog_async_its_errors_and_records_go_through() {
     let _turn = turn();
     let lines = Lines::new();
-    let dedup = Dedup::builder(cache().0, slog_async::Async::new(Arc::clone(&lines)).build()).build();
+    let dedup =
+        Dedup::builder(cache().0, slog_async::Async::new(Arc::clone(&lines)).build()).build();
     let log = Logger::root(dedup.fuse(), o!("host" => "web1"));
     for _ in 0..5 {
         debug!(log, # "tag", "x {}", 1; "n" => 1);

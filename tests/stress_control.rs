@@ -1,9 +1,10 @@
 //! The stress test's own test: it must find an engine that leaves a step out, and find
 //! nothing wrong with one that lingers at the same steps. Run by `ci/stress-control`.
 //!
-//! Not among them, but shown by models: `SameLook`, which takes some five preemptions; `NoKill`, whose
-//! calls go round and round; `CountAnyTurn`, since what is counted is seldom evicted just then; `NoTurn`, `TakeUnread`,
-//! `RuleUnread` and `RuleAnyTurn`, where other looks take care of most.
+//! Not among them, but shown by models: `SameLook`, which takes some five preemptions;
+//! `NoKill`, whose calls go round and round; `CountAnyTurn`, since what is counted is
+//! seldom evicted just then; `NoTurn`, `TakeUnread`, `RuleUnread` and `RuleAnyTurn`, where
+//! other looks take care of most.
 #![cfg(quell_faults)]
 
 mod common;
@@ -27,7 +28,11 @@ fn must_find(fault: Fault, shows: fn(&Report) -> bool) {
         let began = Instant::now();
         let plan = Plan { threads, spinning: 0, pairs: 3_000_000, until: shows };
         let report = run(&LANES, &plan, |builder| builder.fault(fault));
-        println!("{fault:?}, {threads} threads, after {} pairs, {:.1?}: {report:?}", report.pairs, began.elapsed());
+        println!(
+            "{fault:?}, {threads} threads, after {} pairs, {:.1?}: {report:?}",
+            report.pairs,
+            began.elapsed()
+        );
         assert!(shows(&report), "{fault:?} was not found with {threads} threads: {report:?}");
     }
 }
@@ -144,9 +149,17 @@ fn finds_nothing_in_a_whole_engine_that_lingers() {
     for (threads, spinning) in [(2, 0), (4, 0), (8, 0), (4, cores())] {
         let began = Instant::now();
         let until = |report: &Report| report.violations() != 0;
-        let plan = Plan { threads, spinning, pairs: if spinning == 0 { pairs / 3 } else { pairs / 30 }, until };
+        let plan = Plan {
+            threads,
+            spinning,
+            pairs: if spinning == 0 { pairs / 3 } else { pairs / 30 },
+            until,
+        };
         let report = run(&LANES, &plan, |builder| builder);
-        println!("no fault, {threads} threads, {spinning} spinning, {:.1?}: {report:?}", began.elapsed());
+        println!(
+            "no fault, {threads} threads, {spinning} spinning, {:.1?}: {report:?}",
+            began.elapsed()
+        );
         assert_eq!(report.violations(), 0, "{report:?}");
     }
 }

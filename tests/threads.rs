@@ -12,8 +12,10 @@ use std::time::Duration;
 const NOW: Tick = Tick::from_millis(1000);
 
 fn fp(n: u64) -> Fingerprint {
-    Fingerprint::from_u128((u128::from(n) + 1).wrapping_mul(0x2545_f491_4f6c_dd1d_9e37_79b9_7f4a_7c15))
-        .with_namespace(Namespace(0))
+    Fingerprint::from_u128(
+        (u128::from(n) + 1).wrapping_mul(0x2545_f491_4f6c_dd1d_9e37_79b9_7f4a_7c15),
+    )
+    .with_namespace(Namespace(0))
 }
 
 fn cache() -> Cache {
@@ -37,7 +39,9 @@ impl Told {
                 self.emitted.fetch_add(1, Ordering::Relaxed);
                 self.reported.fetch_add(suppressed, Ordering::Relaxed);
             }
-            Decision::Suppress { first } => _ = self.firsts.fetch_add(first.into(), Ordering::Relaxed),
+            Decision::Suppress { first } => {
+                _ = self.firsts.fetch_add(first.into(), Ordering::Relaxed)
+            }
         }
     }
 
@@ -84,7 +88,10 @@ fn ten_thousand_short_threads_lose_no_count() {
     }
     assert_eq!(told.calls.load(Ordering::Relaxed), 10_000 * 18);
     // Each once, and each noticed once: the hot one, and one of each thread.
-    assert_eq!((told.emitted.load(Ordering::Relaxed), told.firsts.load(Ordering::Relaxed)), (10_001, 10_001));
+    assert_eq!(
+        (told.emitted.load(Ordering::Relaxed), told.firsts.load(Ordering::Relaxed)),
+        (10_001, 10_001)
+    );
     told.must_agree(&cache);
 }
 

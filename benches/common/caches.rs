@@ -1,4 +1,5 @@
-//! Caches that evict when they are full, so they go on tracking. None of them counts what it suppresses.
+//! Caches that evict when they are full, so they go on tracking. None of them counts what
+//! it suppresses.
 
 use super::Contender;
 use super::maps::State;
@@ -15,7 +16,8 @@ pub(crate) struct Scc {
 
 impl Scc {
     pub(crate) fn new(max_entries: usize, window: u64) -> Self {
-        let cache = scc::HashCache::with_capacity_and_hasher(max_entries, max_entries, State::default());
+        let cache =
+            scc::HashCache::with_capacity_and_hasher(max_entries, max_entries, State::default());
         Self { cache, window }
     }
 }
@@ -23,7 +25,8 @@ impl Scc {
 impl Contender for Scc {
     #[inline(always)]
     fn check(&self, key: u128, now: u64) -> bool {
-        // By `entry_sync` at once: `read_sync` would take a lock too, and no note of the use, which eviction goes by.
+        // By `entry_sync` at once: `read_sync` would take a lock too, and no note of the
+        // use, which eviction goes by.
         match self.cache.entry_sync(key) {
             Entry::Occupied(mut entry) => {
                 let last = entry.get_mut();
@@ -93,7 +96,8 @@ impl Contender for QuickCache {
     }
 }
 
-/// A concurrent cache with TinyLFU. Its own time to live needs its own clock, so the stamps are values.
+/// A concurrent cache with TinyLFU. Its own time to live needs its own clock, so the stamps
+/// are values.
 pub(crate) struct Moka {
     cache: moka::sync::Cache<u128, Arc<AtomicU64>, State>,
     window: u64,

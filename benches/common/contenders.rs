@@ -19,8 +19,8 @@ pub(crate) enum Promise {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slow {
     Nowhere,
-    /// Where all calls are on a few keys: threads queue up, and with more of them than processors a call takes
-    /// microseconds.
+    /// Where all calls are on a few keys: threads queue up, and with more of them than
+    /// processors a call takes microseconds.
     OnFewKeys,
     Everywhere,
 }
@@ -40,7 +40,8 @@ pub(crate) trait Visitor {
 }
 
 /// The floor, against which the others are measured.
-pub(crate) const FLOOR: About = About { name: "floor", promise: Promise::None, slow: Slow::Nowhere };
+pub(crate) const FLOOR: About =
+    About { name: "floor", promise: Promise::None, slow: Slow::Nowhere };
 
 pub(crate) fn all(visitor: &mut impl Visitor) {
     use Promise::{Exact, None};
@@ -57,7 +58,8 @@ pub(crate) fn all(visitor: &mut impl Visitor) {
     visitor.visit(About { slow: Slow::OnFewKeys, ..about("scc HashCache", None) }, Scc::new);
     visitor.visit(about("quick_cache", None), QuickCache::new);
     visitor.visit(About { slow: Slow::Everywhere, ..about("moka", None) }, Moka::new);
-    visitor.visit(About { slow: Slow::Everywhere, ..about("tracing-throttle", None) }, Throttle::new);
+    visitor
+        .visit(About { slow: Slow::Everywhere, ..about("tracing-throttle", None) }, Throttle::new);
 }
 
 /// quell under rules, for workloads in which windows do not end.

@@ -40,7 +40,11 @@ pub(crate) struct MutexMap {
 
 impl MutexMap {
     pub(crate) fn new(max_entries: usize, window: u64) -> Self {
-        Self { map: Mutex::new(HashMap::with_capacity_and_hasher(max_entries, State::default())), max_entries, window }
+        Self {
+            map: Mutex::new(HashMap::with_capacity_and_hasher(max_entries, State::default())),
+            max_entries,
+            window,
+        }
     }
 }
 
@@ -64,8 +68,9 @@ impl Contender for MutexMap {
     }
 }
 
-/// The way of Prometheus's Deduper: looks under a read lock and writes under another, without a second look. So
-/// of two that race both are emitted, and once it is full it does not even refresh what it tracks.
+/// The way of Prometheus's Deduper: looks under a read lock and writes under another,
+/// without a second look. So of two that race both are emitted, and once it is full it does
+/// not even refresh what it tracks.
 pub(crate) struct Prometheus {
     map: RwLock<HashMap<u128, u64, State>>,
     max_entries: usize,
@@ -74,7 +79,11 @@ pub(crate) struct Prometheus {
 
 impl Prometheus {
     pub(crate) fn new(max_entries: usize, window: u64) -> Self {
-        Self { map: RwLock::new(HashMap::with_capacity_and_hasher(max_entries, State::default())), max_entries, window }
+        Self {
+            map: RwLock::new(HashMap::with_capacity_and_hasher(max_entries, State::default())),
+            max_entries,
+            window,
+        }
     }
 }
 
@@ -155,7 +164,11 @@ pub(crate) struct Papaya {
 
 impl Papaya {
     pub(crate) fn new(max_entries: usize, window: u64) -> Self {
-        Self { map: papaya::HashMap::with_capacity_and_hasher(max_entries, State::default()), max_entries, window }
+        Self {
+            map: papaya::HashMap::with_capacity_and_hasher(max_entries, State::default()),
+            max_entries,
+            window,
+        }
     }
 }
 

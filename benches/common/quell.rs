@@ -8,7 +8,12 @@ use std::time::Duration;
 pub(crate) const BACKEND: &str = if cfg!(feature = "seize") { "seize" } else { "crossbeam-epoch" };
 
 fn cache<C: Clock>(max_entries: usize, window: u64, clock: C) -> Cache<C> {
-    quell::Cache::builder().clock(clock).window(Duration::from_millis(window)).max_entries(max_entries).build().unwrap()
+    quell::Cache::builder()
+        .clock(clock)
+        .window(Duration::from_millis(window))
+        .max_entries(max_entries)
+        .build()
+        .unwrap()
 }
 
 /// quell by `check_at`; the benches bring the time along.
@@ -59,7 +64,9 @@ impl Ruled {
 impl Contender for Ruled {
     #[inline(always)]
     fn check(&self, key: u128, now: u64) -> bool {
-        self.0.check_with_at(Fingerprint::from_u128(key), Tick::from_millis(now), &self.1, || None).is_emit()
+        self.0
+            .check_with_at(Fingerprint::from_u128(key), Tick::from_millis(now), &self.1, || None)
+            .is_emit()
     }
 }
 

@@ -5,8 +5,8 @@ use super::maps::State;
 use super::workloads::{Emissions, Workload};
 use std::collections::HashMap;
 
-/// Decides the calls of all threads in step, without any bound; its emissions are the most that a stream can have of
-/// someone who emits no key twice within a window.
+/// Decides the calls of all threads in step, without any bound; its emissions are the most
+/// that a stream can have of someone who emits no key twice within a window.
 #[derive(Default)]
 pub(crate) struct Reference {
     map: HashMap<u128, u64, State>,
@@ -15,7 +15,13 @@ pub(crate) struct Reference {
 
 impl Reference {
     /// How many are emitted up to the end of these calls, all earlier ones included.
-    pub(crate) fn after(&mut self, workload: &Workload, threads: u64, from: u64, calls: u64) -> u64 {
+    pub(crate) fn after(
+        &mut self,
+        workload: &Workload,
+        threads: u64,
+        from: u64,
+        calls: u64,
+    ) -> u64 {
         let Self { map, emitted } = self;
         workload.in_step(threads, from, calls, |key, new, now| {
             // Not kept: it does not come again.
@@ -36,9 +42,15 @@ impl Reference {
     }
 }
 
-/// Whether someone with such promises may have emitted so many, where `expected` are implied; both from the
-/// first call on.
-pub(crate) fn is_right(promise: Promise, workload: &Workload, threads: u64, emitted: u64, expected: u64) -> bool {
+/// Whether someone with such promises may have emitted so many, where `expected` are
+/// implied; both from the first call on.
+pub(crate) fn is_right(
+    promise: Promise,
+    workload: &Workload,
+    threads: u64,
+    emitted: u64,
+    expected: u64,
+) -> bool {
     // Less than that cannot be explained by threads that are behind.
     let some = emitted >= expected.div_ceil(2);
     match (promise, workload.emissions) {

@@ -24,7 +24,8 @@ const LEAST: usize = 3;
 impl Good {
     /// By what the floor took at the beginning and at the end of each.
     pub(crate) fn of(floors: &[(f64, f64)]) -> Self {
-        let best = floors.iter().flat_map(|&(begin, end)| [begin, end]).fold(f64::INFINITY, f64::min);
+        let best =
+            floors.iter().flat_map(|&(begin, end)| [begin, end]).fold(f64::INFINITY, f64::min);
         let worse = |round: usize| floors[round].0.max(floors[round].1);
         let mut rounds: Vec<usize> = (0..floors.len()).collect();
         rounds.sort_by(|&a, &b| worse(a).total_cmp(&worse(b)));
@@ -47,8 +48,8 @@ impl<'a> Way<'a> {
     }
 }
 
-/// Nanoseconds a time, for each way: medians of `rounds` rounds in turn, without those in which the first way was
-/// disturbed. One more round warms up.
+/// Nanoseconds a time, for each way: medians of `rounds` rounds in turn, without those in
+/// which the first way was disturbed. One more round warms up.
 pub(crate) fn in_turn(ways: &mut [Way<'_>], rounds: usize, times: u64) -> Vec<f64> {
     let mut nanos = vec![Vec::new(); ways.len()];
     for round in 0..=rounds {

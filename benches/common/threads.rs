@@ -60,8 +60,8 @@ impl Start {
     }
 }
 
-/// Runs `calls` calls on each of `threads` threads at once; returns the wall time from the first start to the last
-/// end, and the number of emissions.
+/// Runs `calls` calls on each of `threads` threads at once; returns the wall time from the
+/// first start to the last end, and the number of emissions.
 pub(crate) fn run_threads(
     workload: &Workload,
     contender: &(impl Contender + ?Sized),
@@ -84,7 +84,8 @@ pub(crate) fn run_threads(
                     pin(thread);
                     start.wait();
                     let began = Instant::now();
-                    let emitted = std::hint::black_box(workload.run(contender, thread, from, calls));
+                    let emitted =
+                        std::hint::black_box(workload.run(contender, thread, from, calls));
                     (began, Instant::now(), emitted)
                 })
             })

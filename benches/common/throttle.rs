@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use tracing_throttle::application::limiter::LimitDecision;
 use tracing_throttle::application::registry::EventState;
 use tracing_throttle::{
-    CircuitBreaker, Clock, EventSignature, LruEviction, Metrics, Policy, RateLimiter, ShardedStorage,
-    SuppressionRegistry,
+    CircuitBreaker, Clock, EventSignature, LruEviction, Metrics, Policy, RateLimiter,
+    ShardedStorage, SuppressionRegistry,
 };
 
-/// One event in a window, the least recently used evicted; the layer's own parts and defaults otherwise. Counts what
-/// it suppresses, as quell does.
+/// One event in a window, the least recently used evicted; the layer's own parts and
+/// defaults otherwise. Counts what it suppresses, as quell does.
 pub(crate) struct Throttle(RateLimiter<Arc<ShardedStorage<EventSignature, EventState>>>);
 
 impl Throttle {
@@ -24,7 +24,8 @@ impl Throttle {
         // Its windows end after their last moment, those of the others at it.
         let window = Duration::from_millis(window) - Duration::from_nanos(1);
         let policy = Policy::time_window(1, window).unwrap();
-        let registry = SuppressionRegistry::new(Arc::new(storage), Arc::new(Told(Instant::now())), policy);
+        let registry =
+            SuppressionRegistry::new(Arc::new(storage), Arc::new(Told(Instant::now())), policy);
         Self(RateLimiter::new(registry, metrics, Arc::new(CircuitBreaker::new())))
     }
 }
@@ -33,8 +34,8 @@ impl Contender for Throttle {
     #[inline(always)]
     fn check(&self, key: u128, now: u64) -> bool {
         NOW.set(now);
-        // Signatures are made from text alone, so it pays for one hash of 16 bytes (by ahash, some 3 ns). Half of
-        // the bits are letters enough.
+        // Signatures are made from text alone, so it pays for one hash of 16 bytes (by
+        // ahash, some 3 ns). Half of the bits are letters enough.
         let text = (key & (u128::MAX / 255 * 0x7f)).to_le_bytes();
         let text = std::str::from_utf8(&text).expect("ASCII");
         matches!(self.0.check_event(EventSignature::simple("", text)), LimitDecision::Allow)

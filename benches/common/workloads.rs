@@ -37,8 +37,8 @@ enum Keys {
 pub(crate) enum Emissions {
     /// To the last one, however the threads' calls fall.
     Implied,
-    /// To the last one for one thread. A thread that is behind has others' emissions in its future, so several
-    /// threads emit at most as many as if they kept in step.
+    /// To the last one for one thread. A thread that is behind has others' emissions in its
+    /// future, so several threads emit at most as many as if they kept in step.
     InStep,
     /// At least so many, since the keys of a window do not fit.
     Overfull,
@@ -49,7 +49,8 @@ pub(crate) enum Emissions {
 pub(crate) fn mix(x: u64) -> u128 {
     let a = (x ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let b = (a ^ a >> 31).wrapping_mul(0x94d0_49bb_1331_11eb);
-    // Namespace 0, as of a hasher. The halves must not overlap: some maps go by the topmost bits of the lower one.
+    // Namespace 0, as of a hasher. The halves must not overlap: some maps go by the topmost
+    // bits of the lower one.
     u128::from((a ^ a >> 29) >> 16) << 64 | u128::from(b ^ b >> 32)
 }
 
@@ -73,7 +74,8 @@ fn zipf(keys: usize, len: usize) -> Vec<u128> {
 const STILL: u64 = u64::MAX;
 
 impl Workload {
-    pub(crate) const NAMES: [&str; 7] = ["hot1", "hot64", "zipf", "unique", "mixed", "rollover", "bigzipf"];
+    pub(crate) const NAMES: [&str; 7] =
+        ["hot1", "hot64", "zipf", "unique", "mixed", "rollover", "bigzipf"];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         let still = Self {
@@ -90,8 +92,12 @@ impl Workload {
         };
         let hot = |keys: u64| Keys::Stream((0..64).map(|i| mix(i % keys)).collect());
         Some(match name {
-            "hot1" => Self { name: "hot1", about: "one key, all suppressed", keys: hot(1), ..still },
-            "hot64" => Self { name: "hot64", about: "64 keys, all suppressed", keys: hot(64), ..still },
+            "hot1" => {
+                Self { name: "hot1", about: "one key, all suppressed", keys: hot(1), ..still }
+            }
+            "hot64" => {
+                Self { name: "hot64", about: "64 keys, all suppressed", keys: hot(64), ..still }
+            }
             "zipf" => Self {
                 name: "zipf",
                 // In a window of 1,000,000 calls.
@@ -120,8 +126,8 @@ impl Workload {
             },
             "rollover" => Self {
                 name: "rollover",
-                // Each key's window has ended when it comes round. Each tick has each key in each thread, so the
-                // first thread that arrives emits it, and no other.
+                // Each key's window has ended when it comes round. Each tick has each key
+                // in each thread, so the first thread that arrives emits it, and no other.
                 about: "64 keys, windows end all the time",
                 window: 10,
                 keys: hot(64),
@@ -152,7 +158,13 @@ impl Workload {
     /// Makes `calls` calls as thread number `thread`, from call number `from` on;
     /// returns how many were to emit.
     #[inline]
-    pub(crate) fn run(&self, contender: &(impl Contender + ?Sized), thread: u64, from: u64, calls: u64) -> u64 {
+    pub(crate) fn run(
+        &self,
+        contender: &(impl Contender + ?Sized),
+        thread: u64,
+        from: u64,
+        calls: u64,
+    ) -> u64 {
         let mut emitted = 0;
         match &self.keys {
             Keys::Stream(keys) => {
@@ -183,18 +195,28 @@ impl Workload {
         emitted
     }
 
-    /// Gives `call` the calls of all threads in step: a key, whether it is new for certain, and the time. Returns at
-    /// once if none of them can be the first of its window.
-    pub(crate) fn in_step(&self, threads: u64, from: u64, calls: u64, mut call: impl FnMut(u128, bool, u64)) {
+    /// Gives `call` the calls of all threads in step: a key, whether it is new for certain,
+    /// and the time. Returns at once if none of them can be the first of its window.
+    pub(crate) fn in_step(
+        &self,
+        threads: u64,
+        from: u64,
+        calls: u64,
+        mut call: impl FnMut(u128, bool, u64),
+    ) {
         let keys: &[u128] = match &self.keys {
-            Keys::Stream(keys) if self.calls_per_tick == STILL && from >= keys.len() as u64 => return,
+            Keys::Stream(keys) if self.calls_per_tick == STILL && from >= keys.len() as u64 => {
+                return;
+            }
             Keys::Stream(keys) | Keys::Mixed(keys) => keys,
             Keys::Unique => &[],
         };
         self.ticks(from, calls, |i, now| {
             for thread in 0..threads {
                 match self.keys {
-                    Keys::Mixed(_) if i % 20 != 0 => call(keys[Self::place(keys, thread, i)], false, now),
+                    Keys::Mixed(_) if i % 20 != 0 => {
+                        call(keys[Self::place(keys, thread, i)], false, now)
+                    }
                     Keys::Stream(_) => call(keys[Self::place(keys, thread, i)], false, now),
                     _ => call(new(thread, i), true, now),
                 }

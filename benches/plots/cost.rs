@@ -1,4 +1,5 @@
-//! What a call costs, in times the floor: a group of bars for each workload, a panel for one thread and one for two.
+//! What a call costs, in times the floor: a group of bars for each workload, a panel for
+//! one thread and one for two.
 
 use super::style::{GRID, INK, centred, colour, font, in_order, legend, machine, short, title};
 use super::{Area, Drawn};
@@ -12,7 +13,10 @@ pub(crate) fn draw(report: &Report, area: &Area<'_>) -> Drawn {
     };
     let names = in_order(report.speed.iter().filter(shown).map(|speed| &speed.contender));
     let workloads = in_order(report.speed.iter().map(|speed| &speed.workload));
-    let about = format!("times the floor, logarithmic; less is better; {}", machine(&report.machine, report.quick));
+    let about = format!(
+        "times the floor, logarithmic; less is better; {}",
+        machine(&report.machine, report.quick)
+    );
     let area = title(area, "What a call costs", &about)?;
     let (panels, key) = area.split_vertically(area.dim_in_pixel().1 - 56);
     legend(&key, &names, 5)?;
@@ -45,12 +49,15 @@ pub(crate) fn draw(report: &Report, area: &Area<'_>) -> Drawn {
         let bar = 0.88 / names.len() as f64;
         for (group, workload) in workloads.iter().enumerate() {
             let found = |name: &String| {
-                report
-                    .speed
-                    .iter()
-                    .find(|speed| speed.threads == threads && speed.workload == *workload && speed.contender == *name)
+                report.speed.iter().find(|speed| {
+                    speed.threads == threads
+                        && speed.workload == *workload
+                        && speed.contender == *name
+                })
             };
-            for (i, (name, speed)) in names.iter().filter_map(|name| Some((name, found(name)?))).enumerate() {
+            for (i, (name, speed)) in
+                names.iter().filter_map(|name| Some((name, found(name)?))).enumerate()
+            {
                 let left = group as f64 + 0.06 + i as f64 * bar;
                 let top = speed.times_the_floor;
                 let corners = [(left, 1.0), (left + bar * 0.9, top)];
@@ -62,7 +69,11 @@ pub(crate) fn draw(report: &Report, area: &Area<'_>) -> Drawn {
             // Below the axis.
             let at = chart.backend_coord(&(group as f64 + 0.5, 0.7));
             let (left, top) = panel.get_base_pixel();
-            panel.draw(&Text::new(workload.clone(), (at.0 - left, at.1 - top + 14), centred(14)))?;
+            panel.draw(&Text::new(
+                workload.clone(),
+                (at.0 - left, at.1 - top + 14),
+                centred(14),
+            ))?;
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! What a hot key's call takes while another thread floods: a line over the quantiles for each contender.
+//! What a hot key's call takes while another thread floods: a line over the quantiles for
+//! each contender.
 
 use super::style::{GRID, INK, centred, colour, font, legend, machine, short, title, width};
 use super::{Area, Drawn};
@@ -14,7 +15,8 @@ pub(crate) fn draw(report: &Report, area: &Area<'_>) -> Drawn {
     );
     let area = title(area, "A hot message's call while another thread floods", &about)?;
     let (left, key) = area.split_horizontally(area.dim_in_pixel().0 - 190);
-    let names: Vec<String> = report.latency.iter().map(|latency| latency.contender.clone()).collect();
+    let names: Vec<String> =
+        report.latency.iter().map(|latency| latency.contender.clone()).collect();
     legend(&key.margin(30, 0, 0, 0), &names, 1)?;
 
     let quantiles = |latency: &Latency| [latency.p50, latency.p99, latency.p99_9, latency.p99_99];
@@ -36,7 +38,9 @@ pub(crate) fn draw(report: &Report, area: &Area<'_>) -> Drawn {
         .label_style(font(13))
         .axis_style(INK)
         .draw()?;
-    for latency in report.latency.iter().filter(|latency| latency.contender != "quell").chain(quell(report)) {
+    for latency in
+        report.latency.iter().filter(|latency| latency.contender != "quell").chain(quell(report))
+    {
         let (colour, width) = (colour(&latency.contender), width(&latency.contender));
         let points = || quantiles(latency).into_iter().enumerate().map(|(i, ns)| (i as f64, ns));
         chart.draw_series(LineSeries::new(points(), colour.stroke_width(width)))?;

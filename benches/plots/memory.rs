@@ -30,7 +30,10 @@ pub(crate) fn draw(report: &Report, area: &Area<'_>) -> Drawn {
         .margin(12)
         .y_label_area_size(58)
         .x_label_area_size(42)
-        .build_cartesian_2d((first * 0.8..last * 1.25).log_scale().base(4.0), (least * 0.8..most * 1.25).log_scale())?;
+        .build_cartesian_2d(
+            (first * 0.8..last * 1.25).log_scale().base(4.0),
+            (least * 0.8..most * 1.25).log_scale(),
+        )?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -45,14 +48,20 @@ pub(crate) fn draw(report: &Report, area: &Area<'_>) -> Drawn {
     names.sort_by_key(|name| name == "quell");
     for name in &names {
         let points: Vec<(f64, f64)> = if name == BOUND {
-            report.memory.iter().filter_map(|memory| Some((memory.max_entries as f64, bound(memory)?))).collect()
+            report
+                .memory
+                .iter()
+                .filter_map(|memory| Some((memory.max_entries as f64, bound(memory)?)))
+                .collect()
         } else {
             let own = report.memory.iter().filter(|memory| memory.contender == *name);
             own.map(|memory| (memory.max_entries as f64, bytes(memory))).collect()
         };
         let (colour, width) = (colour(name), width(name));
         chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(width)))?;
-        chart.draw_series(points.into_iter().map(|at| Circle::new(at, width + 1, colour.filled())))?;
+        chart.draw_series(
+            points.into_iter().map(|at| Circle::new(at, width + 1, colour.filled())),
+        )?;
     }
     Ok(())
 }

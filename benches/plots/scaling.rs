@@ -6,7 +6,9 @@ use crate::report::{Report, Speed};
 use plotters::prelude::*;
 
 pub(crate) fn draw(report: &Report, area: &Area<'_>) -> Drawn {
-    let shown = |speed: &&Speed| !["floor again", "quell, first(3)", "quell, back_off"].contains(&&*speed.contender);
+    let shown = |speed: &&Speed| {
+        !["floor again", "quell, first(3)", "quell, back_off"].contains(&&*speed.contender)
+    };
     let names = in_order(report.speed.iter().filter(shown).map(|speed| &speed.contender));
     let workloads = in_order(report.speed.iter().map(|speed| &speed.workload));
     let about = format!(
@@ -17,7 +19,8 @@ pub(crate) fn draw(report: &Report, area: &Area<'_>) -> Drawn {
     let columns = workloads.len().min(4);
     let panels = area.split_evenly((2, columns));
     for (panel, workload) in panels.iter().zip(&workloads) {
-        let cells: Vec<&Speed> = report.speed.iter().filter(|speed| speed.workload == *workload).collect();
+        let cells: Vec<&Speed> =
+            report.speed.iter().filter(|speed| speed.workload == *workload).collect();
         let threads = cells.iter().map(|speed| speed.threads as f64).fold(1.0, f64::max);
         let rates = || cells.iter().map(|speed| 1000.0 / speed.nanos);
         let (least, most) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
@@ -50,7 +53,9 @@ pub(crate) fn draw(report: &Report, area: &Area<'_>) -> Drawn {
                 own.map(|speed| (speed.threads as f64, 1000.0 / speed.nanos))
             };
             chart.draw_series(LineSeries::new(points(), colour(name).stroke_width(width(name))))?;
-            chart.draw_series(points().map(|at| Circle::new(at, width(name) + 1, colour(name).filled())))?;
+            chart.draw_series(
+                points().map(|at| Circle::new(at, width(name) + 1, colour(name).filled())),
+            )?;
         }
     }
     // In the panel that is left over, if one is.

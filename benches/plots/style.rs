@@ -41,7 +41,11 @@ pub(crate) fn centred(size: u32) -> TextStyle<'static> {
 }
 
 /// Writes a title and, smaller, what it is about; returns what is left below.
-pub(crate) fn title<'a>(area: &Area<'a>, title: &str, about: &str) -> Result<Area<'a>, Box<dyn std::error::Error>> {
+pub(crate) fn title<'a>(
+    area: &Area<'a>,
+    title: &str,
+    about: &str,
+) -> Result<Area<'a>, Box<dyn std::error::Error>> {
     area.draw(&Text::new(title.to_owned(), (20, 14), font(24)))?;
     area.draw(&Text::new(about.to_owned(), (20, 44), font(14).color(&INK.mix(0.75))))?;
     Ok(area.split_vertically(66).1)

@@ -12,8 +12,11 @@ use std::time::Instant;
 
 pub(crate) fn measure(options: &Options) -> Vec<Cost> {
     pin(0);
-    let (told, monotonic, coarse) =
-        (Clocked::new(Monotonic::new()), Clocked::new(Monotonic::new()), Clocked::new(Coarse::new()));
+    let (told, monotonic, coarse) = (
+        Clocked::new(Monotonic::new()),
+        Clocked::new(Monotonic::new()),
+        Clocked::new(Coarse::new()),
+    );
     let key = || black_box(mix(7));
     let mut ways = [
         Way::new("check_at", |i| {

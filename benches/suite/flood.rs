@@ -30,7 +30,9 @@ fn flood(max_entries: usize, threads: u64) -> u64 {
 
 pub(crate) fn measure(options: &Options) -> Vec<Flood> {
     let rounds = if options.quick { 1 } else { 7 };
-    println!("\nshare of calls that failed open in a flood of {CALLS} unique messages (medians of {rounds} rounds)");
+    println!(
+        "\nshare of calls that failed open in a flood of {CALLS} unique messages (medians of {rounds} rounds)"
+    );
     let threads = [1, 2, 4, 8, 64];
     print!("{:20}", "");
     threads.iter().for_each(|threads| print!("{:>12}", format!("{threads} thread(s)")));

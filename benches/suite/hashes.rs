@@ -38,7 +38,8 @@ pub(crate) fn measure(options: &Options) -> Vec<Hash> {
         // As many bytes of each length, short ones counted as longer.
         let times = if options.quick { 20_000_000 } else { 200_000_000 } / (length as u64 + 60);
         let nanos = in_turn(&mut ways, options.rounds, times);
-        let hash = |(way, nanos): (&Way<'_>, f64)| Hash { name: way.name.clone(), bytes: length, nanos };
+        let hash =
+            |(way, nanos): (&Way<'_>, f64)| Hash { name: way.name.clone(), bytes: length, nanos };
         found.extend(ways.iter().zip(nanos).map(hash));
     }
     println!("\nthe hash of a message in one piece, ns");

@@ -10,10 +10,11 @@ use super::options::Options;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-const CONTENDERS: [&str; 6] = ["floor", "quell", "Mutex<HashMap>", "dashmap", "papaya", "scc HashCache"];
+const CONTENDERS: [&str; 6] =
+    ["floor", "quell", "Mutex<HashMap>", "dashmap", "papaya", "scc HashCache"];
 
-/// The most entries. Those that stop tracking when full get room for all of the flood instead: they are to
-/// insert all the time, as the others do.
+/// The most entries. Those that stop tracking when full get room for all of the flood
+/// instead: they are to insert all the time, as the others do.
 const ENTRIES: usize = 1024;
 const ROOM: usize = 1 << 22;
 
@@ -35,7 +36,8 @@ impl Visitor for Entries<'_> {
         }
         let stops = ["Mutex<HashMap>", "dashmap", "papaya"].contains(&about.name);
         let max_entries = if stops { ROOM } else { ENTRIES };
-        self.entries.push((about.name, Box::new(move |calls| round(&new(max_entries, 60_000), calls))));
+        self.entries
+            .push((about.name, Box::new(move |calls| round(&new(max_entries, 60_000), calls))));
     }
 }
 
@@ -95,7 +97,8 @@ pub(crate) fn measure(options: &Options) -> Vec<Latency> {
     );
     println!("{:20}{:>8}{:>8}{:>8}{:>8}", "", "p50", "p99", "p99.9", "p99.99");
     let latency = |((name, _), found): (&(&'static str, Round), &Vec<[f64; 4]>)| {
-        let [p50, p99, p99_9, p99_99] = [0, 1, 2, 3].map(|q| median(found.iter().map(|quantiles| quantiles[q])));
+        let [p50, p99, p99_9, p99_99] =
+            [0, 1, 2, 3].map(|q| median(found.iter().map(|quantiles| quantiles[q])));
         println!("  {name:18}{p50:>8}{p99:>8}{p99_9:>8}{p99_99:>8}");
         Latency { contender: (*name).into(), p50, p99, p99_9, p99_99 }
     };

@@ -15,7 +15,8 @@ const WINDOW: u64 = 60_000;
 const FLOOD: u64 = 4;
 const THREADS: u64 = 4;
 
-/// Each is filled in a process of its own: what one has left to reclaim later would be freed at another's expense.
+/// Each is filled in a process of its own: what one has left to reclaim later would be
+/// freed at another's expense.
 struct Entries<'a> {
     options: &'a Options,
     sizes: Vec<usize>,
@@ -30,7 +31,8 @@ impl Visitor for Entries<'_> {
         let before = self.found.len();
         for max_entries in &self.sizes {
             let program = std::env::current_exe().expect("this program has a path");
-            let child = Command::new(program).args([FILL, about.name, &max_entries.to_string()]).output();
+            let child =
+                Command::new(program).args([FILL, about.name, &max_entries.to_string()]).output();
             let output = child.expect("this program can be run again").stdout;
             self.found.push(serde_json::from_slice(&output).expect("what `fill_and_tell` tells"));
         }
@@ -88,10 +90,14 @@ fn print_row(found: &[Memory]) {
     };
     let name = &found[0].contender;
     row(name, &|memory| memory.bytes as f64 / memory.tracked as f64);
-    row("  tracked of the keys, %", &|memory| 100.0 * memory.tracked as f64 / memory.max_entries as f64);
+    row("  tracked of the keys, %", &|memory| {
+        100.0 * memory.tracked as f64 / memory.max_entries as f64
+    });
     row("  peak in a flood, an entry", &|memory| memory.peak as f64 / memory.max_entries as f64);
     if found.iter().all(|memory| memory.bound.is_some()) {
-        row("  memory_bound(), an entry", &|memory| memory.bound.unwrap_or(0) as f64 / memory.max_entries as f64);
+        row("  memory_bound(), an entry", &|memory| {
+            memory.bound.unwrap_or(0) as f64 / memory.max_entries as f64
+        });
     }
 }
 
@@ -101,7 +107,8 @@ pub(crate) fn measure(options: &Options) -> Vec<Memory> {
     } else {
         vec![256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576]
     };
-    // Powers of two, at which quell's tables are full and hashbrown's half empty: 34 bytes a key at its best.
+    // Powers of two, at which quell's tables are full and hashbrown's half empty: 34 bytes
+    // a key at its best.
     println!("\nbytes of heap a tracked key, by the most entries, filled with as many keys");
     print!("{:30}", "");
     sizes.iter().for_each(|size| print!("{size:>10}"));

@@ -56,7 +56,9 @@ impl Options {
                 Ok(number @ 1..) => Ok(number),
                 _ => Err(format!("{text} is no number to count with")),
             };
-            let of = |known: &[&str], list: Vec<String>| match list.iter().find(|name| !known.contains(&name.as_str()))
+            let of = |known: &[&str], list: Vec<String>| match list
+                .iter()
+                .find(|name| !known.contains(&name.as_str()))
             {
                 Some(unknown) => Err(format!("{unknown} is none of {}", known.join(", "))),
                 None => Ok(list),
@@ -71,7 +73,8 @@ impl Options {
                 "--workload" => options.workloads = of(&Workload::NAMES, list(value()?))?,
                 "--contender" => options.contenders = list(value()?),
                 "--threads" => {
-                    options.threads = list(value()?).iter().map(|text| number(text)).collect::<Result<_, _>>()?;
+                    options.threads =
+                        list(value()?).iter().map(|text| number(text)).collect::<Result<_, _>>()?;
                     // The checks of emissions go from one thread to more.
                     options.threads.sort_unstable();
                     options.threads.dedup();

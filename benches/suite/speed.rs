@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 /// Slow contenders make so many times fewer calls.
 const SLOW: u64 = 16;
 
-/// The floor once more, at the end of each round: how far this one is from 1 is how far to trust the others, and
-/// whether it or the first was disturbed decides on the round.
+/// The floor once more, at the end of each round: how far this one is from 1 is how far to
+/// trust the others, and whether it or the first was disturbed decides on the round.
 const AGAIN: About = About { name: "floor again", ..FLOOR };
 
 /// A contender at work, and how it did.
@@ -53,7 +53,9 @@ impl Visitor for Entries<'_> {
                 Slow::OnFewKeys => workload.has_few_keys(),
                 Slow::Everywhere => true,
             }),
-            run: Box::new(move |threads, from, calls| run_threads(workload, &contender, threads, from, calls)),
+            run: Box::new(move |threads, from, calls| {
+                run_threads(workload, &contender, threads, from, calls)
+            }),
             emitted: 0,
             wrong: false,
             nanos: Vec::new(),
@@ -122,7 +124,8 @@ pub(crate) fn measure(options: &Options, workload: &Workload) -> Vec<Speed> {
             if round >= options.rounds && (enough || late) {
                 break;
             }
-            let from = paces.each_mut().map(|pace| pace.go_on(workload, threads, calls / pace.slower));
+            let from =
+                paces.each_mut().map(|pace| pace.go_on(workload, threads, calls / pace.slower));
             for entry in &mut entries {
                 let (pace, from) = (&paces[entry.pace], from[entry.pace]);
                 let calls = calls / pace.slower;
@@ -144,7 +147,10 @@ impl Entry<'_> {
         let right = is_right(self.about.promise, workload, threads, self.emitted, implied);
         if !right && !self.wrong {
             let (name, emitted) = (self.about.name, self.emitted);
-            eprintln!("WRONG: {name} emitted {emitted} of {implied} in {} at {threads} thread(s)", workload.name);
+            eprintln!(
+                "WRONG: {name} emitted {emitted} of {implied} in {} at {threads} thread(s)",
+                workload.name
+            );
         }
         self.wrong |= !right;
     }
@@ -156,14 +162,21 @@ fn floors(entries: &[Entry<'_>]) -> Vec<(f64, f64)> {
     first.nanos.iter().copied().zip(last.nanos.iter().copied()).collect()
 }
 
-fn evaluate(workload: &Workload, threads: u64, calls: u64, entries: &[Entry<'_>], paces: &[Pace]) -> Vec<Speed> {
+fn evaluate(
+    workload: &Workload,
+    threads: u64,
+    calls: u64,
+    entries: &[Entry<'_>],
+    paces: &[Pace],
+) -> Vec<Speed> {
     let floors = floors(entries);
     let good = Good::of(&floors);
     entries
         .iter()
         .map(|entry| {
             let pace = &paces[entry.pace];
-            // Against the floor at the beginning alone, so that the one at the end tells what chance does.
+            // Against the floor at the beginning alone, so that the one at the end tells
+            // what chance does.
             let ratio = |&round: &usize| entry.nanos[round] / floors[round].0;
             Speed {
                 workload: workload.name.into(),
@@ -198,13 +211,21 @@ pub(crate) fn print(workload: &Workload, threads: &[u64], found: &[Speed]) {
         }
         let sum = |of: fn(&Speed) -> u64| cells.iter().map(|cell| of(cell)).sum::<u64>() as f64;
         let percent = |number: f64| 100.0 * number / sum(|cell| cell.calls);
-        print!("   {:.3} of {:.3}", percent(sum(|cell| cell.emitted)), percent(sum(|cell| cell.implied)));
+        print!(
+            "   {:.3} of {:.3}",
+            percent(sum(|cell| cell.emitted)),
+            percent(sum(|cell| cell.implied))
+        );
         println!("{}", if cells.iter().all(|cell| cell.right) { "" } else { "  WRONG" });
     }
     print!("{:20}", "  rounds");
     for cell in found.iter().step_by(rows) {
         let Speed { rounds, undisturbed, dropped, .. } = cell;
-        let disturbed = if undisturbed < rounds { format!(", {} bad", rounds - undisturbed) } else { "".into() };
+        let disturbed = if undisturbed < rounds {
+            format!(", {} bad", rounds - undisturbed)
+        } else {
+            "".into()
+        };
         print!("{:>20}", format!("{rounds} of {}{disturbed}", rounds + dropped));
     }
     println!();

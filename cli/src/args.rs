@@ -185,9 +185,14 @@ mod tests {
 
     #[test]
     fn every_unit_and_a_plain_number_of_seconds() {
-        for (text, millis) in
-            [("500ms", 500), ("60s", 60_000), ("5m", 300_000), ("1h", 3_600_000), ("7", 7000), ("1.5s", 1500)]
-        {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("60s", 60_000),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+            ("7", 7000),
+            ("1.5s", 1500),
+        ] {
             assert_eq!(parse_time(text), Ok(Duration::from_millis(millis)), "{text}");
         }
     }

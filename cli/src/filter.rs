@@ -57,7 +57,11 @@ impl Filter {
     pub(crate) fn new(args: &Args, out: Output, static_clock: bool) -> Result<Self, ConfigError> {
         let terminator = if args.zero_terminated { 0 } else { b'\n' };
         let secret = if static_clock { Input::secret_of(&args.files) } else { Secret::random() };
-        let cache = Cache::builder().window(args.window).max_entries(args.max_entries).secret(secret).build()?;
+        let cache = Cache::builder()
+            .window(args.window)
+            .max_entries(args.max_entries)
+            .secret(secret)
+            .build()?;
         Ok(Self {
             workers: Workers::new(Keys::new(&cache, args, terminator)),
             lines: Lines::new(terminator),
@@ -114,10 +118,12 @@ impl Filter {
         if reason == WakeReason::TimedOut {
             self.out.flush()?;
             // Without pending summaries there is no reason to wake up.
-            let timeout = (self.decider.pending > 0 && self.decider.summaries.place != Place::None).then(|| {
-                let left = self.next_look.as_millis().saturating_sub(self.cache.now().as_millis());
-                Duration::from_millis(left.max(1))
-            });
+            let timeout = (self.decider.pending > 0 && self.decider.summaries.place != Place::None)
+                .then(|| {
+                    let left =
+                        self.next_look.as_millis().saturating_sub(self.cache.now().as_millis());
+                    Duration::from_millis(left.max(1))
+                });
             reason = signals.wait(input.as_fd(), self.out.as_fd(), timeout)?;
         }
         if reason == WakeReason::OutputGone {
@@ -228,7 +234,8 @@ impl Filter {
                 self.decider.unchecked += 1;
             }
             Some(LongLine::Buffered(mut line)) => {
-                let decision = self.decider.decide(&self.cache, line.fingerprint(), now, line.start());
+                let decision =
+                    self.decider.decide(&self.cache, line.fingerprint(), now, line.start());
                 if let Some(suppressed) = decision.reports() {
                     if suppressed > 0 {
                         self.decider.report(suppressed, line.start(), &mut self.out)?;
@@ -279,12 +286,20 @@ impl Filter {
 
 impl Decider {
     #[inline]
-    fn decide(&mut self, cache: &Cache, fingerprint: Fingerprint, now: Tick, line: &[u8]) -> Decision {
+    fn decide(
+        &mut self,
+        cache: &Cache,
+        fingerprint: Fingerprint,
+        now: Tick,
+        line: &[u8],
+    ) -> Decision {
         self.number += 1;
         let decision = if self.summaries.place == Place::None {
             cache.check_at(fingerprint, now)
         } else {
-            cache.check_with_at(fingerprint, now, &Rule::once(), || Some(exemplar(line, self.number)))
+            cache.check_with_at(fingerprint, now, &Rule::once(), || {
+                Some(exemplar(line, self.number))
+            })
         };
         self.pending += u64::from(!decision.is_emit());
         decision

@@ -35,7 +35,10 @@ impl Input {
     /// Whether no input can make the program wait: all that can be opened are regular
     /// files.
     pub(crate) fn all_regular(paths: &[impl AsRef<Path>]) -> bool {
-        paths.iter().filter_map(|path| metadata(path.as_ref()).ok()).all(|found| found.is_file() || found.is_dir())
+        paths
+            .iter()
+            .filter_map(|path| metadata(path.as_ref()).ok())
+            .all(|found| found.is_file() || found.is_dir())
     }
 
     /// Derives a secret from the files' metadata: the same until one of them changes.
@@ -48,7 +51,10 @@ impl Input {
         let mut hasher = FingerprintHasher::new(&Secret::from_bytes(*b"quell over files"));
         for found in paths.iter().filter_map(|path| metadata(path.as_ref()).ok()) {
             let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
-            for number in [found.dev(), found.ino(), found.len()].into_iter().chain(times.map(|time| time as u64)) {
+            for number in [found.dev(), found.ino(), found.len()]
+                .into_iter()
+                .chain(times.map(|time| time as u64))
+            {
                 hasher.bytes(&number.to_le_bytes());
             }
         }
@@ -78,7 +84,11 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 fn metadata(path: &Path) -> io::Result<Metadata> {
-    if is_stdin(path) { File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata() } else { fs::metadata(path) }
+    if is_stdin(path) {
+        File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata()
+    } else {
+        fs::metadata(path)
+    }
 }
 
 /// Standard output without the flush at every newline that [`io::Stdout`] does.
@@ -206,7 +216,11 @@ impl Signals {
             Ok(ready) => ready,
             // The handler has run: the number is set if the signal is one of ours.
             Err(Errno::INTR) => {
-                return Ok(if self.exit_status().is_some() { WakeReason::Signal } else { WakeReason::TimedOut });
+                return Ok(if self.exit_status().is_some() {
+                    WakeReason::Signal
+                } else {
+                    WakeReason::TimedOut
+                });
             }
             Err(error) => return Err(error.into()),
         };

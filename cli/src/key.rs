@@ -53,7 +53,9 @@ impl Keys {
     fn masked(&mut self, hasher: &mut FingerprintHasher, line: &[u8]) {
         self.cuts.clear();
         for mask in &self.masks {
-            self.cuts.extend(mask.find_iter(line).map(|found| found.range()).filter(|cut| !cut.is_empty()));
+            self.cuts.extend(
+                mask.find_iter(line).map(|found| found.range()).filter(|cut| !cut.is_empty()),
+            );
         }
         if self.masks.len() > 1 {
             self.cuts.sort_unstable_by_key(|cut| cut.start);
@@ -125,7 +127,9 @@ impl Skip {
     pub(crate) fn rest<'a>(&mut self, mut part: &'a [u8]) -> &'a [u8] {
         while self.fields > 0 {
             // A field is a run of blanks and then a run of others; either may be empty.
-            let Some(len) = part.iter().position(|b| is_blank(*b) == self.in_field) else { return &[] };
+            let Some(len) = part.iter().position(|b| is_blank(*b) == self.in_field) else {
+                return &[];
+            };
             part = &part[len..];
             self.fields -= usize::from(self.in_field);
             self.in_field = !self.in_field;
@@ -218,8 +222,11 @@ mod tests {
     fn rest(fields: usize, chars: usize, line: &str) -> String {
         let whole = Skip::new(fields, chars).rest(line.as_bytes()).to_vec();
         let mut skip = Skip::new(fields, chars);
-        let bytewise: Vec<u8> =
-            line.as_bytes().iter().flat_map(|b| skip.rest(std::slice::from_ref(b)).to_vec()).collect();
+        let bytewise: Vec<u8> = line
+            .as_bytes()
+            .iter()
+            .flat_map(|b| skip.rest(std::slice::from_ref(b)).to_vec())
+            .collect();
         assert_eq!(whole, bytewise, "{line:?} in parts");
         String::from_utf8(whole).unwrap()
     }

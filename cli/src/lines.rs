@@ -157,7 +157,8 @@ mod tests {
 
     /// All pieces as lines; whether any came in parts.
     fn cut(text: &[u8], step: usize) -> (Vec<Vec<u8>>, bool) {
-        let (mut lines, mut whole, mut long, mut parts) = (Lines::new(b'\n'), vec![], vec![], false);
+        let (mut lines, mut whole, mut long, mut parts) =
+            (Lines::new(b'\n'), vec![], vec![], false);
         let mut input = Slow(text, step);
         let mut spare = Bytes::default();
         let mut end = 0;
@@ -170,7 +171,9 @@ mod tests {
                 let bytes = match piece {
                     Piece::Lines(bytes) => {
                         assert!(bytes.as_slice().ends_with(b"\n") && long.is_empty());
-                        whole.extend(bytes.as_slice().split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec));
+                        whole.extend(
+                            bytes.as_slice().split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec),
+                        );
                         bytes
                     }
                     Piece::Part(bytes) => {
@@ -196,7 +199,11 @@ mod tests {
         let text = b"a\n\nbc\n\xff\xfe\r\nlast";
         for step in 1..=text.len() {
             let (lines, parts) = cut(text, step);
-            assert_eq!(lines, [&b"a\n"[..], b"\n", b"bc\n", b"\xff\xfe\r\n", b"last\n"], "step {step}");
+            assert_eq!(
+                lines,
+                [&b"a\n"[..], b"\n", b"bc\n", b"\xff\xfe\r\n", b"last\n"],
+                "step {step}"
+            );
             assert!(!parts);
         }
         assert_eq!(cut(b"", 1).0, [b""; 0]);
@@ -205,7 +212,12 @@ mod tests {
 
     #[test]
     fn only_lines_above_the_limit_come_in_parts() {
-        for (len, step) in [(MAX_LINE, 1 << 16), (MAX_LINE + 1, 4096), (MAX_LINE + 2, 4096), (5 * MAX_LINE, 1 << 20)] {
+        for (len, step) in [
+            (MAX_LINE, 1 << 16),
+            (MAX_LINE + 1, 4096),
+            (MAX_LINE + 2, 4096),
+            (5 * MAX_LINE, 1 << 20),
+        ] {
             let line = vec![b'x'; len];
             for end in [&b""[..], b"\n", b"\nnext\n"] {
                 let text = [b"first\n", &line[..], end].concat();

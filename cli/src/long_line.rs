@@ -30,7 +30,9 @@ pub(crate) struct BufferedLine {
 impl LongLine {
     pub(crate) fn new(key: PartialKey) -> Self {
         match tempfile::tempfile() {
-            Ok(file) => Self::Buffered(Box::new(BufferedLine { file, len: 0, start: Vec::new(), key })),
+            Ok(file) => {
+                Self::Buffered(Box::new(BufferedLine { file, len: 0, start: Vec::new(), key }))
+            }
             Err(error) => Self::pass_through(&error),
         }
     }
@@ -41,7 +43,12 @@ impl LongLine {
     }
 
     /// Adds the next part, which is `text` and perhaps a terminator.
-    pub(crate) fn add(&mut self, text: &[u8], terminator: &[u8], out: &mut Output) -> io::Result<()> {
+    pub(crate) fn add(
+        &mut self,
+        text: &[u8],
+        terminator: &[u8],
+        out: &mut Output,
+    ) -> io::Result<()> {
         if let Self::Buffered(line) = self {
             match line.add(text, terminator) {
                 Ok(()) => return Ok(()),

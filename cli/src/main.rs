@@ -3,7 +3,9 @@
 #![deny(unsafe_code)]
 
 #[cfg(not(unix))]
-compile_error!("the command `quell` waits with poll(2) and needs a Unix system; the library does not");
+compile_error!(
+    "the command `quell` waits with poll(2) and needs a Unix system; the library does not"
+);
 
 mod args;
 mod filter;

@@ -49,25 +49,40 @@ impl Summaries {
         merge(&mut found);
         let order = |of: &Summary| {
             let exemplar = of.exemplar.as_deref();
-            (exemplar.is_none(), Reverse(of.suppressed), exemplar.and_then(|exemplar| exemplar.line))
+            (
+                exemplar.is_none(),
+                Reverse(of.suppressed),
+                exemplar.and_then(|exemplar| exemplar.line),
+            )
         };
         found.sort_unstable_by(|a, b| {
             let texts = [a, b].map(|of| of.exemplar.as_deref().map(|exemplar| &*exemplar.text));
             order(a).cmp(&order(b)).then_with(|| texts[0].cmp(&texts[1]))
         });
         let known = found.partition_point(|summary| summary.exemplar.is_some());
-        let lines = found[..known].iter().map(|of| (of.suppressed, of.exemplar.as_deref().map(|of| &*of.text)));
+        let lines = found[..known]
+            .iter()
+            .map(|of| (of.suppressed, of.exemplar.as_deref().map(|of| &*of.text)));
         let unknown = found[known..].iter().map(|of| of.suppressed).sum();
         self.write_lines(&mut lines.chain((unknown > 0).then_some((unknown, None))), out)
     }
 
     /// Writes one summary, of `line`.
-    pub(crate) fn write_one(self, suppressed: u64, line: &[u8], out: &mut Output) -> io::Result<()> {
+    pub(crate) fn write_one(
+        self,
+        suppressed: u64,
+        line: &[u8],
+        out: &mut Output,
+    ) -> io::Result<()> {
         let text = excerpt(line);
         self.write_lines(&mut [(suppressed, Some(&*text))].into_iter(), out)
     }
 
-    fn write_lines(self, lines: &mut dyn Iterator<Item = (u64, Option<&str>)>, out: &mut Output) -> io::Result<()> {
+    fn write_lines(
+        self,
+        lines: &mut dyn Iterator<Item = (u64, Option<&str>)>,
+        out: &mut Output,
+    ) -> io::Result<()> {
         let mut line = String::new();
         match self.place {
             Place::None => {}
@@ -103,8 +118,9 @@ fn merge(found: &mut Vec<Summary>) {
         let same = first.fingerprint.is_some() && first.fingerprint == next.fingerprint;
         if same {
             first.suppressed += next.suppressed;
-            let line =
-                |of: &Summary| of.exemplar.as_ref().map_or(u32::MAX, |exemplar| exemplar.line.unwrap_or(u32::MAX));
+            let line = |of: &Summary| {
+                of.exemplar.as_ref().map_or(u32::MAX, |exemplar| exemplar.line.unwrap_or(u32::MAX))
+            };
             if line(next) < line(first) {
                 first.exemplar = next.exemplar.take();
             }
@@ -123,7 +139,11 @@ fn render(line: &mut String, suppressed: u64, text: Option<&str>) {
             line.push_str(": ");
             // Escaped, so that a summary stays one line and cannot control a terminal.
             for c in text.chars() {
-                if c.is_control() && c != '\t' { line.extend(c.escape_default()) } else { line.push(c) }
+                if c.is_control() && c != '\t' {
+                    line.extend(c.escape_default())
+                } else {
+                    line.push(c)
+                }
             }
         }
     }
@@ -151,7 +171,10 @@ mod tests {
             line
         };
         assert_eq!(rendered(1, Some("a\tb")), "quell: suppressed 1 repeat of: a\tb");
-        assert_eq!(rendered(2, Some("a\n\u{1b}[2J\0")), "quell: suppressed 2 repeats of: a\\n\\u{1b}[2J\\u{0}");
+        assert_eq!(
+            rendered(2, Some("a\n\u{1b}[2J\0")),
+            "quell: suppressed 2 repeats of: a\\n\\u{1b}[2J\\u{0}"
+        );
         assert_eq!(rendered(3, None), "quell: suppressed 3 repeats of lines no longer remembered");
     }
 }

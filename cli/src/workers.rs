@@ -78,7 +78,8 @@ impl Workers {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let wanted = (processors - 1).min(MAX_THREADS);
         // If a thread cannot be started, the ones before it must do.
-        self.threads.extend((self.threads.len()..wanted).map_while(|_| Worker::start(self.keys.clone())));
+        self.threads
+            .extend((self.threads.len()..wanted).map_while(|_| Worker::start(self.keys.clone())));
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -90,7 +91,9 @@ impl Workers {
         for (index, thread) in self.threads.iter().enumerate() {
             match thread.jobs.try_send(batch) {
                 Ok(()) => return self.pending.push_back(Pending::Thread(index)),
-                Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) => batch = refused,
+                Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) => {
+                    batch = refused
+                }
             }
         }
         batch.hash(&mut self.keys);

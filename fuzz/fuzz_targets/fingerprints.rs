@@ -70,7 +70,9 @@ impl Key {
             let found = rest.iter().position(|one| one == field);
             found.map(|at| rest.swap_remove(at)).is_some()
         });
-        all && rest.is_empty() && self.namespace == other.namespace && self.chunks.concat() == other.chunks.concat()
+        all && rest.is_empty()
+            && self.namespace == other.namespace
+            && self.chunks.concat() == other.chunks.concat()
     }
 }
 

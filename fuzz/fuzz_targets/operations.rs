@@ -96,8 +96,12 @@ fn run(ops: &[Op], tiny: bool) {
                     }
                 };
                 match *op {
-                    Op::DrainNamespace(ns) => cache.drain_namespace(Namespace(u16::from(ns & 1)), &mut take),
-                    Op::DrainExpired => cache.drain_expired_at(None, Tick::from_millis(now), &mut take),
+                    Op::DrainNamespace(ns) => {
+                        cache.drain_namespace(Namespace(u16::from(ns & 1)), &mut take)
+                    }
+                    Op::DrainExpired => {
+                        cache.drain_expired_at(None, Tick::from_millis(now), &mut take)
+                    }
                     _ => cache.drain(&mut take),
                 }
             }

@@ -80,7 +80,8 @@ fn explore(bound: Bound, scenario: &Arc<impl Fn() + Send + Sync + 'static>) -> O
                 executions.fetch_add(1, Ordering::Relaxed);
                 let scenario = Arc::clone(&scenario);
                 // Not on loom's main thread: its stack is too small.
-                let thread = loom::thread::Builder::new().stack_size(STACK_WORDS).spawn(move || scenario());
+                let thread =
+                    loom::thread::Builder::new().stack_size(STACK_WORDS).spawn(move || scenario());
                 thread.expect("a thread").join().expect("no panic");
             });
         })
@@ -115,8 +116,8 @@ pub fn holds(name: &str, bound: Bound, scenario: impl Fn() + Send + Sync + 'stat
     }
 }
 
-/// Whether `ci/orderings` has weakened something and looks for a model that fails: the first one ends
-/// the run, and controls are left out.
+/// Whether `ci/orderings` has weakened something and looks for a model that fails: the
+/// first one ends the run, and controls are left out.
 fn is_weakened() -> bool {
     std::env::var_os("QUELL_LOOM_WEAKENED").is_some()
 }
@@ -129,7 +130,12 @@ const BRIEFLY: usize = 10_000;
 ///
 /// # Panics
 /// If it holds, or fails in another way.
-pub fn must_fail(name: &str, preemptions: usize, expected: &str, scenario: impl Fn() + Send + Sync + 'static) {
+pub fn must_fail(
+    name: &str,
+    preemptions: usize,
+    expected: &str,
+    scenario: impl Fn() + Send + Sync + 'static,
+) {
     if is_weakened() {
         return;
     }
@@ -137,15 +143,24 @@ pub fn must_fail(name: &str, preemptions: usize, expected: &str, scenario: impl 
     let mut before = 0;
     for most in 0..=preemptions {
         let bound = Bound::preemptions(most);
-        let outcome = explore(if most < preemptions { bound.executions(BRIEFLY) } else { bound }, &scenario);
+        let outcome =
+            explore(if most < preemptions { bound.executions(BRIEFLY) } else { bound }, &scenario);
         let (n, took) = (before + outcome.executions, outcome.took.as_secs_f32());
         before = n;
         if std::env::var_os("QUELL_LOOM_VERBOSE").is_some() {
-            println!("        {name}: {n} executions, {took:.1} s, preemptions <= {most} {:?}", outcome.failure);
+            println!(
+                "        {name}: {n} executions, {took:.1} s, preemptions <= {most} {:?}",
+                outcome.failure
+            );
         }
         if let Some(failure) = outcome.failure {
-            assert!(failure.contains(expected), "{name} fails in execution {n}, but not with `{expected}`: {failure}");
-            return println!("caught  {name}: in execution {n}, {took:.1} s, preemptions <= {most}, {expected}");
+            assert!(
+                failure.contains(expected),
+                "{name} fails in execution {n}, but not with `{expected}`: {failure}"
+            );
+            return println!(
+                "caught  {name}: in execution {n}, {took:.1} s, preemptions <= {most}, {expected}"
+            );
         }
     }
     panic!("{name}: not caught in {before} executions");

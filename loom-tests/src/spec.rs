@@ -33,8 +33,8 @@ impl Event {
 pub(crate) struct History {
     /// The windows that a call of the next phase may read.
     pub(crate) windows: Vec<u64>,
-    /// Whether a call of the next phase may miss that it is the first one suppressed: while an eviction
-    /// is under way.
+    /// Whether a call of the next phase may miss that it is the first one suppressed: while
+    /// an eviction is under way.
     pub(crate) may_miss_first: bool,
     pub(crate) may_forget: HashSet<Fingerprint>,
     pub(crate) may_fail_open: bool,
@@ -91,10 +91,17 @@ impl History {
             let most = if self.may_forget.contains(&fingerprint) { before.forgotten } else { 0 };
             let least = (0..=most).find(|&forgets| self.is_sequential(fingerprint, forgets));
             forgotten += least.unwrap_or_else(|| {
-                panic!("order: {fingerprint:?} has no sequential order in {:?}, {before:?}", self.phases)
+                panic!(
+                    "order: {fingerprint:?} has no sequential order in {:?}, {before:?}",
+                    self.phases
+                )
             });
         }
-        assert!(forgotten <= before.forgotten, "order: {forgotten} were forgotten in {:?}, {before:?}", self.phases);
+        assert!(
+            forgotten <= before.forgotten,
+            "order: {forgotten} were forgotten in {:?}, {before:?}",
+            self.phases
+        );
         for fingerprint in fingerprints {
             self.check_counts(fingerprint);
         }
@@ -104,21 +111,36 @@ impl History {
         let (mut emitted, mut suppressed, mut untracked) = (0, 0, 0);
         for event in self.events() {
             match event {
-                Event::Check { decision: Decision::Emit { untracked: is_untracked, .. }, .. } => {
+                Event::Check {
+                    decision: Decision::Emit { untracked: is_untracked, .. }, ..
+                } => {
                     emitted += 1;
                     untracked += u64::from(*is_untracked);
                 }
                 Event::Check { .. } => suppressed += 1,
                 Event::Summary { fingerprint, .. } => {
-                    assert!(fingerprint.is_some(), "counts: a sum without fingerprint in {:?}", self.phases);
+                    assert!(
+                        fingerprint.is_some(),
+                        "counts: a sum without fingerprint in {:?}",
+                        self.phases
+                    );
                 }
             }
         }
         for stats in [before, after] {
-            assert_eq!(stats.emitted, emitted + stats.exempt, "stats: emitted, in {:?}", self.phases);
+            assert_eq!(
+                stats.emitted,
+                emitted + stats.exempt,
+                "stats: emitted, in {:?}",
+                self.phases
+            );
             assert_eq!(stats.suppressed, suppressed, "counts: stats, in {:?}", self.phases);
             assert_eq!(stats.failed_open, untracked, "stats: failed open, in {:?}", self.phases);
-            assert!(untracked == 0 || self.may_fail_open, "stats: {untracked} failed open, in {:?}", self.phases);
+            assert!(
+                untracked == 0 || self.may_fail_open,
+                "stats: {untracked} failed open, in {:?}",
+                self.phases
+            );
             let forgot = stats.forgotten != 0 && self.may_forget.is_empty();
             assert!(!forgot, "stats: {} forgotten, in {:?}", stats.forgotten, self.phases);
         }
@@ -139,11 +161,19 @@ impl History {
                 Event::Summary { suppressed, .. } => reported += suppressed,
             }
         }
-        assert_eq!(reported, suppressed, "counts: of {fingerprint:?} reported and suppressed, in {:?}", self.phases);
+        assert_eq!(
+            reported, suppressed,
+            "counts: of {fingerprint:?} reported and suppressed, in {:?}",
+            self.phases
+        );
         for event in self.events().filter(|event| event.fingerprint() == Some(fingerprint)) {
             if let Event::Summary { since, .. } = *event {
                 let known = emissions.contains(&since);
-                assert!(known, "since: {fingerprint:?} was not emitted at {since}, in {:?}", self.phases);
+                assert!(
+                    known,
+                    "since: {fingerprint:?} was not emitted at {since}, in {:?}",
+                    self.phases
+                );
             }
         }
     }
@@ -151,7 +181,9 @@ impl History {
     /// The calls of one fingerprint, in the same phases and threads.
     fn calls(&self, own: Fingerprint) -> Vec<Vec<Vec<Call>>> {
         let call = |event: &Event| match *event {
-            Event::Check { fingerprint, now, law, decision } if fingerprint == own => Some((now, law, decision)),
+            Event::Check { fingerprint, now, law, decision } if fingerprint == own => {
+                Some((now, law, decision))
+            }
             _ => None,
         };
         let of_thread = |events: &Vec<Event>| events.iter().filter_map(call).collect();
@@ -164,7 +196,8 @@ impl History {
     fn is_sequential(&self, fingerprint: Fingerprint, forgets: u64) -> bool {
         let phases = self.calls(fingerprint);
         let mut seen = HashSet::new();
-        let mut open = vec![Node { phase: 0, next: vec![0; phases[0].len()], entry: None, forgets }];
+        let mut open =
+            vec![Node { phase: 0, next: vec![0; phases[0].len()], entry: None, forgets }];
         while let Some(node) = open.pop() {
             if !seen.insert(node.clone()) {
                 continue;
@@ -197,14 +230,20 @@ impl History {
 }
 
 /// What is known after a call, if the specification decides it so.
-fn step(entry: Option<Entry>, (now, law, decision): Call, window: u64, may_miss_first: bool) -> Option<Option<Entry>> {
+fn step(
+    entry: Option<Entry>,
+    (now, law, decision): Call,
+    window: u64,
+    may_miss_first: bool,
+) -> Option<Option<Entry>> {
     let (emit, next) = law.decide(entry, now, window);
     match decision {
         // Without room too, what is known to be suppressed is not emitted.
         Decision::Emit { untracked: true, .. } => emit.then_some(entry),
         Decision::Emit { since, .. } => {
             // What has expired may be gone.
-            let is_last = since.is_none_or(|since| entry.is_some_and(|entry| entry.last == since.as_millis()));
+            let is_last = since
+                .is_none_or(|since| entry.is_some_and(|entry| entry.last == since.as_millis()));
             (emit && is_last).then_some(Some(next))
         }
         Decision::Suppress { first } => {

@@ -53,14 +53,20 @@ impl Caller {
 
     /// A check by a rule.
     pub fn check_by(&mut self, law: Law, fingerprint: Fingerprint, now: u64) {
-        let decision = self.cache.check_with_at(fingerprint, Tick::from_millis(now), &law.rule(), || None);
+        let decision =
+            self.cache.check_with_at(fingerprint, Tick::from_millis(now), &law.rule(), || None);
         self.note(fingerprint, now, law, decision);
     }
 
     /// A check with an exemplar that says whose it is.
     pub fn check_shown(&mut self, fingerprint: Fingerprint, now: u64) {
         let exemplar = || Some(Exemplar::new(&text(fingerprint)));
-        let decision = self.cache.check_with_at(fingerprint, Tick::from_millis(now), &Law::Once.rule(), exemplar);
+        let decision = self.cache.check_with_at(
+            fingerprint,
+            Tick::from_millis(now),
+            &Law::Once.rule(),
+            exemplar,
+        );
         self.note(fingerprint, now, Law::Once, decision);
     }
 
@@ -76,8 +82,12 @@ impl Caller {
         let mut summaries: Vec<Summary> = Vec::new();
         self.cache.drain(|summary| summaries.push(summary));
         for summary in &summaries {
-            let is_own = |shown: &Exemplar| summary.fingerprint.is_some_and(|own| *shown.text == *text(own));
-            assert!(summary.exemplar.as_deref().is_none_or(is_own), "text: another key's in {summary:?}");
+            let is_own =
+                |shown: &Exemplar| summary.fingerprint.is_some_and(|own| *shown.text == *text(own));
+            assert!(
+                summary.exemplar.as_deref().is_none_or(is_own),
+                "text: another key's in {summary:?}"
+            );
         }
         self.events.extend(summaries.iter().map(Event::summary));
         summaries
@@ -108,7 +118,11 @@ fn text(of: Fingerprint) -> String {
     of.as_u128().to_string()
 }
 
-fn spawn(cache: &Arc<Cache<Monotonic>>, index: usize, f: Racer) -> loom::thread::JoinHandle<Vec<Event>> {
+fn spawn(
+    cache: &Arc<Cache<Monotonic>>,
+    index: usize,
+    f: Racer,
+) -> loom::thread::JoinHandle<Vec<Event>> {
     let mut caller = Caller::new(cache);
     let run = move || {
         set_thread_index(index);
@@ -134,7 +148,8 @@ impl World {
     #[must_use]
     pub fn new(fault: Option<Fault>) -> Self {
         set_thread_index(0);
-        let builder = Cache::builder().window(Duration::from_millis(WINDOW)).tiny(2).clock(Monotonic::new());
+        let builder =
+            Cache::builder().window(Duration::from_millis(WINDOW)).tiny(2).clock(Monotonic::new());
         let builder = match fault {
             Some(fault) => builder.fault(fault),
             None => builder,
@@ -163,8 +178,8 @@ impl World {
         self
     }
 
-    /// From now on a call may miss that it is the first one suppressed, or not: it may while an eviction
-    /// is under way.
+    /// From now on a call may miss that it is the first one suppressed, or not: it may
+    /// while an eviction is under way.
     pub fn may_miss_first(&mut self, may: bool) {
         self.history.may_miss_first = may;
     }
@@ -228,10 +243,12 @@ impl World {
         };
         let mut racers = racers.into_iter().map(from_start);
         let first = racers.next().expect("at least one racer");
-        let others: Vec<_> = (1..).zip(racers).map(|(index, f)| spawn(&self.main.cache, index, f)).collect();
+        let others: Vec<_> =
+            (1..).zip(racers).map(|(index, f)| spawn(&self.main.cache, index, f)).collect();
         first(&mut self.main);
         let mut threads = vec![std::mem::take(&mut self.main.events)];
-        threads.extend(others.into_iter().map(|thread| thread.join().expect("no panic in a racer")));
+        threads
+            .extend(others.into_iter().map(|thread| thread.join().expect("no panic in a racer")));
         self.history.phase(threads);
     }
 

@@ -44,12 +44,21 @@ impl<X: Send + Sync + 'static> Engine<X> {
 
     /// Counts a suppressed call at an entry that is COUNTED: near the thread if it repeats enough,
     /// where `mark` holds, else in the table. What near tables know before `oldest` is idle.
-    pub(super) fn count(&self, at: At, fingerprint: Fingerprint, state: State, oldest: u64, mark: Mark) {
+    pub(super) fn count(
+        &self,
+        at: At,
+        fingerprint: Fingerprint,
+        state: State,
+        oldest: u64,
+        mark: Mark,
+    ) {
         // With its first call, so that no later one allocates.
         let mine = self.near.mine_or_new();
         let count = self.table.count_hint(at).count() + 1;
-        let worth = if count % INSISTENCE == 0 { INSISTENCE } else { u64::from(count % REPEATS == 0) };
-        match mine.and_then(|mine| Some((mine, mine.seat(fingerprint, Mark::from(oldest), worth)?))) {
+        let worth =
+            if count % INSISTENCE == 0 { INSISTENCE } else { u64::from(count % REPEATS == 0) };
+        match mine.and_then(|mine| Some((mine, mine.seat(fingerprint, Mark::from(oldest), worth)?)))
+        {
             Some((mine, seat)) => self.count_near(mine, seat, fingerprint, at, state, mark),
             None => self.count_in_table(at, fingerprint, state, 1),
         }
@@ -57,7 +66,15 @@ impl<X: Send + Sync + 'static> Engine<X> {
 
     /// Whatever near tables say must be so in the table, once no call is under way: this
     /// thread reads the state after its mark; who changes the state voids marks after.
-    fn count_near(&self, mine: Mine<'_>, seat: Seat, of: Fingerprint, at: At, state: State, mark: Mark) {
+    fn count_near(
+        &self,
+        mine: Mine<'_>,
+        seat: Seat,
+        of: Fingerprint,
+        at: At,
+        state: State,
+        mark: Mark,
+    ) {
         let left = mine.label(seat, of);
         linger!();
         mine.set_mark(seat, mark);
@@ -169,7 +186,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
         } else {
             self.table.exchange(at, state, next).ok()?;
         }
-        let suppressed = if state.is_counted() { self.take_renewed(at, state, fingerprint, now) } else { 0 };
+        let suppressed =
+            if state.is_counted() { self.take_renewed(at, state, fingerprint, now) } else { 0 };
         self.table.touch(at, state.turn());
         Some(self.emit(suppressed, since, false))
     }

@@ -45,8 +45,11 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
         let claim = taken.claimed(self.id);
         sync::publish(engine.table.state(at), claim.0);
         linger!();
-        let decision =
-            if broken!(engine.faults, NoLook) { self.decide_claim(at, claim) } else { self.finish(Some((at, claim))) };
+        let decision = if broken!(engine.faults, NoLook) {
+            self.decide_claim(at, claim)
+        } else {
+            self.finish(Some((at, claim)))
+        };
         self.note_eviction(before);
         if let Some(remains) = remains {
             engine.bury(remains);
@@ -89,8 +92,8 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
         }
     }
 
-    /// Decides among the claims of this call's fingerprint: emits if it decides one, `None` if there
-    /// is an entry by now, or no claim.
+    /// Decides among the claims of this call's fingerprint: emits if it decides one, `None`
+    /// if there is an entry by now, or no claim.
     ///
     /// `known` is a claim that was seen CLAIMED before this look: its own, by who published it.
     pub(super) fn finish(&self, mut known: Option<(At, State)>) -> Option<Decision> {
@@ -103,7 +106,8 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
                 linger!();
                 let Some(state) = engine.table.read(self.id, at) else { continue };
                 let seen = (at, state);
-                let gives_way = if state.is_live() { stays.replace(seen) } else { stays.map(|_| seen) };
+                let gives_way =
+                    if state.is_live() { stays.replace(seen) } else { stays.map(|_| seen) };
                 if gives_way.is_some_and(|(at, state)| !self.kill(at, state)) {
                     continue 'look;
                 }

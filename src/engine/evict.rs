@@ -1,9 +1,10 @@
 //! Which slot a new entry gets: a free one; else the oldest that has expired; else the fresh one
 //! that has gone longest without a touch, where those that have repeated age four times slower.
 //!
-//! *How long without a touch* is counted in emissions, not in time: in a flood a millisecond has
-//! hundreds of them. The table's clock is one for all slots, so that their ages can be compared; it goes
-//! on by one whenever a thread has emitted as often as a sixteenth to an eighth of the buckets.
+//! *How long without a touch* is counted in emissions, not in time: in a flood a
+//! millisecond has hundreds of them. The table's clock is one for all slots, so that their
+//! ages can be compared; it goes on by one whenever a thread has emitted as often as a
+//! sixteenth to an eighth of the buckets.
 
 use super::Engine;
 use super::fault::broken;
@@ -23,17 +24,29 @@ impl<X: Send + Sync + 'static> Engine<X> {
     pub(super) fn choose(&self, homes: Homes, now: Tick, window: u64) -> Option<Victim> {
         let states = self.table.states(homes);
         let oldest = oldest_fresh(now, window);
-        if broken!(self.faults, BusyIsFull) && states.as_flattened().iter().any(|state| state.is_busy()) {
+        if broken!(self.faults, BusyIsFull)
+            && states.as_flattened().iter().any(|state| state.is_busy())
+        {
             return None;
         }
         // No branches: what becomes of a slot cannot be predicted.
         let least = states.as_flattened().iter().fold(u64::MAX, |least, state| least.min(state.0));
-        let vacant = if State(least).is_before(oldest) { self.vacant(homes, states, now, window) } else { None };
+        let vacant = if State(least).is_before(oldest) {
+            self.vacant(homes, states, now, window)
+        } else {
+            None
+        };
         vacant.or_else(|| self.choose_fresh(homes, states))
     }
 
     /// Chooses what is free or has expired: in the emptier home, the oldest.
-    fn vacant(&self, homes: Homes, states: [[State; W]; 2], now: Tick, window: u64) -> Option<Victim> {
+    fn vacant(
+        &self,
+        homes: Homes,
+        states: [[State; W]; 2],
+        now: Tick,
+        window: u64,
+    ) -> Option<Victim> {
         let is_vacant = |state: &State| !state.is_busy() && self.has_expired(*state, now, window);
         let staying = states.map(|states| states.iter().filter(|state| !is_vacant(state)).count());
         let emptier = usize::from(staying[0] > FEW && staying[1] < staying[0]);
@@ -43,12 +56,13 @@ impl<X: Send + Sync + 'static> Engine<X> {
         })
     }
 
-    /// Whether what is LIVE is out of its window, as far as the state tells (the window of a rule is
-    /// not kept, but how often it was doubled is); or the slot is free.
+    /// Whether what is LIVE is out of its window, as far as the state tells (the window of
+    /// a rule is not kept, but how often it was doubled is); or the slot is free.
     #[inline(always)]
     pub(super) fn has_expired(&self, state: State, now: Tick, window: u64) -> bool {
         state.is_before(oldest_fresh(now, window))
-            && (state.level() == 0 || state.is_before(oldest_fresh(now, window.saturating_mul(1 << state.level()))))
+            && (state.level() == 0
+                || state.is_before(oldest_fresh(now, window.saturating_mul(1 << state.level()))))
     }
 
     /// Everything is in its window, or busy.
@@ -70,7 +84,11 @@ impl<X: Send + Sync + 'static> Engine<X> {
     }
 
     #[inline(always)]
-    fn longest_untouched(&self, homes: Homes, states: [[State; W]; 2]) -> Option<(At, State, Count)> {
+    fn longest_untouched(
+        &self,
+        homes: Homes,
+        states: [[State; W]; 2],
+    ) -> Option<(At, State, Count)> {
         let counts = self.table.counts(homes);
         let (states, counts) = (states.as_flattened(), counts.as_flattened());
         // After the counts, so that it is not behind their stamps.

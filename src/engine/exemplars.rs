@@ -71,14 +71,15 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
         let cell = &self.cells.get()?[at.0];
         let guard = self.reclaimer.pin();
         let node = self.load(cell, &guard)?;
-        (node.is_of(fingerprint) || broken!(self.faults, ExemplarUnnamed)).then(|| Arc::clone(&node.exemplar))
+        (node.is_of(fingerprint) || broken!(self.faults, ExemplarUnnamed))
+            .then(|| Arc::clone(&node.exemplar))
     }
 
     fn load<'g>(&self, cell: &AtomicPtr<Node<X>>, _guard: &'g Guard<'_>) -> Option<&'g Node<X>> {
         // At least Acquire (O-10): pairs with the exchange in `keep`; the node is initialised.
         let node = cell.load(Reclaimer::LOAD);
-        // SAFETY: null or from `Box::into_raw`; retired only after it left its cell, hence not freed
-        // before this guard is dropped.
+        // SAFETY: null or from `Box::into_raw`; retired only after it left its cell, hence
+        // not freed before this guard is dropped.
         unsafe { node.as_ref() }
     }
 
@@ -87,7 +88,13 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
     }
 
     /// Keeps an exemplar at a slot that `is_still` the fingerprint's, unless it has one.
-    pub(super) fn keep(&self, at: At, fingerprint: Fingerprint, exemplar: Arc<X>, is_still: impl Fn() -> bool) {
+    pub(super) fn keep(
+        &self,
+        at: At,
+        fingerprint: Fingerprint,
+        exemplar: Arc<X>,
+        is_still: impl Fn() -> bool,
+    ) {
         let Some(cells) = self.cells.get().or_else(|| self.cells.get_or_new()) else { return };
         let guard = self.reclaimer.pin();
         // Relaxed: as in `Node::drop`.
@@ -140,8 +147,8 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
             return;
         }
         if broken!(self.faults, FreeEarly) {
-            // In a model it is said to be freed, and leaked: reading it is to be a failure, not a crash.
-            // SAFETY: it was not freed before.
+            // In a model it is said to be freed, and leaked: reading it is to be a failure,
+            // not a crash. SAFETY: it was not freed before.
             #[cfg(loom)]
             return unsafe { &*node }.watched.write();
             // SAFETY: none; the control shows that it is not.
@@ -193,9 +200,15 @@ mod tests {
         assert_eq!(exemplars.show(at, fp(1)), None);
         exemplars.keep(at, fp(1), Arc::new(11), || true);
         exemplars.keep(at, fp(1), Arc::new(12), || true);
-        assert_eq!((exemplars.show(at, fp(1)).as_deref(), exemplars.show(at, fp(2))), (Some(&11), None));
+        assert_eq!(
+            (exemplars.show(at, fp(1)).as_deref(), exemplars.show(at, fp(2))),
+            (Some(&11), None)
+        );
         exemplars.keep(at, fp(2), Arc::new(13), || true);
-        assert_eq!((exemplars.show(at, fp(1)), exemplars.show(at, fp(2)).as_deref()), (None, Some(&13)));
+        assert_eq!(
+            (exemplars.show(at, fp(1)), exemplars.show(at, fp(2)).as_deref()),
+            (None, Some(&13))
+        );
         let evicted = exemplars.evict(at).unwrap();
         assert!(exemplars.evict(at).is_none());
         assert_eq!(exemplars.put_away(evicted, Some(fp(2))).as_deref(), Some(&13));

@@ -1,6 +1,7 @@
-//! The engine: fingerprints and ticks in, decisions out. It knows no message, no logger and no
-//! wall clock. All unsafe code of the crate and all atomics but `AtomicCell` are in here. `docs/DESIGN.md` has
-//! the protocol and its proofs, `docs/ORDERINGS.md` the pairs of orderings.
+//! The engine: fingerprints and ticks in, decisions out. It knows no message, no logger and
+//! no wall clock. All unsafe code of the crate and all atomics but `AtomicCell` are in
+//! here. `docs/DESIGN.md` has the protocol and its proofs, `docs/ORDERINGS.md` the pairs of
+//! orderings.
 //!
 //! | file | concept |
 //! |---|---|
@@ -104,8 +105,8 @@ pub(crate) struct Engine<X: Send + Sync + 'static> {
     orphans: Orphans<X>,
     namespaces: AtomicU64,
     shape: Shape,
-    /// The table's clock goes on when a thread has emitted this often, and once more. A power of two less
-    /// one.
+    /// The table's clock goes on when a thread has emitted this often, and once more. A
+    /// power of two less one.
     pace: u64,
     faults: Faults,
 }
@@ -113,7 +114,8 @@ pub(crate) struct Engine<X: Send + Sync + 'static> {
 impl<X: Send + Sync + 'static> Engine<X> {
     /// `window` is not zero.
     pub(crate) fn new(shape: Shape, window: u64, faults: Faults) -> Result<Self, ConfigError> {
-        let out_of_memory = || ConfigError::OutOfMemory { bytes: shape.bytes().unwrap_or(usize::MAX) };
+        let out_of_memory =
+            || ConfigError::OutOfMemory { bytes: shape.bytes().unwrap_or(usize::MAX) };
         let table = Table::new(shape.buckets, faults).ok_or_else(out_of_memory)?;
         Ok(Self {
             near: Near::new(faults),
@@ -168,7 +170,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
 
     /// Whether an entry of the fingerprint is here that has no exemplar.
     pub(crate) fn wants_exemplar(&self, fingerprint: crate::Fingerprint) -> bool {
-        self.find(fingerprint).is_some_and(|(at, state)| state.is_live() && !self.exemplars.has(at, fingerprint))
+        self.find(fingerprint)
+            .is_some_and(|(at, state)| state.is_live() && !self.exemplars.has(at, fingerprint))
     }
 
     /// Keeps an exemplar for an entry that has none.
@@ -182,7 +185,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
     pub(crate) fn stats(&self) -> Stats {
         let exempt = self.near.total(|totals| &totals.exempt);
         let states = || self.table.all().map(|at| self.table.load(at));
-        let counts = self.table.all().map(|at| Count(self.table.count(at).load(Ordering::Relaxed)).count());
+        let counts =
+            self.table.all().map(|at| Count(self.table.count(at).load(Ordering::Relaxed)).count());
         let pending = counts.sum::<u64>() + self.near.sum() + self.orphans.sum();
         Stats {
             emitted: self.near.total(|totals| &totals.emitted) + exempt,

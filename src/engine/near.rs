@@ -93,8 +93,8 @@ impl Near {
     }
 
     fn all(&self) -> impl Iterator<Item = &Page> {
-        // Acquire, twice (O-6): pairs with `make`. In the total order of the fences of `set_mark` and
-        // `void`, a page that has been marked is here.
+        // Acquire, twice (O-6): pairs with `make`. In the total order of the fences of
+        // `set_mark` and `void`, a page that has been marked is here.
         let pages = &self.pages[..self.high.load(Ordering::Acquire)];
         // SAFETY: as in `mine`.
         pages.iter().filter_map(|page| unsafe { page.load(Ordering::Acquire).as_ref() })
@@ -109,9 +109,15 @@ impl Near {
         for (entry, _) in self.all().flat_map(|page| page.of(fingerprint)) {
             let mut mark = Mark(entry.mark.load(Ordering::Relaxed));
             while entry.label() == fingerprint && mark.is_valid() && mark.tick() <= newest {
-                // Relaxed: whoever must not find it valid is ordered by the fences, or by the caller.
+                // Relaxed: whoever must not find it valid is ordered by the fences, or by
+                // the caller.
                 let void = mark.0 & !Mark::VALID;
-                match entry.mark.compare_exchange(mark.0, void, Ordering::Relaxed, Ordering::Relaxed) {
+                match entry.mark.compare_exchange(
+                    mark.0,
+                    void,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                ) {
                     Ok(_) => break,
                     Err(seen) => mark = Mark(seen),
                 }
@@ -128,7 +134,10 @@ impl Near {
     /// What all pages hold of a fingerprint, and keep.
     pub(super) fn pending(&self, fingerprint: Fingerprint) -> u64 {
         let entries = self.all().flat_map(|page| page.of(fingerprint));
-        entries.filter(|(entry, _)| entry.label() == fingerprint).map(|(entry, taken)| pending(entry, taken)).sum()
+        entries
+            .filter(|(entry, _)| entry.label() == fingerprint)
+            .map(|(entry, taken)| pending(entry, taken))
+            .sum()
     }
 
     /// The labels of entries with something pending, and when these were emitted.
@@ -156,9 +165,16 @@ impl Near {
 
     /// As [`tally`](Self::tally), for who has looked for the page. Returns the sum in this place.
     #[inline(always)]
-    pub(super) fn tally_by(&self, mine: Option<Mine<'_>>, of: impl Fn(&Totals) -> &AtomicU64, n: u64) -> u64 {
+    pub(super) fn tally_by(
+        &self,
+        mine: Option<Mine<'_>>,
+        of: impl Fn(&Totals) -> &AtomicU64,
+        n: u64,
+    ) -> u64 {
         // Relaxed: statistics, exact when no call is in flight.
-        let Some(mine) = mine else { return of(&self.totals).fetch_add(n, Ordering::Relaxed).wrapping_add(n) };
+        let Some(mine) = mine else {
+            return of(&self.totals).fetch_add(n, Ordering::Relaxed).wrapping_add(n);
+        };
         let total = of(&mine.page.totals);
         let sum = total.load(Ordering::Relaxed).wrapping_add(n);
         total.store(sum, Ordering::Relaxed);
@@ -185,8 +201,8 @@ impl Drop for Near {
 }
 
 impl Mine<'_> {
-    /// Counts a suppressed call if there is a mark from `bound` on. Returns whether there was; `None` if the
-    /// fingerprint has no entry here. Wait-free; the usual call.
+    /// Counts a suppressed call if there is a mark from `bound` on. Returns whether there
+    /// was; `None` if the fingerprint has no entry here. Wait-free; the usual call.
     #[inline(always)]
     pub(super) fn hit(self, fingerprint: Fingerprint, bound: u64) -> Option<bool> {
         let (low, high) = (fingerprint.as_u128() as u64, (fingerprint.as_u128() >> 64) as u64);
@@ -231,8 +247,9 @@ impl Mine<'_> {
         entry.mark.store(entry.mark.load(Ordering::Relaxed) & !Mark::VALID, Ordering::Relaxed);
     }
 
-    /// Finds a place for a fingerprint: its own; if it is `worth` something, one that has nothing to say
-    /// from `bound` on; if more, one that has counted less than that since it was last asked.
+    /// Finds a place for a fingerprint: its own; if it is `worth` something, one that has
+    /// nothing to say from `bound` on; if more, one that has counted less than that since
+    /// it was last asked.
     pub(super) fn seat(self, fingerprint: Fingerprint, bound: u64, worth: u64) -> Option<Seat> {
         let set = Page::set(fingerprint.as_u128() as u64);
         let is_idle = |&i: &usize| self.page.entries[i].mark.load(Ordering::Relaxed) < bound;
@@ -286,7 +303,13 @@ mod tests {
         Tick::from_millis(millis)
     }
 
-    fn admit(mine: Mine<'_>, fingerprint: Fingerprint, mark: Mark, bound: u64, worth: u64) -> Option<Option<Left>> {
+    fn admit(
+        mine: Mine<'_>,
+        fingerprint: Fingerprint,
+        mark: Mark,
+        bound: u64,
+        worth: u64,
+    ) -> Option<Option<Left>> {
         let seat = mine.seat(fingerprint, bound, worth)?;
         let left = mine.label(seat, fingerprint);
         mine.set_mark(seat, mark);
@@ -302,14 +325,19 @@ mod tests {
         let one = fp(3, 1);
         assert_eq!(mine.hit(one, Mark::from(0)), None);
         assert!(admit(mine, one, Mark::of_level(at(10), 0), Mark::from(0), 1).is_some());
-        let hits = [(one, 10), (one, 11), (fp(3, 2), 0)].map(|(of, from)| mine.hit(of, Mark::from(from)));
+        let hits =
+            [(one, 10), (one, 11), (fp(3, 2), 0)].map(|(of, from)| mine.hit(of, Mark::from(from)));
         assert_eq!(hits, [Some(true), Some(false), None]);
         assert_eq!((near.pending(one), near.sum(), near.take(one), near.take(one)), (2, 2, 2, 0));
         near.void(one, at(9));
         assert_eq!(mine.hit(one, Mark::from(10)), Some(true));
         near.void(one, at(10));
         assert_eq!(mine.hit(one, Mark::from(0)), Some(false));
-        assert_eq!(near.labels().collect::<Vec<_>>(), [(one, at(10))], "the tick of what is void is kept");
+        assert_eq!(
+            near.labels().collect::<Vec<_>>(),
+            [(one, at(10))],
+            "the tick of what is void is kept"
+        );
     }
 
     #[test]
@@ -321,12 +349,24 @@ mod tests {
         assert!(admit(mine, fp(5, 1), mark, live, 0).is_none(), "no place of its own yet");
         assert!(admit(mine, fp(5, 1), mark, live, 1).unwrap().is_none());
         assert!(admit(mine, fp(5, 2), mark, live, 1).unwrap().is_none());
-        (0..9).for_each(|_| assert_eq!((mine.hit(fp(5, 1), live), mine.hit(fp(5, 2), live)), (Some(true), Some(true))));
-        assert!(mine.hit(fp(5, 1), live) == Some(true) && admit(mine, fp(5, 1), mark, live, 0).unwrap().is_none());
+        (0..9).for_each(|_| {
+            assert_eq!(
+                (mine.hit(fp(5, 1), live), mine.hit(fp(5, 2), live)),
+                (Some(true), Some(true))
+            )
+        });
+        assert!(
+            mine.hit(fp(5, 1), live) == Some(true)
+                && admit(mine, fp(5, 1), mark, live, 0).unwrap().is_none()
+        );
         assert!(admit(mine, fp(5, 3), mark, live, 1).is_none());
         assert!(admit(mine, fp(5, 3), mark, live, 10).is_none(), "10 counted since");
         let left = admit(mine, fp(5, 3), mark, live, 10).unwrap().unwrap();
-        assert_eq!((left.fingerprint, left.count, left.since), (fp(5, 2), 10, at(10)), "half of them counts twice");
+        assert_eq!(
+            (left.fingerprint, left.count, left.since),
+            (fp(5, 2), 10, at(10)),
+            "half of them counts twice"
+        );
         assert!(mine.find(fp(5, 2)).is_none() && mine.find(fp(5, 1)).is_some());
         let idle = admit(mine, fp(5, 4), mark, Mark::from(11), 1).unwrap();
         assert_eq!(idle.unwrap().count + near.sum(), 12 + 1 + 1);

@@ -45,7 +45,9 @@ impl<T: Zeroable> OnDemand<T> {
             if self.get().is_none() {
                 match Zeroed::new(self.len) {
                     // Release (O-9): pairs with the load in `get`.
-                    Some(array) => self.array.store(Box::into_raw(Box::new(array)), Ordering::Release),
+                    Some(array) => {
+                        self.array.store(Box::into_raw(Box::new(array)), Ordering::Release)
+                    }
                     None => {
                         // Release (O-9). Another call may have better luck.
                         self.allocating.store(false, Ordering::Release);

@@ -63,8 +63,8 @@ impl<X> Record<X> {
         held.is_ok().then_some(Held { record: self, seen })
     }
 
-    /// Holds the record if it is full. Waits a little for who holds it: what a look passes by would not be
-    /// in the last report.
+    /// Holds the record if it is full. Waits a little for who holds it: what a look passes
+    /// by would not be in the last report.
     fn hold_full(&self) -> Option<Held<'_, X>> {
         for _ in 0..PATIENCE {
             match self.state.load(Ordering::Relaxed) {
@@ -185,7 +185,8 @@ impl<X> Orphans<X> {
     pub(super) fn take_of(&self, fingerprint: Fingerprint) -> Option<Pending<X>> {
         let (full, records) = self.records_of(fingerprint);
         let own = |kept: &Pending<X>| kept.fingerprint == Some(fingerprint);
-        let full = records.filter(|record| [full, HELD].contains(&record.state.load(Ordering::Relaxed)));
+        let full =
+            records.filter(|record| [full, HELD].contains(&record.state.load(Ordering::Relaxed)));
         full.filter_map(|record| record.hold_full()?.take(own))
             .inspect(|taken| self.note(taken))
             .reduce(Pending::merged)
@@ -202,7 +203,10 @@ impl<X> Orphans<X> {
     }
 
     /// Takes what `select` has, one after the other.
-    pub(super) fn take<'a>(&'a self, select: &'a Select<'_, X>) -> impl Iterator<Item = Pending<X>> + 'a {
+    pub(super) fn take<'a>(
+        &'a self,
+        select: &'a Select<'_, X>,
+    ) -> impl Iterator<Item = Pending<X>> + 'a {
         let full = self.records.iter().filter_map(Record::hold_full);
         let records = full.filter_map(|held| held.take(|kept| select.has(kept.namespace)));
         records.chain(self.sums.take(select)).inspect(|taken| self.note(taken))
@@ -252,7 +256,11 @@ mod tests {
         let mut all = take_all(&orphans, Select::all());
         all.sort_by_key(|p| p.count);
         assert_eq!(all.len(), 2);
-        assert_eq!((all[1].count, all[1].since.as_millis()), (5, 30), "the last emission of the two");
+        assert_eq!(
+            (all[1].count, all[1].since.as_millis()),
+            (5, 30),
+            "the last emission of the two"
+        );
         assert_eq!(all[1].exemplar.as_deref().unwrap(), "5");
         assert_eq!(orphans.sum(), 0);
         assert!(take_all(&orphans, Select::all()).is_empty());
@@ -293,11 +301,20 @@ mod tests {
         let orphans = Orphans::<String>::new(4).unwrap();
         for ns in 0..1000 {
             let since = Tick::default();
-            orphans.add(Pending { fingerprint: None, namespace: Namespace(ns), count: 1, since, exemplar: None });
+            orphans.add(Pending {
+                fingerprint: None,
+                namespace: Namespace(ns),
+                count: 1,
+                since,
+                exemplar: None,
+            });
         }
         let own = take_all(&orphans, Select::all().of(Namespace(3)));
         assert!(own.iter().any(|p| p.namespace == Namespace(3)));
-        assert!(own.iter().any(|p| p.namespace == Namespace::MIXED), "a namespace's drain takes the mixed sum along");
+        assert!(
+            own.iter().any(|p| p.namespace == Namespace::MIXED),
+            "a namespace's drain takes the mixed sum along"
+        );
         let rest = take_all(&orphans, Select::all());
         let all = own.iter().chain(&rest).map(|p| p.count).sum::<u64>();
         assert_eq!(all, 1000);

@@ -97,7 +97,8 @@ impl Entry {
             if self.label() != fingerprint {
                 return 0;
             }
-            // Acquire (O-5): pairs with the Release in `bump`; a label that was written before is seen.
+            // Acquire (O-5): pairs with the Release in `bump`; a label that was written
+            // before is seen.
             let count = self.count.load(Ordering::Acquire);
             if count == before || self.label() != fingerprint && !broken!(faults, TakeUnread) {
                 return 0;
@@ -143,7 +144,10 @@ impl Page {
         self.entries[set..set + WAYS].try_into().expect("a set")
     }
 
-    pub(super) fn of(&self, fingerprint: Fingerprint) -> impl Iterator<Item = (&Entry, &AtomicU64)> {
+    pub(super) fn of(
+        &self,
+        fingerprint: Fingerprint,
+    ) -> impl Iterator<Item = (&Entry, &AtomicU64)> {
         let set = Self::set(fingerprint.as_u128() as u64);
         (set..set + WAYS).map(|i| (&self.entries[i], &self.taken[i]))
     }
@@ -181,13 +185,18 @@ mod tests {
 
     #[test]
     fn marks_say_what_they_were_given() {
-        let state = |mark: Mark| mark.rule_state().map(|s| (s.since.as_millis(), s.level, s.calls, s.noticed));
+        let state = |mark: Mark| {
+            mark.rule_state().map(|s| (s.since.as_millis(), s.level, s.calls, s.noticed))
+        };
         assert_eq!(state(Mark::of_level(at(77), 31)), Some((77, 31, 0, true)));
         assert_eq!(
             state(Mark::of_calls(Tick::MAX, RuleState::CALLS - 1)),
             Some((Tick::MAX.as_millis(), 0, RuleState::CALLS - 1, true))
         );
         assert_eq!(state(Mark(0)), None);
-        assert!(Mark::of_calls(at(5), 9).0 >= Mark::from(5) && Mark::of_calls(at(5), 9).0 < Mark::from(6));
+        assert!(
+            Mark::of_calls(at(5), 9).0 >= Mark::from(5)
+                && Mark::of_calls(at(5), 9).0 < Mark::from(6)
+        );
     }
 }

@@ -20,8 +20,19 @@ pub(crate) struct Pending<X> {
 }
 
 impl<X> Pending<X> {
-    pub(super) fn of(fingerprint: Fingerprint, count: u64, since: Tick, exemplar: Option<Arc<X>>) -> Self {
-        Self { fingerprint: Some(fingerprint), namespace: fingerprint.namespace(), count, since, exemplar }
+    pub(super) fn of(
+        fingerprint: Fingerprint,
+        count: u64,
+        since: Tick,
+        exemplar: Option<Arc<X>>,
+    ) -> Self {
+        Self {
+            fingerprint: Some(fingerprint),
+            namespace: fingerprint.namespace(),
+            count,
+            since,
+            exemplar,
+        }
     }
 
     /// Of messages that cannot be told apart.
@@ -87,7 +98,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
             self.near.tally(|totals| &totals.reported, pending.count);
             report(pending);
         };
-        for counted in self.counted().filter(|counted| select.has(counted.fingerprint.namespace())) {
+        for counted in self.counted().filter(|counted| select.has(counted.fingerprint.namespace()))
+        {
             if let Some(due) = select.due {
                 let exemplar = || self.exemplars.show(counted.at, counted.fingerprint);
                 let (since, level) = (counted.state.tick(), counted.state.level());
@@ -133,7 +145,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
     }
 
     fn pending_at(&self, counted: &Counted) -> u64 {
-        // Acquire (O-4): of the state's turn, or newer. What moves here from near meanwhile is missed.
+        // Acquire (O-4): of the state's turn, or newer. What moves here from near meanwhile
+        // is missed.
         let word = Count(self.table.count(counted.at).load(Ordering::Acquire));
         let own = if word.turn() == counted.state.turn() { word.count() } else { 0 };
         own + self.near.pending(counted.fingerprint)
@@ -149,7 +162,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
         let exemplar = self.exemplars.show(at, fingerprint);
         let count = self.take_counts(at, state, fingerprint);
         self.table.touch(at, state.turn());
-        (count != 0).then(|| self.with_orphan(Pending::of(fingerprint, count, state.tick(), exemplar)))
+        (count != 0)
+            .then(|| self.with_orphan(Pending::of(fingerprint, count, state.tick(), exemplar)))
     }
 
     /// With what the same message has among the orphans.
@@ -168,7 +182,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
                 best.offer(Pending::of(counted.fingerprint, count, counted.state.tick(), exemplar));
             }
         }
-        let mut gone: Vec<_> = self.near.labels().filter(|label| !self.is_counted(label.0)).collect();
+        let mut gone: Vec<_> =
+            self.near.labels().filter(|label| !self.is_counted(label.0)).collect();
         gone.sort_unstable();
         gone.dedup_by_key(|label| label.0);
         for (fingerprint, since) in gone {

@@ -1,5 +1,5 @@
-//! The usual call, once per window: suppressed near the thread, or at an entry that is found at once.
-//! What is left goes to `check.rs`.
+//! The usual call, once per window: suppressed near the thread, or at an entry that is
+//! found at once. What is left goes to `check.rs`.
 
 use super::Engine;
 use super::check::{Call, REPEATS};
@@ -42,8 +42,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
         }
     }
 
-    /// Suppresses what is known to repeat, without a write until it counts. Not inlined: it would have
-    /// its callers save registers on the way to what is near.
+    /// Suppresses what is known to repeat, without a write until it counts. Not inlined: it
+    /// would have its callers save registers on the way to what is near.
     #[inline(never)]
     fn check_home<const N: usize>(&self, fingerprint: Fingerprint, oldest: u64) -> Quick {
         let id = Id::of(fingerprint);
@@ -64,7 +64,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
     /// Counts near the thread again what has an entry there that is void.
     #[cold]
     fn refresh(&self, fingerprint: Fingerprint, oldest: u64) -> Quick {
-        self.find(fingerprint).map_or(Quick::NOTHING, |(at, _)| self.count_again(fingerprint, at, oldest))
+        self.find(fingerprint)
+            .map_or(Quick::NOTHING, |(at, _)| self.count_again(fingerprint, at, oldest))
     }
 
     /// Counts what was hit where the count may go near the thread, or somebody interferes.
@@ -72,7 +73,13 @@ impl<X: Send + Sync + 'static> Engine<X> {
     fn count_again(&self, fingerprint: Fingerprint, at: At, oldest: u64) -> Quick {
         match self.table.read(Id::of(fingerprint), at) {
             Some(state) if state.is_live() && state.is_noticed() && !state.is_before(oldest) => {
-                self.count(at, fingerprint, state, oldest, Mark::of_level(state.tick(), state.level()));
+                self.count(
+                    at,
+                    fingerprint,
+                    state,
+                    oldest,
+                    Mark::of_level(state.tick(), state.level()),
+                );
                 Quick::SUPPRESSED
             }
             _ => Quick(at.0),
@@ -85,11 +92,14 @@ impl<X: Send + Sync + 'static> Engine<X> {
         let window = self.window();
         if quick.0 < Quick::UNSURE.0 {
             let at = At(quick.0);
-            let decided = match self.table.read(Id::of(fingerprint), at).filter(|state| state.is_live()) {
-                Some(state) if state.is_before(oldest_fresh(now, window)) => self.renew(at, state, fingerprint, now, 0),
-                Some(state) => self.suppress(at, state, fingerprint, now, window),
-                None => None,
-            };
+            let decided =
+                match self.table.read(Id::of(fingerprint), at).filter(|state| state.is_live()) {
+                    Some(state) if state.is_before(oldest_fresh(now, window)) => {
+                        self.renew(at, state, fingerprint, now, 0)
+                    }
+                    Some(state) => self.suppress(at, state, fingerprint, now, window),
+                    None => None,
+                };
             if let Some(decision) = decided {
                 return decision;
             }
@@ -101,7 +111,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
     fn decide(&self, fingerprint: Fingerprint, now: Tick, quick: Quick) -> Decision {
         let rule = const { &Rule::once() };
         let call = Call::new(self, fingerprint, now, self.window(), rule, None);
-        let inserted = if quick == Quick::NOTHING && now != Tick::MAX { call.insert() } else { None };
+        let inserted =
+            if quick == Quick::NOTHING && now != Tick::MAX { call.insert() } else { None };
         inserted.unwrap_or_else(|| call.decide())
     }
 }

@@ -68,14 +68,18 @@ impl<X: Send + Sync + 'static> Engine<X> {
         let base = rule.base(window);
         // With the thread's first call, so that no later one allocates.
         if let Some(mine) = self.near.mine_or_new() {
-            let known = mine.find(fingerprint).and_then(|seat| Some((seat, mine.mark(seat).rule_state()?)));
+            let known =
+                mine.find(fingerprint).and_then(|seat| Some((seat, mine.mark(seat).rule_state()?)));
             if let Some((seat, _)) = known.filter(|&(_, state)| rule.holds(state, now, base)) {
                 mine.bump(seat);
                 return Decision::Suppress { first: false };
             }
         }
-        let words =
-            if rule.counts_calls() { self.rule_words.get().or_else(|| self.rule_words.get_or_new()) } else { None };
+        let words = if rule.counts_calls() {
+            self.rule_words.get().or_else(|| self.rule_words.get_or_new())
+        } else {
+            None
+        };
         if rule.counts_calls() && words.is_none() {
             return self.emit_untracked();
         }
@@ -86,13 +90,19 @@ impl<X: Send + Sync + 'static> Engine<X> {
 impl<X: Send + Sync + 'static> Call<'_, X> {
     /// Decides at an entry by a rule that counts calls; `None` if it has changed.
     ///
-    /// Linearization point: the exchange of the state at a window's end, and of the first call that
-    /// is suppressed; otherwise inside a window the exchange of the rule word, if the state still stands
-    /// then, or else just before that changed; with nothing to write, the second look at the state.
+    /// Linearization point: the exchange of the state at a window's end, and of the first
+    /// call that is suppressed; otherwise inside a window the exchange of the rule word, if
+    /// the state still stands then, or else just before that changed; with nothing to
+    /// write, the second look at the state.
     ///
-    /// That something was suppressed is in the state alone, for plain calls too: who sets it there is
-    /// the first.
-    pub(super) fn decide_by_calls(&self, at: At, state: State, words: &[AtomicU64]) -> Option<Decision> {
+    /// That something was suppressed is in the state alone, for plain calls too: who sets
+    /// it there is the first.
+    pub(super) fn decide_by_calls(
+        &self,
+        at: At,
+        state: State,
+        words: &[AtomicU64],
+    ) -> Option<Decision> {
         let engine = self.engine;
         let cell = &words[at.0];
         // Acquire (O-12): the look at the state that follows is not older.
@@ -114,7 +124,11 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
             cell.compare_exchange(word.0, to, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         }
         if emit {
-            let suppressed = if state.is_counted() { engine.take_counts(at, state, self.fingerprint) } else { 0 };
+            let suppressed = if state.is_counted() {
+                engine.take_counts(at, state, self.fingerprint)
+            } else {
+                0
+            };
             engine.table.touch(at, state.turn());
             return Some(engine.emit(suppressed, Some(before.since), false));
         }
@@ -141,9 +155,9 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
         Some(Decision::Suppress { first })
     }
 
-    /// Tells the state that something was suppressed, and returns it, and whether that was news. If the
-    /// entry was emitted again meanwhile, only that there is something to count. `None` if the entry
-    /// is gone.
+    /// Tells the state that something was suppressed, and returns it, and whether that was
+    /// news. If the entry was emitted again meanwhile, only that there is something to
+    /// count. `None` if the entry is gone.
     fn notice(&self, at: At, state: State) -> Option<(State, bool)> {
         let mut seen = state;
         while seen.is_live() && seen.turn() == state.turn() {

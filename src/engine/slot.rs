@@ -23,7 +23,8 @@ pub(super) struct Slot {
 // SAFETY: made of atomic integers.
 unsafe impl Zeroable for Slot {}
 
-/// A slot's place, from the table whose it is: its number in an array with an element for each slot.
+/// A slot's place, from the table whose it is: its number in an array with an element for
+/// each slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct At(pub(super) usize);
 

@@ -29,7 +29,8 @@ impl Sum {
         // Relaxed, here and in `take`: each word says all by itself.
         let add = |word: u64| {
             let mine = word == 0 || word & !COUNT_MASK == owner;
-            let sum = (word & COUNT_MASK).checked_add(count).filter(|&sum| mine && sum <= COUNT_MASK);
+            let sum =
+                (word & COUNT_MASK).checked_add(count).filter(|&sum| mine && sum <= COUNT_MASK);
             sum.map(|sum| owner | sum)
         };
         let added = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok();
@@ -50,7 +51,11 @@ impl Sum {
         // Not a swap: the sum may have changed hands meanwhile.
         let empty = |word| wanted(word).then_some(0);
         let word = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, empty).ok()?;
-        Some(Pending::sum(owner(word), word & COUNT_MASK, Tick::from_millis(since.saturating_sub(1))))
+        Some(Pending::sum(
+            owner(word),
+            word & COUNT_MASK,
+            Tick::from_millis(since.saturating_sub(1)),
+        ))
     }
 }
 
@@ -76,8 +81,12 @@ impl Sums {
     }
 
     /// Takes what `select` has, one after the other.
-    pub(super) fn take<'a, X>(&'a self, select: &'a Select<'_, X>) -> impl Iterator<Item = Pending<X>> + 'a {
-        let mixed = std::iter::once_with(|| self.mixed.swap(0, Ordering::Relaxed)).filter(|&count| count != 0);
+    pub(super) fn take<'a, X>(
+        &'a self,
+        select: &'a Select<'_, X>,
+    ) -> impl Iterator<Item = Pending<X>> + 'a {
+        let mixed = std::iter::once_with(|| self.mixed.swap(0, Ordering::Relaxed))
+            .filter(|&count| count != 0);
         let mixed = mixed.map(|count| Pending::sum(Namespace::MIXED, count, Tick::default()));
         self.sums.iter().filter_map(|sum| sum.take(select)).chain(mixed)
     }

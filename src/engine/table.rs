@@ -74,8 +74,8 @@ impl Table {
     #[inline(always)]
     fn slot(&self, at: At) -> &Slot {
         debug_assert!(at.0 < self.len());
-        // SAFETY: `At` and `Home` come from a table, the first by way of a number at times, and name its
-        // slots; an engine has one.
+        // SAFETY: `At` and `Home` come from a table, the first by way of a number at times,
+        // and name its slots; an engine has one.
         unsafe { self.slots.get_unchecked(at.0) }
     }
 
@@ -100,18 +100,20 @@ impl Table {
     #[inline]
     pub(super) fn exchange(&self, at: At, from: State, to: State) -> Result<(), State> {
         // Release (O-1): pairs with `load` and its like. Acquire: what others have published.
-        let exchanged = self.state(at).compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire);
+        let exchanged =
+            self.state(at).compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire);
         exchanged.map(drop).map_err(State)
     }
 
-    /// Finds a fingerprint's key in one home, and the state if what is there is LIVE and NOTICED. Takes
-    /// fewer steps than [`read`](Self::read).
+    /// Finds a fingerprint's key in one home, and the state if what is there is LIVE and
+    /// NOTICED. Takes fewer steps than [`read`](Self::read).
     ///
     /// Key, state, rest, and the key again, all of one turn. A turn that comes round between two
     /// loads shows in the second look at the key.
     #[inline(always)]
     pub(super) fn hit(&self, id: Id, home: Home) -> Option<(Hit<'_>, Option<State>)> {
-        // Acquire, all of these (O-3): pair with the Release in `write`. What comes after is not older.
+        // Acquire, all of these (O-3): pair with the Release in `write`. What comes after
+        // is not older.
         let has_key = |slot: &Slot| id.has_key(slot.key.load(Ordering::Acquire));
         let (i, slot) = self.bucket(home).iter().enumerate().find(|(_, slot)| has_key(slot))?;
         let mut key = slot.key.load(Ordering::Acquire);
@@ -122,7 +124,8 @@ impl Table {
             (key, again) = (id.key(state.turn()), id.key(state.turn()));
         }
         // One branch for all.
-        let differs = id.differs_from(key) | state.differs_from_noticed(key) | rest ^ id.rest | again ^ key;
+        let differs =
+            id.differs_from(key) | state.differs_from_noticed(key) | rest ^ id.rest | again ^ key;
         Some((Hit { slot, at: home.slot(i) }, (differs == 0).then_some(state)))
     }
 
@@ -135,7 +138,8 @@ impl Table {
         let seen = Count(word.load(Ordering::Relaxed));
         // Only where there is room. AcqRel (O-4): as in `update`.
         let next = || seen.plus_one(self.clock()).0;
-        let exchange = || word.compare_exchange(seen.0, next(), Ordering::AcqRel, Ordering::Relaxed);
+        let exchange =
+            || word.compare_exchange(seen.0, next(), Ordering::AcqRel, Ordering::Relaxed);
         let is_of_turn = seen.turn() == state.turn() || broken!(self.faults, CountAnyTurn);
         seen.count() & full != full && is_of_turn && exchange().is_ok()
     }
@@ -145,9 +149,9 @@ impl Table {
         self.look(id, homes).find_map(|at| Some((at, self.read(id, at)?)))
     }
 
-    /// Looks at a neighbourhood in the order that claims need: each state before its key, so that what
-    /// was published before is seen with its key. Finds the slots with the fingerprint's key;
-    /// [`read`](Self::read) says what is there.
+    /// Looks at a neighbourhood in the order that claims need: each state before its key,
+    /// so that what was published before is seen with its key. Finds the slots with the
+    /// fingerprint's key; [`read`](Self::read) says what is there.
     #[inline(always)]
     pub(super) fn look(&self, id: Id, homes: Homes) -> impl Iterator<Item = At> {
         let mut has_key = 0u32;
@@ -165,8 +169,8 @@ impl Table {
         })
     }
 
-    /// Reads a slot's state if it is LIVE or CLAIMED of a fingerprint: state, key, rest, and the state
-    /// again. If that is the same, key and rest are of its turn.
+    /// Reads a slot's state if it is LIVE or CLAIMED of a fingerprint: state, key, rest,
+    /// and the state again. If that is the same, key and rest are of its turn.
     ///
     /// One that changes meanwhile is read again: a claim that is just being decided must not
     /// pass for nothing. One that is taken meanwhile may: whoever takes it looks after that.
@@ -191,7 +195,9 @@ impl Table {
     fn holds(&self, at: At, state: State, id: Id) -> bool {
         // Acquire, twice (O-3): a rest of a later turn brings that turn's key with it.
         let key = self.slot(at).key.load(Ordering::Acquire);
-        id.has_key(key) && state.has_turn_of(key) && self.slot(at).rest.load(Ordering::Acquire) == id.rest
+        id.has_key(key)
+            && state.has_turn_of(key)
+            && self.slot(at).rest.load(Ordering::Acquire) == id.rest
     }
 
     /// Whether it is a fingerprint that is LIVE in a slot.
@@ -219,8 +225,9 @@ impl Table {
     /// Writes what belongs to a fingerprint into a slot that the caller has TAKEN.
     #[inline]
     pub(super) fn write(&self, at: At, id: Id, turn: u64) {
-        // Release, three times (O-3): pairs with the loads in `hit`, `look`, `holds` and `stored`. The key
-        // first: who sees another word of this turn finds that its key has changed.
+        // Release, three times (O-3): pairs with the loads in `hit`, `look`, `holds` and
+        // `stored`. The key first: who sees another word of this turn finds that its key
+        // has changed.
         self.slot(at).key.store(id.key(turn), Ordering::Release);
         self.slot(at).rest.store(id.rest, Ordering::Release);
         self.lows[at.0].store(id.low(), Ordering::Release);
@@ -238,7 +245,8 @@ impl Table {
     pub(super) fn identify(&self, at: At, state: State) -> Option<Id> {
         let (key, id) = self.stored(at);
         // Relaxed: ordered behind by the loads of `stored`.
-        let is_still = self.load(at).turn() == state.turn() && self.slot(at).key.load(Ordering::Relaxed) == key;
+        let is_still = self.load(at).turn() == state.turn()
+            && self.slot(at).key.load(Ordering::Relaxed) == key;
         (state.has_turn_of(key) && is_still).then_some(id)
     }
 
@@ -323,7 +331,8 @@ mod tests {
         let id = Id::of(Fingerprint::from_u128(0x1234_5678 << 70 | 99));
         let homes = table.homes(id);
         assert_eq!(table.find(id, homes), None);
-        let seen = |at: At| table.look(id, homes).find(|&key| key == at).and_then(|at| table.read(id, at));
+        let seen =
+            |at: At| table.look(id, homes).find(|&key| key == at).and_then(|at| table.read(id, at));
         for at in homes.iter().flat_map(|home| (0..W).map(|i| home.slot(i))) {
             let claimed = put(&table, at, id);
             assert_eq!(table.find(id, homes), Some((at, claimed)));
@@ -345,7 +354,10 @@ mod tests {
         let turn = put(&table, at, Id::of(Fingerprint::from_u128(1))).turn();
         let add = |turn, n| table.add(at, turn, n);
         assert!(add(turn, 3) && add(turn, 1) && !add(turn + 1, 1));
-        assert_eq!((table.take(at, turn + 1), table.take(at, turn), table.take(at, turn)), (0, 4, 0));
+        assert_eq!(
+            (table.take(at, turn + 1), table.take(at, turn), table.take(at, turn)),
+            (0, 4, 0)
+        );
         assert!(!add(turn, 1 << 40) && add(turn, (1 << 40) - 1) && !add(turn, 1));
     }
 

@@ -54,7 +54,12 @@ mod imp {
         while may && used != u64::MAX {
             let bit = used.trailing_ones();
             // Acquire (O-8): pairs with the Release in `Return`; the last owner's words are there.
-            match USED.compare_exchange_weak(used, used | 1 << bit, Ordering::Acquire, Ordering::Relaxed) {
+            match USED.compare_exchange_weak(
+                used,
+                used | 1 << bit,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => {
                     INDEX.set(bit as usize);
                     break;

@@ -85,7 +85,8 @@ impl State {
     /// Zero if it is LIVE, NOTICED, and of the turn of a key word.
     #[inline(always)]
     pub(super) fn differs_from_noticed(self, key: u64) -> u64 {
-        (self.0 ^ key << Self::TURN_SHIFT ^ Self::LIVE ^ Self::NOTICED) & (Self::TURN | Self::KIND | Self::NOTICED)
+        (self.0 ^ key << Self::TURN_SHIFT ^ Self::LIVE ^ Self::NOTICED)
+            & (Self::TURN | Self::KIND | Self::NOTICED)
     }
 
     #[inline]
@@ -133,7 +134,9 @@ impl State {
     /// Whether both are of one entry and of one emission of it.
     #[inline]
     pub(super) fn is_same_emission(self, other: Self) -> bool {
-        self.is_live() && other.is_live() && (self.0 ^ other.0) & (Self::TURN | u64::MAX << Self::TICK_SHIFT) == 0
+        self.is_live()
+            && other.is_live()
+            && (self.0 ^ other.0) & (Self::TURN | u64::MAX << Self::TICK_SHIFT) == 0
     }
 
     /// As a thread takes the slot: the next turn.
@@ -208,7 +211,8 @@ impl Count {
         self.0 & TURNS
     }
 
-    /// How long ago it was touched, by the table's clock. A stamp that is newer than `now` is of now.
+    /// How long ago it was touched, by the table's clock. A stamp that is newer than `now`
+    /// is of now.
     #[inline(always)]
     pub(super) fn age(self, now: u64) -> u64 {
         let age = now.wrapping_sub(self.0 >> Self::STAMP_SHIFT) & TURNS;
@@ -290,7 +294,12 @@ mod tests {
         assert!(noticed.is_same_emission(live) && !noticed.is_same_emission(claimed));
 
         let again = noticed.renewed(Tick::from_millis(20), 40);
-        assert!(again.is_counted() && again.is_protected() && !again.is_noticed() && !again.is_same_emission(live));
+        assert!(
+            again.is_counted()
+                && again.is_protected()
+                && !again.is_noticed()
+                && !again.is_same_emission(live)
+        );
         assert_eq!((again.tick().as_millis(), again.level()), (20, State::MAX_LEVEL));
         let third = again.renewed(Tick::from_millis(30), 0);
         assert!(!third.is_protected() && third.is_counted() && third.level() == 0);
@@ -302,7 +311,11 @@ mod tests {
         let word = Count::new(5, 77);
         let full = word.plus(Count::MAX, 78).unwrap();
         assert_eq!((full.count(), full.turn(), full.age(80)), (Count::MAX, 5, 2));
-        assert_eq!((full.age(77), full.age(78 + TURNS), full.age(79 + TURNS / 2)), (0, 0, 0), "as if touched now");
+        assert_eq!(
+            (full.age(77), full.age(78 + TURNS), full.age(79 + TURNS / 2)),
+            (0, 0, 0),
+            "as if touched now"
+        );
         assert_eq!(full.plus(1, 78), None);
         assert_eq!(full.emptied(79), Count::new(5, 79));
     }

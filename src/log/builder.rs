@@ -54,8 +54,8 @@ impl<L: Log, C: Clock> Builder<L, C> {
         self
     }
 
-    /// Counts with the [`metrics`](https://docs.rs/metrics) facade, with the recorder that is installed by now
-    /// and the label `front_end` = `log`.
+    /// Counts with the [`metrics`](https://docs.rs/metrics) facade, with the recorder that
+    /// is installed by now and the label `front_end` = `log`.
     ///
     /// | name | kind | labels |
     /// |---|---|---|

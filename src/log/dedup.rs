@@ -9,7 +9,8 @@ use crate::outlet::Outlet;
 use crate::shutdown::UnderWay;
 use crate::specimen::{Guarded, Reading, Specimen};
 use crate::{
-    Cache, Clock, Coarse, Exemplar, Fields, Guard, Level, Namespace, ReporterError, SharedRules, Summary, Tick,
+    Cache, Clock, Coarse, Exemplar, Fields, Guard, Level, Namespace, ReporterError, SharedRules,
+    Summary, Tick,
 };
 use log::{Log, Metadata, Record, kv};
 use std::cell::Cell;
@@ -59,7 +60,13 @@ impl<L: Log, C: Clock> Dedup<L, C> {
         Builder::new(cache, inner)
     }
 
-    pub(super) fn from_parts(front: Front<C>, inner: L, fields: Fields, key: Key, interval: Duration) -> Self {
+    pub(super) fn from_parts(
+        front: Front<C>,
+        inner: L,
+        fields: Fields,
+        key: Key,
+        interval: Duration,
+    ) -> Self {
         Self { core: Arc::new(Core { front, inner, fields, key }), interval }
     }
 
@@ -157,7 +164,10 @@ impl<L: Log, C: Clock> Core<L, C> {
             Ok(())
         };
         let located = self.key == Key::Event;
-        match self.front.decide(record.level().into(), record.target(), located, read, || self.exemplar(record)) {
+        match self
+            .front
+            .decide(record.level().into(), record.target(), located, read, || self.exemplar(record))
+        {
             Verdict::Pass { suppressed, since } => {
                 if suppressed != 0 {
                     self.summary(Some(&self.exemplar(record)), suppressed, since);
@@ -203,7 +213,11 @@ impl<L: Log, C: Clock> Core<L, C> {
     fn summary(&self, exemplar: Option<&Exemplar>, suppressed: u64, since: Tick) {
         let text = SummaryText { text: exemplar.map(|exemplar| &*exemplar.text), suppressed };
         let pairs = [("quell.suppressed", suppressed), ("quell.since_ms", self.front.age(since))];
-        self.tell(exemplar.unwrap_or(&Exemplar::default().target("quell")), format_args!("{text}"), &pairs);
+        self.tell(
+            exemplar.unwrap_or(&Exemplar::default().target("quell")),
+            format_args!("{text}"),
+            &pairs,
+        );
     }
 
     /// Hands the logger a record of ours.

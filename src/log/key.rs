@@ -9,8 +9,8 @@ use std::fmt::{self, Write};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Key {
-    /// Level, target, text, and those key-values that [`Builder::fields`](super::Builder::fields) leaves
-    /// in.
+    /// Level, target, text, and those key-values that
+    /// [`Builder::fields`](super::Builder::fields) leaves in.
     #[default]
     Event,
     /// The text alone: records of other levels, targets and key-values hide each other's
@@ -21,14 +21,20 @@ pub enum Key {
 impl Key {
     /// Level and target are in the hasher already.
     #[inline]
-    pub(super) fn read(self, record: &Record<'_>, fields: &Fields, hasher: &mut FingerprintHasher) -> fmt::Result {
+    pub(super) fn read(
+        self,
+        record: &Record<'_>,
+        fields: &Fields,
+        hasher: &mut FingerprintHasher,
+    ) -> fmt::Result {
         // One stream, however it comes: the same text is the same message.
         match record.args().as_str() {
             Some(text) => hasher.write_str(text)?,
             None => hasher.write_fmt(*record.args())?,
         }
         match self {
-            Key::Event => each_field(record, fields, |name, value| hasher.field(name, value)).map_err(|_| fmt::Error),
+            Key::Event => each_field(record, fields, |name, value| hasher.field(name, value))
+                .map_err(|_| fmt::Error),
             Key::Message => Ok(()),
         }
     }

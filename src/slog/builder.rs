@@ -59,15 +59,16 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Builder<D, C> {
         self
     }
 
-    /// The key-values of quell's own records, in the place where a logger's are: what the root logger is
-    /// given, most often. None unless set.
+    /// The key-values of quell's own records, in the place where a logger's are: what the
+    /// root logger is given, most often. None unless set.
     pub fn values<T: SendSyncRefUnwindSafeKV + 'static>(mut self, values: OwnedKV<T>) -> Self {
         self.values = values.into();
         self
     }
 
-    /// Counts with the [`metrics`](https://docs.rs/metrics) facade, with the recorder that is installed by now
-    /// and the label `front_end` = `slog`. `Critical` counts as `error`.
+    /// Counts with the [`metrics`](https://docs.rs/metrics) facade, with the recorder that
+    /// is installed by now and the label `front_end` = `slog`. `Critical` counts as
+    /// `error`.
     ///
     /// | name | kind | labels |
     /// |---|---|---|

@@ -8,7 +8,10 @@ use crate::nesting::Nesting;
 use crate::outlet::Outlet;
 use crate::shutdown::UnderWay;
 use crate::specimen::{Guarded, Reading, Specimen};
-use crate::{Cache, Clock, Coarse, Exemplar, Fields, Guard, Namespace, ReporterError, SharedRules, Summary, Tick};
+use crate::{
+    Cache, Clock, Coarse, Exemplar, Fields, Guard, Namespace, ReporterError, SharedRules, Summary,
+    Tick,
+};
 use slog::{BorrowedKV, Drain, FlushError, KV, OwnedKVList, Record, RecordStatic, kv};
 use std::cell::Cell;
 use std::fmt;
@@ -180,11 +183,17 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Core<D, C> {
         }
     }
 
-    fn pass(&self, record: &Record<'_>, values: &OwnedKVList, reading: Reading) -> Result<(), D::Err> {
+    fn pass(
+        &self,
+        record: &Record<'_>,
+        values: &OwnedKVList,
+        reading: Reading,
+    ) -> Result<(), D::Err> {
         if reading != Reading::Begun {
             return self.inner.log(record, values);
         }
-        let rstatic = RecordStatic { location: record.location(), tag: record.tag(), level: record.level() };
+        let rstatic =
+            RecordStatic { location: record.location(), tag: record.tag(), level: record.level() };
         let text = Guarded(*record.msg());
         self.inner.log(&Record::new(&rstatic, &format_args!("{text}"), record.kv()), values)
     }
@@ -199,27 +208,44 @@ impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Core<D, C> {
         let mut specimen = Specimen::of(*record.msg());
         if self.key == Key::Event {
             // Where a value panics or fails, what came until then must do.
-            caught(|| each_field(record, values, &self.fields, |name, value| specimen.field(name, value)));
+            caught(|| {
+                each_field(record, values, &self.fields, |name, value| specimen.field(name, value))
+            });
         }
-        let mut exemplar = specimen.exemplar().level(record.level().into()).target(target_of(record)).location(
-            Some(record.module()),
-            Some(record.file()),
-            Some(record.line()),
-        );
+        let mut exemplar = specimen
+            .exemplar()
+            .level(record.level().into())
+            .target(target_of(record))
+            .location(Some(record.module()), Some(record.file()), Some(record.line()));
         exemplar.origin = Some(Origin::of(record));
         exemplar
     }
 
     /// Without an exemplar, the sum of several messages.
     #[cold]
-    fn summary(&self, about: Option<&Exemplar>, suppressed: u64, since: Tick) -> Result<(), D::Err> {
+    fn summary(
+        &self,
+        about: Option<&Exemplar>,
+        suppressed: u64,
+        since: Tick,
+    ) -> Result<(), D::Err> {
         let text = SummaryText { text: about.map(|exemplar| &*exemplar.text), suppressed };
-        let pairs = kv!("quell.suppressed" => suppressed, "quell.since_ms" => self.front.age(since));
-        self.tell(about.unwrap_or(&Exemplar::default().target("quell")), format_args!("{text}"), &pairs)
+        let pairs =
+            kv!("quell.suppressed" => suppressed, "quell.since_ms" => self.front.age(since));
+        self.tell(
+            about.unwrap_or(&Exemplar::default().target("quell")),
+            format_args!("{text}"),
+            &pairs,
+        )
     }
 
     /// Hands the drain a record of ours.
-    fn tell(&self, about: &Exemplar, text: fmt::Arguments<'_>, pairs: &dyn KV) -> Result<(), D::Err> {
+    fn tell(
+        &self,
+        about: &Exemplar,
+        text: fmt::Arguments<'_>,
+        pairs: &dyn KV,
+    ) -> Result<(), D::Err> {
         let own = Origin::own();
         let origin = about.origin.as_ref().unwrap_or(&own);
         let tag = if origin.tagged { &*about.target } else { "" };

@@ -37,7 +37,8 @@ impl Key {
         }
         match self {
             Key::Event => {
-                each_field(record, values, fields, |name, value| hasher.field(name, value)).map_err(|_| fmt::Error)
+                each_field(record, values, fields, |name, value| hasher.field(name, value))
+                    .map_err(|_| fmt::Error)
             }
             Key::Message => Ok(()),
         }

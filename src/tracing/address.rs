@@ -44,7 +44,11 @@ impl Drop for Restore {
 
 /// Runs `dispatch`, which dispatches an event of the call site `metadata`, such that only
 /// `to` lets it pass. Returns whether it did.
-pub(super) fn labelled(to: Address, metadata: &'static Metadata<'static>, dispatch: impl FnOnce()) -> bool {
+pub(super) fn labelled(
+    to: Address,
+    metadata: &'static Metadata<'static>,
+    dispatch: impl FnOnce(),
+) -> bool {
     let _restore = Restore(LABEL.replace(Some(Label { metadata, to, arrived: false })));
     dispatch();
     LABEL.get().is_some_and(|label| label.arrived)

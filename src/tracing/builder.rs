@@ -95,8 +95,8 @@ impl<C: Clock> Builder<C> {
         self
     }
 
-    /// Counts events through the [`metrics`](https://docs.rs/metrics) facade, with the recorder that is
-    /// installed when a filter is made.
+    /// Counts events through the [`metrics`](https://docs.rs/metrics) facade, with the
+    /// recorder that is installed when a filter is made.
     #[cfg(feature = "metrics")]
     pub fn metrics(mut self) -> Self {
         self.metrics = true;

@@ -56,14 +56,21 @@ fn leak(
 pub(super) fn of(original: &'static Metadata<'static>) -> &'static Metadata<'static> {
     static SITES: Mutex<Option<HashMap<usize, &'static Metadata<'static>>>> = Mutex::new(None);
     let key = ptr::from_ref(original).addr();
-    let known =
-        |sites: &mut Option<HashMap<_, &'static Metadata<'static>>>| sites.get_or_insert_default().get(&key).copied();
+    let known = |sites: &mut Option<HashMap<_, &'static Metadata<'static>>>| {
+        sites.get_or_insert_default().get(&key).copied()
+    };
     if let Some(site) = known(&mut SITES.lock().unwrap_or_else(PoisonError::into_inner)) {
         return site;
     }
     // Not under the lock: layers are asked whether they are interested. Two threads may both
     // get here; one site too many is no harm.
-    let site = leak(*original.level(), original.target(), original.file(), original.line(), original.module_path());
+    let site = leak(
+        *original.level(),
+        original.target(),
+        original.file(),
+        original.line(),
+        original.module_path(),
+    );
     let mut sites = SITES.lock().unwrap_or_else(PoisonError::into_inner);
     known(&mut sites).unwrap_or_else(|| {
         sites.get_or_insert_default().insert(key, site);

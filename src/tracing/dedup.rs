@@ -92,7 +92,10 @@ impl<C: Clock> Dedup<C> {
     }
 
     fn companion(&self, of: Option<&DedupFilter<C>>) -> Companion {
-        Companion::new(of.map(|filter| Arc::clone(&filter.channel().dispatch)), Arc::clone(&self.shared.dispatch))
+        Companion::new(
+            of.map(|filter| Arc::clone(&filter.channel().dispatch)),
+            Arc::clone(&self.shared.dispatch),
+        )
     }
 
     /// Starts the thread that writes summaries. Without a guard what is suppressed stays
@@ -102,7 +105,8 @@ impl<C: Clock> Dedup<C> {
     /// is not the global one.
     ///
     /// # Errors
-    /// [`ReporterError`] if the [interval](Builder::interval) is zero or the thread cannot be started.
+    /// [`ReporterError`] if the [interval](Builder::interval) is zero or the thread cannot
+    /// be started.
     pub fn guard(&self) -> Result<Guard, ReporterError> {
         let guard = Guard::of(&self.shared, self.interval)?;
         self.shared.set_waker(guard.reporter().waker());

@@ -13,7 +13,10 @@ use tracing_core::{Dispatch, Event, Kind, Metadata};
 /// Not to be called in the middle of a dispatch of the same thread.
 pub(super) fn summary(dispatch: &Dispatch, to: Address, summary: &Summary, age: u64) -> bool {
     let exemplar = summary.exemplar.as_deref();
-    let text = SummaryText { text: exemplar.map(|exemplar| &*exemplar.text), suppressed: summary.suppressed };
+    let text = SummaryText {
+        text: exemplar.map(|exemplar| &*exemplar.text),
+        suppressed: summary.suppressed,
+    };
     Line { text: &text, counts: Some((summary.suppressed, age)), exemplar }.deliver(dispatch, to)
 }
 
@@ -44,7 +47,10 @@ impl Line<'_> {
         match self.exemplar.and_then(|exemplar| exemplar.level) {
             Some(level) => self.dispatch(dispatch, to, level),
             // A sum over forgotten messages has no level: one that the stack lets pass, then.
-            None => self.dispatch(dispatch, to, Level::Warn) || self.dispatch(dispatch, to, Level::Error),
+            None => {
+                self.dispatch(dispatch, to, Level::Warn)
+                    || self.dispatch(dispatch, to, Level::Error)
+            }
         }
     }
 
@@ -54,7 +60,9 @@ impl Line<'_> {
             return self.send(dispatch, to, site, dispatch.enabled(site), None);
         }
         let site = callsites::of_level(level);
-        let Some(exemplar) = self.exemplar else { return self.send(dispatch, to, site, dispatch.enabled(site), None) };
+        let Some(exemplar) = self.exemplar else {
+            return self.send(dispatch, to, site, dispatch.enabled(site), None);
+        };
         // As the bridge from `log` does it: whoever filters by target is asked about the real one.
         let real = Metadata::new(
             site.name(),
@@ -101,6 +109,8 @@ impl Line<'_> {
             (&next(), line.as_ref().map(|x| x as &dyn Value)),
         ];
         // No parent: the span that this thread is in, if any, is another's.
-        labelled(to, site, || dispatch.event(&Event::new_child_of(None, site, &site.fields().value_set(&values))))
+        labelled(to, site, || {
+            dispatch.event(&Event::new_child_of(None, site, &site.fields().value_set(&values)))
+        })
     }
 }

@@ -23,16 +23,17 @@ use tracing_subscriber::registry::LookupSpan;
 ///
 /// # Guarantees
 /// * Of what passes and what is counted nothing is lost; see [`Cache`](crate::Cache).
-/// * A `Debug` or `Display` that panics or returns an error while it is read is no reason to lose the
-///   event: it passes, and is counted in [`Stats::failed_open`](crate::Stats::failed_open).
+/// * A `Debug` or `Display` that panics or returns an error while it is read is no reason
+///   to lose the event: it passes, and is counted in
+///   [`Stats::failed_open`](crate::Stats::failed_open).
 /// * Events that a `Debug` logs while it is read are treated like any others up to
 ///   four levels deep; deeper ones are counted, not logged.
 /// * It calls no macro of tracing's, and dispatches nothing.
 ///
 /// # Progress
-/// A suppressed event allocates nothing, what its arguments' own `Debug` does aside. quell takes
-/// no lock for it; but where [span fields](super::Builder::span_fields) are chosen, the registry takes
-/// the reader's side of each span's lock.
+/// A suppressed event allocates nothing, what its arguments' own `Debug` does aside. quell
+/// takes no lock for it; but where [span fields](super::Builder::span_fields) are chosen,
+/// the registry takes the reader's side of each span's lock.
 pub struct DedupFilter<C: Clock = Coarse> {
     shared: Arc<Shared<C>>,
     channel: Arc<Channel<C>>,
@@ -76,7 +77,14 @@ impl<C: Clock> DedupFilter<C> {
             shared.key.is_located(),
             |hasher| {
                 let mut seen = visit::Seen::default();
-                shared.key.write(event, &site, shared.fields.as_ref(), &shared.span_fields, &mut seen, hasher)?;
+                shared.key.write(
+                    event,
+                    &site,
+                    shared.fields.as_ref(),
+                    &shared.span_fields,
+                    &mut seen,
+                    hasher,
+                )?;
                 if shared.span_fields.is_empty() {
                     return Ok(());
                 }
@@ -100,7 +108,13 @@ impl<C: Clock> DedupFilter<C> {
 
     /// An event cannot be given one more field, so the count gets an event of its own.
     #[cold]
-    fn report(&self, exemplar: Exemplar, fingerprint: Option<Fingerprint>, suppressed: u64, since: Tick) {
+    fn report(
+        &self,
+        exemplar: Exemplar,
+        fingerprint: Option<Fingerprint>,
+        suppressed: u64,
+        since: Tick,
+    ) {
         let front = &self.channel.front;
         self.shared.cache.put_back(Summary {
             fingerprint,

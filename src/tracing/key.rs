@@ -10,7 +10,8 @@ use std::sync::Arc;
 use tracing_core::Event;
 
 /// A key of your own; see [`Key::custom`].
-pub type CustomKey = Arc<dyn Fn(&Event<'_>, &mut FingerprintHasher) + Send + Sync + UnwindSafe + RefUnwindSafe>;
+pub type CustomKey =
+    Arc<dyn Fn(&Event<'_>, &mut FingerprintHasher) + Send + Sync + UnwindSafe + RefUnwindSafe>;
 
 /// What makes two events the same message. Span fields that were chosen with
 /// [`Builder::span_fields`](super::Builder::span_fields) join each of them.
@@ -47,7 +48,12 @@ impl Key {
     /// });
     /// ```
     pub fn custom(
-        write: impl Fn(&Event<'_>, &mut FingerprintHasher) + Send + Sync + UnwindSafe + RefUnwindSafe + 'static,
+        write: impl Fn(&Event<'_>, &mut FingerprintHasher)
+        + Send
+        + Sync
+        + UnwindSafe
+        + RefUnwindSafe
+        + 'static,
     ) -> Self {
         Self::Custom(Arc::new(write))
     }
@@ -83,7 +89,8 @@ impl Key {
                 (false, None)
             }
         };
-        let mut visitor = KeyVisitor::new(hasher, message, fields, span_fields, seen, site.is_bridged());
+        let mut visitor =
+            KeyVisitor::new(hasher, message, fields, span_fields, seen, site.is_bridged());
         if message || fields.is_some() {
             event.record(&mut visitor);
         }
@@ -93,9 +100,8 @@ impl Key {
 
 fn hash_site(site: &Site<'_>, hasher: &mut FingerprintHasher) {
     match site {
-        Site::Here(metadata) => {
-            hasher.bytes(&ptr::from_ref::<tracing_core::Metadata<'_>>(metadata).addr().to_le_bytes())
-        }
+        Site::Here(metadata) => hasher
+            .bytes(&ptr::from_ref::<tracing_core::Metadata<'_>>(metadata).addr().to_le_bytes()),
         // All records of a level share one call site.
         Site::Bridged(metadata) => {
             hasher.bytes(&[Level::from(*metadata.level()) as u8]);

@@ -24,10 +24,11 @@
 //!
 //! # Where it goes in the stack
 //!
-//! On each layer that is to have no repeats, innermost or outermost: [`Dedup::wrap`] a layer,
-//! [`Dedup::wrap_filtered`] the filter of a layer. The order of layers does not matter. Each filter
-//! has a namespace of its own, so each layer sees each message once, and summaries of what *it* did not see.
-//! ([`Builder::global`] makes one decision for all.)
+//! On each layer that is to have no repeats, innermost or outermost: [`Dedup::wrap`] a
+//! layer, [`Dedup::wrap_filtered`] the filter of a layer. The order of layers does not
+//! matter. Each filter has a namespace of its own, so each layer sees each message once,
+//! and summaries of what *it* did not see. ([`Builder::global`] makes one decision for
+//! all.)
 //!
 //! | | |
 //! |---|---|
@@ -50,7 +51,8 @@
 //!
 //! # Summaries
 //!
-//! A summary is an event with the level, target, module, file and line of the original, and the fields
+//! A summary is an event with the level, target, module, file and line of the original, and
+//! the fields
 //!
 //! | field | |
 //! |---|---|
@@ -60,12 +62,13 @@
 //! | `quell.notice` | true in a [notice](Builder::notices) that suppression starts, which has no count |
 //! | `quell.target`, `quell.module`, `quell.file`, `quell.line` | where a record from `log` was from: those are known at run time only, and such a summary's own target is `quell` |
 //!
-//! It is in no span. It comes when the message is logged again, when its window has ended, and at the end, from the
-//! [`Guard`](crate::Guard)'s thread or that of [`Guard::flush`](crate::Guard::flush), never from inside
-//! another event. The sum of all summaries and all lines is what was offered:
-//! what cannot be delivered, because the subscriber is gone or another filter is in the way, stays in the
-//! cache, for the next flush or for [`Cache::drain`](crate::Cache::drain). A summary of
-//! messages too many to be remembered has no original; it is a warning.
+//! It is in no span. It comes when the message is logged again, when its window has ended,
+//! and at the end, from the [`Guard`](crate::Guard)'s thread or that of
+//! [`Guard::flush`](crate::Guard::flush), never from inside another event. The sum of all
+//! summaries and all lines is what was offered: what cannot be delivered, because the
+//! subscriber is gone or another filter is in the way, stays in the cache, for the next
+//! flush or for [`Cache::drain`](crate::Cache::drain). A summary of messages too many to be
+//! remembered has no original; it is a warning.
 //!
 //! # How a program ends
 //!
@@ -75,8 +78,9 @@
 //!
 //! # Speed
 //!
-//! Formatting and hashing the text is most of what a suppressed event costs; [`Key::Callsite`] does neither.
-//! A cache with the clock [`Monotonic`](crate::Monotonic) costs some 20 ns more an event.
+//! Formatting and hashing the text is most of what a suppressed event costs;
+//! [`Key::Callsite`] does neither. A cache with the clock [`Monotonic`](crate::Monotonic)
+//! costs some 20 ns more an event.
 
 mod address;
 mod builder;

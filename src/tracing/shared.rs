@@ -64,8 +64,11 @@ impl<C: Clock> Shared<C> {
     /// A channel for one more filter, and the filter's number.
     pub(super) fn channel(&self) -> (Arc<Channel<C>>, u32) {
         let number = self.filters.fetch_add(1);
-        let channel =
-            if self.global { Arc::clone(self.one.get_or_init(|| self.new_channel())) } else { self.new_channel() };
+        let channel = if self.global {
+            Arc::clone(self.one.get_or_init(|| self.new_channel()))
+        } else {
+            self.new_channel()
+        };
         (channel, number)
     }
 
@@ -92,7 +95,10 @@ impl<C: Clock> Shared<C> {
         let channels = lock(&self.channels);
         let _ = self.waker.set(waker);
         if let Some(waker) = self.waker.get() {
-            channels.iter().filter_map(Weak::upgrade).for_each(|channel| channel.front.set_waker(waker.clone()));
+            channels
+                .iter()
+                .filter_map(Weak::upgrade)
+                .for_each(|channel| channel.front.set_waker(waker.clone()));
         }
     }
 

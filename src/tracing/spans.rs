@@ -39,7 +39,8 @@ pub(super) fn keep<S, C>(
     C: Clock,
 {
     let nesting = Nesting::enter();
-    let mut visitor = SpanVisitor { of, names, cache, too_deep: nesting.is_too_deep(), found: Vec::new() };
+    let mut visitor =
+        SpanVisitor { of, names, cache, too_deep: nesting.is_too_deep(), found: Vec::new() };
     // Before the lock of the extensions is taken: a `Debug` may look at its span.
     record(&mut visitor);
     if visitor.found.is_empty() {

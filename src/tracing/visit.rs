@@ -89,7 +89,8 @@ impl<'a> KeyVisitor<'a> {
     #[inline]
     fn field(&mut self, field: &Field, value: Value<'_>) {
         let name = field.name();
-        if self.fields.is_some_and(|fields| fields.has(name)) && !(self.bridged && is_bridges(name)) {
+        if self.fields.is_some_and(|fields| fields.has(name)) && !(self.bridged && is_bridges(name))
+        {
             if !self.span_fields.is_empty() {
                 if let Some(name) = self.span_fields.find(name) {
                     self.seen.insert(name);
@@ -163,7 +164,8 @@ impl fmt::Display for Chain<'_> {
 
 /// The beginning of an event's text, with the fields that belong to its key.
 pub(super) fn text_of(event: &Event<'_>, fields: Option<&Fields>, bridged: bool) -> String {
-    let mut visitor = TextVisitor { text: Short::default(), fields: Short::default(), chosen: fields, bridged };
+    let mut visitor =
+        TextVisitor { text: Short::default(), fields: Short::default(), chosen: fields, bridged };
     event.record(&mut visitor);
     let TextVisitor { mut text, fields, .. } = visitor;
     if !fields.0.is_empty() {
@@ -200,10 +202,12 @@ struct TextVisitor<'a> {
 impl TextVisitor<'_> {
     fn field(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let name = field.name();
-        if self.chosen.is_some_and(|fields| fields.has(name)) && !(self.bridged && is_bridges(name)) {
+        if self.chosen.is_some_and(|fields| fields.has(name)) && !(self.bridged && is_bridges(name))
+        {
             let space = if self.fields.0.is_empty() { "" } else { " " };
             // An error says that the text is long enough.
-            let _ = write!(self.fields, "{space}{name}=").and_then(|()| write_guarded(&mut self.fields, value));
+            let _ = write!(self.fields, "{space}{name}=")
+                .and_then(|()| write_guarded(&mut self.fields, value));
         }
     }
 }

@@ -8,8 +8,8 @@ use std::thread;
 /// tracing-throttle hung in every third of 300.
 pub const CHILDREN: usize = 24;
 
-/// Forks children, one after the other, while two threads, 1 and 2, call `storm` with their number and
-/// that of the call. Each child runs `child` and ends; none may hang or panic.
+/// Forks children, one after the other, while two threads, 1 and 2, call `storm` with their
+/// number and that of the call. Each child runs `child` and ends; none may hang or panic.
 pub fn fork_amid(storm: impl Fn(u64, u64) + Sync, child: impl Fn()) {
     let over = AtomicBool::new(false);
     let calls = AtomicU64::new(0);
@@ -31,8 +31,8 @@ pub fn fork_amid(storm: impl Fn(u64, u64) + Sync, child: impl Fn()) {
             while calls.load(Ordering::Relaxed) == before {
                 thread::yield_now();
             }
-            // SAFETY: the child uses what is tested and the allocator, which the C library makes ready
-            // for it, and ends without returning.
+            // SAFETY: the child uses what is tested and the allocator, which the C library
+            // makes ready for it, and ends without returning.
             let pid = unsafe { libc::fork() };
             if pid == 0 {
                 // SAFETY: a child that hangs is ended by the alarm, which the parent sees.

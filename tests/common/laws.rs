@@ -170,7 +170,12 @@ pub struct Race {
 
 /// What is asserted of a round rests on numbers read between the rounds: with nothing
 /// forgotten since the one before began, and no call that failed open, each key is known.
-pub fn race(lane: &Lane, threads: u64, rounds: u64, configure: impl Fn(Builder) -> Builder) -> Race {
+pub fn race(
+    lane: &Lane,
+    threads: u64,
+    rounds: u64,
+    configure: impl Fn(Builder) -> Builder,
+) -> Race {
     let &Lane { law, keys, unique, tight } = lane;
     let claims = keys + (3 * threads * unique) as usize;
     let buckets = if tight { 2 } else { claims.div_ceil(2) };
@@ -232,17 +237,23 @@ pub fn race(lane: &Lane, threads: u64, rounds: u64, configure: impl Fn(Builder) 
                     expected.0 += u64::from(first.is_none());
                     expected.1 += u64::from(first == Some(true));
                 }
-                let found = (emissions[key].swap(0, Ordering::Relaxed), firsts[key].swap(0, Ordering::Relaxed));
+                let found = (
+                    emissions[key].swap(0, Ordering::Relaxed),
+                    firsts[key].swap(0, Ordering::Relaxed),
+                );
                 if strict && found != expected {
                     race.violations.push(format!("round {round}: {found:?} and not {expected:?}"));
                 }
                 // Each entry that was forgotten may have emitted as many as the rule says.
                 let lives = 1 + forgotten + after.failed_open - before.failed_open;
-                if matches!(law.policy, Policy::First(n) if found.0 > u64::from(n) * lives) || found.1 > lives {
+                if matches!(law.policy, Policy::First(n) if found.0 > u64::from(n) * lives)
+                    || found.1 > lives
+                {
                     race.violations.push(format!("round {round}: {found:?} in {lives} lives"));
                 }
                 if found.0 < expected.0 {
-                    race.violations.push(format!("round {round}: too few, {found:?} for {expected:?}"));
+                    race.violations
+                        .push(format!("round {round}: too few, {found:?} for {expected:?}"));
                 }
             }
             race.strict += u64::from(strict);

@@ -1,5 +1,5 @@
-//! A thread marks an entry near itself while another emits it again, or evicts it: at rest no mark may
-//! say what the table does not.
+//! A thread marks an entry near itself while another emits it again, or evicts it: at rest
+//! no mark may say what the table does not.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(unreachable_pub)]
 
@@ -24,7 +24,9 @@ fn at(millis: u64) -> Tick {
 }
 
 fn fp(n: u64) -> Fingerprint {
-    Fingerprint::from_u128((u128::from(n) + 1).wrapping_mul(0x2545_f491_4f6c_dd1d_9e37_79b9_7f4a_7c15))
+    Fingerprint::from_u128(
+        (u128::from(n) + 1).wrapping_mul(0x2545_f491_4f6c_dd1d_9e37_79b9_7f4a_7c15),
+    )
 }
 
 /// A step that two threads take together.
@@ -61,17 +63,25 @@ fn dawdle(round: u64, bits: u32) {
 }
 
 /// Races for so many rounds.
-pub fn race_for_marks(meanwhile: Meanwhile, rounds: u64, configure: impl Fn(Builder) -> Builder) -> Marked {
+pub fn race_for_marks(
+    meanwhile: Meanwhile,
+    rounds: u64,
+    configure: impl Fn(Builder) -> Builder,
+) -> Marked {
     let builder = Cache::builder().window(Duration::from_millis(WINDOW)).tiny(2);
     let cache = configure(builder).build().unwrap();
-    // Said often enough to be admitted near the thread: from then on its first call of a window is marked.
+    // Said often enough to be admitted near the thread: from then on its first call of a
+    // window is marked.
     let repeat = || (0..64 * KEYS).for_each(|n| _ = cache.check_at(fp(n % KEYS), at(0)));
-    let is_first = |fingerprint, now| cache.check_at(fingerprint, at(now)) == Decision::Suppress { first: true };
+    let is_first = |fingerprint, now| {
+        cache.check_at(fingerprint, at(now)) == Decision::Suppress { first: true }
+    };
     let (warm, ready, done) = (Step::default(), Step::default(), Step::default());
     let told = AtomicU64::new(0);
     let mut marked = Marked::default();
     thread::scope(|scope| {
-        let (repeat, is_first, warm, ready, done, told) = (&repeat, &is_first, &warm, &ready, &done, &told);
+        let (repeat, is_first, warm, ready, done, told) =
+            (&repeat, &is_first, &warm, &ready, &done, &told);
         // Marks in the race; is asked again at rest.
         scope.spawn(move || {
             repeat();
@@ -104,7 +114,9 @@ pub fn race_for_marks(meanwhile: Meanwhile, rounds: u64, configure: impl Fn(Buil
             let emitted = match meanwhile {
                 Meanwhile::Emitted => cache.check_at(key, at(base + WINDOW)).is_emit(),
                 // Many times the slots: the entry has repeated.
-                Meanwhile::Evicted => (0..200).all(|n| cache.check_at(new(n), at(base + WINDOW / 2)).is_emit()),
+                Meanwhile::Evicted => {
+                    (0..200).all(|n| cache.check_at(new(n), at(base + WINDOW / 2)).is_emit())
+                }
             };
             done.wait_for(2 * round + 1);
             let emitted = match meanwhile {

@@ -181,7 +181,11 @@ impl Drop for Alarm<'_> {
 pub struct Spinning<'a>(&'a AtomicBool);
 
 impl<'a> Spinning<'a> {
-    pub fn start<'scope>(scope: &'scope thread::Scope<'scope, '_>, threads: usize, over: &'scope AtomicBool) -> Self
+    pub fn start<'scope>(
+        scope: &'scope thread::Scope<'scope, '_>,
+        threads: usize,
+        over: &'scope AtomicBool,
+    ) -> Self
     where
         'scope: 'a,
     {
@@ -278,7 +282,8 @@ pub fn run(lanes: &[Lane], plan: &Plan, configure: impl Fn(Builder) -> Builder) 
     };
     assert!(plan.threads <= MAX_THREADS && lanes.iter().all(|lane| lane.keys() <= MAX_KEYS));
     let caches: Vec<Cache> = lanes.iter().map(build).collect();
-    let seen: Vec<Vec<Seen>> = lanes.iter().map(|_| (0..plan.threads).map(|_| Seen::default()).collect()).collect();
+    let seen: Vec<Vec<Seen>> =
+        lanes.iter().map(|_| (0..plan.threads).map(|_| Seen::default()).collect()).collect();
     let lines: Vec<Line> = lanes.iter().map(|_| Line::default()).collect();
     let meeting = Meeting {
         threads: plan.threads,
@@ -293,20 +298,37 @@ pub fn run(lanes: &[Lane], plan: &Plan, configure: impl Fn(Builder) -> Builder) 
         let _spinning = Spinning::start(scope, plan.spinning, &meeting.over);
         let threads: Vec<_> = (0..plan.threads)
             .map(|thread| {
-                let (caches, seen, lines, meeting, accounts) = (&caches, &seen, &lines, &meeting, &accounts);
+                let (caches, seen, lines, meeting, accounts) =
+                    (&caches, &seen, &lines, &meeting, &accounts);
                 scope.spawn(move || {
                     let _alarm = Alarm(meeting);
                     let mut told = vec![Told::default(); lanes.len()];
                     for round in 0.. {
                         for (l, lane) in lanes.iter().enumerate() {
                             lines[l].up();
-                            race(lane, &caches[l], thread, plan.threads, round, &seen[l][thread], &mut told[l]);
+                            race(
+                                lane,
+                                &caches[l],
+                                thread,
+                                plan.threads,
+                                round,
+                                &seen[l][thread],
+                                &mut told[l],
+                            );
                         }
                         let account = || {
                             let (report, before) = &mut *accounts.lock().unwrap();
                             report.rounds += 1;
                             for (l, lane) in lanes.iter().enumerate() {
-                                account(lane, &caches[l], plan.threads, round, &seen[l], report, &mut before[l]);
+                                account(
+                                    lane,
+                                    &caches[l],
+                                    plan.threads,
+                                    round,
+                                    &seen[l],
+                                    report,
+                                    &mut before[l],
+                                );
                                 // Wider than the jitter, narrower than the gap between rounds.
                                 let window = JITTER + 1 + mix(round) % (LONGEST - JITTER - 1);
                                 caches[l].set_window(Duration::from_millis(window)).unwrap();
@@ -354,7 +376,10 @@ pub fn run(lanes: &[Lane], plan: &Plan, configure: impl Fn(Builder) -> Builder) 
             ("unique messages suppressed", sum.uniques_suppressed, 0),
         ] {
             if is != should {
-                report.violated(|r| &mut r.lost, || format!("{:?}: {what}: {is}, not {should}", lanes[l]));
+                report.violated(
+                    |r| &mut r.lost,
+                    || format!("{:?}: {what}: {is}, not {should}", lanes[l]),
+                );
             }
         }
     }
@@ -362,7 +387,15 @@ pub fn run(lanes: &[Lane], plan: &Plan, configure: impl Fn(Builder) -> Builder) 
 }
 
 /// One thread's part in one lane's round.
-fn race(lane: &Lane, cache: &Cache, thread: usize, threads: usize, round: u64, seen: &Seen, told: &mut Told) {
+fn race(
+    lane: &Lane,
+    cache: &Cache,
+    thread: usize,
+    threads: usize,
+    round: u64,
+    seen: &Seen,
+    told: &mut Told,
+) {
     let random = mix(round << 8 | thread as u64);
     let keys = lane.keys();
     let mut check = |fingerprint, now| {
@@ -388,7 +421,8 @@ fn race(lane: &Lane, cache: &Cache, thread: usize, threads: usize, round: u64, s
         }
         if call % 2 == random as usize % 2 {
             if let Some(unique) = uniques.next() {
-                suppressed += u64::from(!check(fingerprint(round, (100 + unique) as u64), now).is_emit());
+                suppressed +=
+                    u64::from(!check(fingerprint(round, (100 + unique) as u64), now).is_emit());
             }
         }
     }
@@ -400,7 +434,9 @@ fn race(lane: &Lane, cache: &Cache, thread: usize, threads: usize, round: u64, s
         let drained = &mut told.drained;
         match random >> 36 & 3 {
             0 => cache.drain_namespace(Namespace(1), |summary| *drained += summary.suppressed),
-            1 => cache.drain_expired_at(None, Tick::from_millis(base), |summary| *drained += summary.suppressed),
+            1 => cache.drain_expired_at(None, Tick::from_millis(base), |summary| {
+                *drained += summary.suppressed
+            }),
             _ => cache.drain(|summary| *drained += summary.suppressed),
         }
     }
@@ -458,13 +494,19 @@ fn account(
         report.strict += u64::from(strict);
         report.forgetful += u64::from(forgotten != 0);
     }
-    let offered = ((threads * lane.passes * lane.keys() + lane.unique) as u64) * (round + 1) + round;
+    let offered =
+        ((threads * lane.passes * lane.keys() + lane.unique) as u64) * (round + 1) + round;
     if stats.emitted + stats.suppressed != offered {
-        let what = || format!("{lane:?}, {threads} threads, round {round}: {offered} offered, {stats:?}");
+        let what =
+            || format!("{lane:?}, {threads} threads, round {round}: {offered} offered, {stats:?}");
         report.violated(|r| &mut r.lost, what);
     }
     if stats.emitted - before.emitted != emitted {
-        let what = || format!("{lane:?}, {threads} threads, round {round}: {emitted} emitted, {before:?} to {stats:?}");
+        let what = || {
+            format!(
+                "{lane:?}, {threads} threads, round {round}: {emitted} emitted, {before:?} to {stats:?}"
+            )
+        };
         report.violated(|r| &mut r.lost, what);
     }
     *before = stats;

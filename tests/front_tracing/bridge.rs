@@ -9,7 +9,12 @@ use tracing_log::log::{Level, Record};
 /// Logs as `log`'s macros do through a `LogTracer`.
 fn log(level: Level, target: &str, line: u32, text: &str) {
     let mut record = Record::builder();
-    record.level(level).target(target).module_path(Some("module")).file(Some("file.rs")).line(Some(line));
+    record
+        .level(level)
+        .target(target)
+        .module_path(Some("module"))
+        .file(Some("file.rs"))
+        .line(Some(line));
     tracing_log::format_trace(&record.args(format_args!("{text}")).build()).unwrap();
 }
 
@@ -49,7 +54,10 @@ fn rules_and_exemptions_go_by_the_real_target() {
     let rules = Rules::new(Rule::once()).exempt_target("hyper");
     let (lines, _) = lines(builder().0.rules(rules));
     let offered = |target: &str| {
-        lines.iter().filter(|line| line.fields.get("log.target").is_some_and(|t| t.contains(target))).count()
+        lines
+            .iter()
+            .filter(|line| line.fields.get("log.target").is_some_and(|t| t.contains(target)))
+            .count()
     };
     assert_eq!((offered("hyper"), offered("tokio")), (12, 1));
 }
@@ -57,7 +65,8 @@ fn rules_and_exemptions_go_by_the_real_target() {
 #[test]
 fn summaries_say_where_the_record_was_from() {
     let (lines, _) = lines(builder().0);
-    let summary = lines.iter().find(|line| line.message == "y: 2 more suppressed").expect("a summary");
+    let summary =
+        lines.iter().find(|line| line.message == "y: 2 more suppressed").expect("a summary");
     let field = |name: &str| summary.fields.get(name).map(|value| value.trim_matches('"'));
     assert_eq!(summary.level, tracing::Level::WARN);
     assert_eq!(field("quell.target"), Some("hyper"));
@@ -73,8 +82,9 @@ fn a_filter_by_target_is_asked_about_the_real_one() {
     let dedup = builder().0.build();
     let memory = Memory::default();
     let only_hyper = Targets::new().with_target("hyper", LevelFilter::TRACE);
-    let stack =
-        tracing::Dispatch::new(tracing_subscriber::registry().with(dedup.wrap_filtered(only_hyper, memory.clone())));
+    let stack = tracing::Dispatch::new(
+        tracing_subscriber::registry().with(dedup.wrap_filtered(only_hyper, memory.clone())),
+    );
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || {
         for _ in 0..3 {

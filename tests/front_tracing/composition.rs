@@ -47,7 +47,8 @@ fn a_filter_without_a_hint_raises_the_level() {
     let hintless = filter_fn(|metadata| *metadata.level() <= tracing::Level::INFO);
     let stack = registry().with(dedup.wrap_filtered(hintless, Memory::default()));
     assert_eq!(stack.max_level_hint(), None);
-    let hinted = filter_fn(|metadata| *metadata.level() <= tracing::Level::INFO).with_max_level_hint(LevelFilter::INFO);
+    let hinted = filter_fn(|metadata| *metadata.level() <= tracing::Level::INFO)
+        .with_max_level_hint(LevelFilter::INFO);
     let stack = registry().with(dedup.wrap_filtered(hinted, Memory::default()));
     assert_eq!(stack.max_level_hint(), Some(LevelFilter::INFO));
 }
@@ -70,9 +71,13 @@ fn quell_first_counts_what_the_other_rejects() {
         let memory = Memory::default();
         let other = NotTheFirst(false.into());
         let stack = if quell_last {
-            tracing::Dispatch::new(registry().with(memory.clone().with_filter(other.and(dedup.filter()))))
+            tracing::Dispatch::new(
+                registry().with(memory.clone().with_filter(other.and(dedup.filter()))),
+            )
         } else {
-            tracing::Dispatch::new(registry().with(memory.clone().with_filter(dedup.filter().and(other))))
+            tracing::Dispatch::new(
+                registry().with(memory.clone().with_filter(dedup.filter().and(other))),
+            )
         };
         in_scope(stack, || (0..3).for_each(|_| info!("x")));
         assert_eq!(memory.len(), lines, "quell last: {quell_last}");
@@ -83,7 +88,10 @@ fn quell_first_counts_what_the_other_rejects() {
 fn inside_or_quell_is_not_asked() {
     let (dedup, _) = dedup();
     let memory = Memory::default();
-    in_scope(registry().with(memory.clone().with_filter(LevelFilter::INFO.or(dedup.filter()))), flood);
+    in_scope(
+        registry().with(memory.clone().with_filter(LevelFilter::INFO.or(dedup.filter()))),
+        flood,
+    );
     // `INFO` says yes to every event in `event_enabled`, so `or` does.
     assert_eq!(memory.len(), 9);
     assert_eq!(dedup.cache().stats().suppressed, 0);
@@ -143,8 +151,11 @@ fn boxed_optional_and_listed_layers() {
         let memories = [(); 3].map(|()| Memory::default());
         let [a, b, c] = memories.clone();
         let stack = registry().with(vec![dedup.wrap(a), dedup.wrap(b)]).with(Some(dedup.wrap(c)));
-        let stack =
-            if told { tracing::Dispatch::new(stack.with(dedup.layer())) } else { tracing::Dispatch::new(stack) };
+        let stack = if told {
+            tracing::Dispatch::new(stack.with(dedup.layer()))
+        } else {
+            tracing::Dispatch::new(stack)
+        };
         let guard = dedup.guard().unwrap();
         in_scope(stack.clone(), flood);
         drop(guard);
@@ -169,10 +180,17 @@ fn boxed_optional_and_listed_layers() {
 fn the_companion_changes_no_interest_and_no_level() {
     fn compare<S: Subscriber>(name: &str, without: S, with: impl Subscriber) {
         assert_eq!(without.max_level_hint(), with.max_level_hint(), "{name}");
-        for metadata in
-            [metadata_of(tracing::Level::ERROR), metadata_of(tracing::Level::INFO), metadata_of(tracing::Level::TRACE)]
-        {
-            assert_eq!(without.enabled(metadata), with.enabled(metadata), "{name}, {:?}", metadata.level());
+        for metadata in [
+            metadata_of(tracing::Level::ERROR),
+            metadata_of(tracing::Level::INFO),
+            metadata_of(tracing::Level::TRACE),
+        ] {
+            assert_eq!(
+                without.enabled(metadata),
+                with.enabled(metadata),
+                "{name}, {:?}",
+                metadata.level()
+            );
             let (a, b) = (without.register_callsite(metadata), with.register_callsite(metadata));
             assert_eq!(a.is_never(), b.is_never(), "{name}, {:?}", metadata.level());
         }
@@ -188,13 +206,29 @@ fn the_companion_changes_no_interest_and_no_level() {
     compare("filtered", registry().with(warn!()), registry().with(dedup.layer()).with(warn!()));
     compare("plain", registry().with(plain()), registry().with(plain()).with(dedup.layer()));
     compare("plain", registry().with(plain()), registry().with(dedup.layer()).with(plain()));
-    compare("level", registry().with(LevelFilter::INFO), registry().with(LevelFilter::INFO).with(dedup.layer()));
-    compare("level", registry().with(LevelFilter::INFO), registry().with(dedup.layer()).with(LevelFilter::INFO));
+    compare(
+        "level",
+        registry().with(LevelFilter::INFO),
+        registry().with(LevelFilter::INFO).with(dedup.layer()),
+    );
+    compare(
+        "level",
+        registry().with(LevelFilter::INFO),
+        registry().with(dedup.layer()).with(LevelFilter::INFO),
+    );
     let both = || registry().with(warn!()).with(LevelFilter::INFO);
     compare("both", both(), both().with(dedup.layer()));
     // And the one inside a filtered layer.
-    compare("on", registry().with(plain().with_filter(LevelFilter::TRACE)), registry().with(dedup.wrap(plain())));
-    compare("behind", registry().with(warn!()), registry().with(dedup.wrap_filtered(LevelFilter::WARN, plain())));
+    compare(
+        "on",
+        registry().with(plain().with_filter(LevelFilter::TRACE)),
+        registry().with(dedup.wrap(plain())),
+    );
+    compare(
+        "behind",
+        registry().with(warn!()),
+        registry().with(dedup.wrap_filtered(LevelFilter::WARN, plain())),
+    );
 }
 
 fn metadata_of(level: tracing::Level) -> &'static tracing::Metadata<'static> {

@@ -202,7 +202,9 @@ fn by_a_function_of_ones_own() {
 fn a_function_that_panics_lets_the_event_pass() {
     let dedup = key(Key::custom(|_, _| panic!("no key"))).build();
     let memory = crate::support::Memory::default();
-    crate::support::in_scope(crate::support::stack(&dedup, &memory), || (0..3).for_each(|_| info!("x")));
+    crate::support::in_scope(crate::support::stack(&dedup, &memory), || {
+        (0..3).for_each(|_| info!("x"))
+    });
     assert_eq!((memory.len(), dedup.cache().stats().failed_open), (3, 3));
 }
 
@@ -210,7 +212,9 @@ fn a_function_that_panics_lets_the_event_pass() {
 fn a_megabyte_is_one_message_and_its_exemplar_is_short() {
     let text = "é".repeat(1 << 19);
     let (dedup, memory) = (builder().0.build(), crate::support::Memory::default());
-    crate::support::in_scope(crate::support::stack(&dedup, &memory), || (0..3).for_each(|_| info!("{text}")));
+    crate::support::in_scope(crate::support::stack(&dedup, &memory), || {
+        (0..3).for_each(|_| info!("{text}"))
+    });
     assert_eq!(memory.len(), 1);
     dedup.cache().drain(|summary| {
         let exemplar = summary.exemplar.unwrap();

@@ -36,7 +36,10 @@ fn a_clock_that_goes_back_is_harmless() {
 
 #[test]
 fn exempt_targets_and_levels_pass_and_what_is_below_a_target_too() {
-    let dedup = builder().0.rules(Rules::new(Rule::once()).exempt_target("audit").exempt_level(Level::Error)).build();
+    let dedup = builder()
+        .0
+        .rules(Rules::new(Rule::once()).exempt_target("audit").exempt_level(Level::Error))
+        .build();
     let memory = Memory::default();
     in_scope(stack(&dedup, &memory), || {
         for _ in 0..5 {

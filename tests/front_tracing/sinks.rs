@@ -13,7 +13,8 @@ use tracing_subscriber::{fmt, registry};
 fn each_sees_the_first_line_and_is_told_what_it_missed() {
     let (dedup, _) = dedup();
     let (a, b) = (Memory::default(), Memory::default());
-    let stack = tracing::Dispatch::new(registry().with(dedup.wrap(a.clone())).with(dedup.wrap(b.clone())));
+    let stack =
+        tracing::Dispatch::new(registry().with(dedup.wrap(a.clone())).with(dedup.wrap(b.clone())));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || (0..10).for_each(|_| info!("x")));
     guard.flush();
@@ -59,9 +60,13 @@ fn the_order_in_the_stack_does_not_matter() {
         let (dedup, _) = dedup();
         let (filtered, plain) = (Memory::default(), Memory::default());
         let stack = if quell_first {
-            tracing::Dispatch::new(registry().with(dedup.wrap(filtered.clone())).with(plain.clone()))
+            tracing::Dispatch::new(
+                registry().with(dedup.wrap(filtered.clone())).with(plain.clone()),
+            )
         } else {
-            tracing::Dispatch::new(registry().with(plain.clone()).with(dedup.wrap(filtered.clone())))
+            tracing::Dispatch::new(
+                registry().with(plain.clone()).with(dedup.wrap(filtered.clone())),
+            )
         };
         let guard = dedup.guard().unwrap();
         in_scope(stack.clone(), || (0..5).for_each(|_| info!("x")));
@@ -77,7 +82,8 @@ fn two_dedups_over_one_cache_do_not_hide_each_others_messages() {
     let (cache, _) = cache();
     let (one, two) = (Dedup::new(cache.clone()), Dedup::new(cache));
     let (a, b) = (Memory::default(), Memory::default());
-    let stack = tracing::Dispatch::new(registry().with(one.wrap(a.clone())).with(two.wrap(b.clone())));
+    let stack =
+        tracing::Dispatch::new(registry().with(one.wrap(a.clone())).with(two.wrap(b.clone())));
     let (first, second) = (one.guard().unwrap(), two.guard().unwrap());
     in_scope(stack.clone(), || (0..3).for_each(|_| info!("x")));
     finish(first);
@@ -114,7 +120,10 @@ fn in_global_mode_one_decision_holds_for_all() {
         assert_eq!(lines.iter().filter(|line| !line.is_quells()).count(), 3);
         assert_eq!(lines.iter().filter_map(|line| line.suppressed()).sum::<u64>(), 8);
     }
-    assert_eq!(warnings.take().iter().map(|line| line.suppressed().unwrap_or(0)).collect::<Vec<_>>(), [0, 4]);
+    assert_eq!(
+        warnings.take().iter().map(|line| line.suppressed().unwrap_or(0)).collect::<Vec<_>>(),
+        [0, 4]
+    );
 }
 
 #[test]
@@ -128,7 +137,9 @@ fn in_global_mode_an_event_is_told_from_the_next() {
     let (a, b) = (Memory::default(), Memory::default());
     let to_a = dynamic_filter_fn(|_, _| TO_A.load(Ordering::Relaxed));
     let to_b = dynamic_filter_fn(|_, _| !TO_A.load(Ordering::Relaxed));
-    let stack = registry().with(dedup.wrap_filtered(to_a, a.clone())).with(dedup.wrap_filtered(to_b, b.clone()));
+    let stack = registry()
+        .with(dedup.wrap_filtered(to_a, a.clone()))
+        .with(dedup.wrap_filtered(to_b, b.clone()));
     in_scope(stack, || {
         for to_a in [true, false, true] {
             TO_A.store(to_a, Ordering::Relaxed);
@@ -146,8 +157,10 @@ fn a_file_and_memory_at_once() {
     let path = directory.path().join("log");
     let (dedup, _) = dedup();
     let memory = Memory::default();
-    let file = fmt::layer().with_ansi(false).with_writer(Mutex::new(fs::File::create(&path).unwrap()));
-    let stack = tracing::Dispatch::new(registry().with(dedup.wrap(file)).with(dedup.wrap(memory.clone())));
+    let file =
+        fmt::layer().with_ansi(false).with_writer(Mutex::new(fs::File::create(&path).unwrap()));
+    let stack =
+        tracing::Dispatch::new(registry().with(dedup.wrap(file)).with(dedup.wrap(memory.clone())));
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || {
         for n in 0..100 {
@@ -159,11 +172,15 @@ fn a_file_and_memory_at_once() {
     let in_file: u64 = text
         .lines()
         .map(|line| {
-            line.split_once("quell.suppressed=").map_or(1, |(_, n)| n.split(' ').next().unwrap().parse().unwrap())
+            line.split_once("quell.suppressed=")
+                .map_or(1, |(_, n)| n.split(' ').next().unwrap().parse().unwrap())
         })
         .sum();
     let in_memory: u64 = memory.take().iter().map(|line| line.suppressed().unwrap_or(1)).sum();
     assert_eq!((in_file, in_memory), (100, 100), "{text}");
     assert_eq!(text.lines().count(), 20, "{text}");
-    assert!(text.contains("INFO front_tracing::sinks: in file and memory n=3: 9 more suppressed"), "{text}");
+    assert!(
+        text.contains("INFO front_tracing::sinks: in file and memory n=3: 9 more suppressed"),
+        "{text}"
+    );
 }

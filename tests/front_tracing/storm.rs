@@ -21,7 +21,8 @@ fn emitted_and_summed_is_offered() {
         let builder = builder.span_fields(["shard"]).notices(true);
         let dedup = if global { builder.global().build() } else { builder.build() };
         let (memory, warnings) = (Memory::default(), Memory::default());
-        let file = fmt::layer().with_ansi(false).with_writer(Mutex::new(fs::File::create(&path).unwrap()));
+        let file =
+            fmt::layer().with_ansi(false).with_writer(Mutex::new(fs::File::create(&path).unwrap()));
         let stack = tracing::Dispatch::new(
             registry()
                 .with(dedup.wrap(file))
@@ -70,7 +71,8 @@ fn emitted_and_summed_is_offered() {
             .lines()
             .filter(|line| !line.contains("quell.notice="))
             .map(|line| {
-                line.split_once("quell.suppressed=").map_or(1, |(_, n)| n.split(' ').next().unwrap().parse().unwrap())
+                line.split_once("quell.suppressed=")
+                    .map_or(1, |(_, n)| n.split(' ').next().unwrap().parse().unwrap())
             })
             .sum();
         assert_eq!(in_file, offered);

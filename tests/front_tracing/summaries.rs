@@ -17,7 +17,9 @@ fn a_summary_has_the_originals_level_target_module_file_and_line() {
     let memory = Memory::default();
     let stack = tracing::Dispatch::new(stack(&dedup, &memory));
     let guard = dedup.guard().unwrap();
-    in_scope(stack.clone(), || (0..5).for_each(|n| error!(target: "store::wal", peer = "a", "disk {} full", n / 5)));
+    in_scope(stack.clone(), || {
+        (0..5).for_each(|n| error!(target: "store::wal", peer = "a", "disk {} full", n / 5))
+    });
     clock.advance(Duration::from_millis(1500));
     finish(guard);
     let [first, summary] = &memory.take()[..] else { panic!("two lines") };
@@ -115,11 +117,16 @@ fn a_notice_says_that_suppression_starts() {
     until(|| memory.count("quell.notice") == 2);
     finish(guard);
     let lines = memory.take();
-    let notices: Vec<_> = lines.iter().filter(|line| line.fields.contains_key("quell.notice")).collect();
+    let notices: Vec<_> =
+        lines.iter().filter(|line| line.fields.contains_key("quell.notice")).collect();
     assert_eq!(notices.len(), 2);
     assert_eq!(notices[0].message, "x: repeats are suppressed from here on");
     assert_eq!((notices[0].level, notices[0].suppressed()), (tracing::Level::WARN, None));
-    assert_eq!(lines.iter().filter_map(|line| line.suppressed()).sum::<u64>(), 8, "they stay counted");
+    assert_eq!(
+        lines.iter().filter_map(|line| line.suppressed()).sum::<u64>(),
+        8,
+        "they stay counted"
+    );
 }
 
 #[test]
@@ -200,7 +207,8 @@ fn the_parts_may_be_dropped_in_any_order() {
         let guard = dedup.guard().unwrap();
         in_scope(stack.clone(), || (0..2).for_each(|_| info!("x")));
         let cache = Arc::clone(dedup.cache());
-        let parts: [Box<dyn std::any::Any>; 3] = [Box::new(dedup), Box::new(stack), Box::new(guard)];
+        let parts: [Box<dyn std::any::Any>; 3] =
+            [Box::new(dedup), Box::new(stack), Box::new(guard)];
         let mut parts = parts.map(Some);
         for part in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]][order] {
             drop(parts[part].take());
@@ -265,7 +273,9 @@ fn a_clock_that_panics_in_a_report_costs_no_summary() {
     let cache = Cache::builder().window(WINDOW).clock(clock.clone()).build().unwrap();
     let dedup = Dedup::builder(Arc::new(cache)).interval(Duration::from_millis(1)).build();
     let (one, two) = (Memory::default(), Memory::default());
-    let stack = tracing::Dispatch::new(registry().with(dedup.wrap(one.clone())).with(dedup.wrap(two.clone())));
+    let stack = tracing::Dispatch::new(
+        registry().with(dedup.wrap(one.clone())).with(dedup.wrap(two.clone())),
+    );
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || (0..5).for_each(|_| info!("x")));
     clock.0.0.store(WINDOW.as_millis() as u64, Ordering::Relaxed);

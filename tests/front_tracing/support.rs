@@ -53,8 +53,11 @@ impl Memory {
 
     /// The summaries since the last call, sorted: message and count.
     pub(crate) fn sums(&self) -> Vec<(String, u64)> {
-        let mut sums: Vec<_> =
-            self.take().into_iter().filter_map(|line| Some((line.message.clone(), line.suppressed()?))).collect();
+        let mut sums: Vec<_> = self
+            .take()
+            .into_iter()
+            .filter_map(|line| Some((line.message.clone(), line.suppressed()?)))
+            .collect();
         sums.sort();
         sums
     }
@@ -80,7 +83,11 @@ impl<S: Subscriber> Layer<S> for Memory {
             line: metadata.line(),
             message: String::new(),
             fields: BTreeMap::new(),
-            parent: if event.is_contextual() { ctx.current_span().id().map(|id| id.into_u64()) } else { None },
+            parent: if event.is_contextual() {
+                ctx.current_span().id().map(|id| id.into_u64())
+            } else {
+                None
+            },
         };
         event.record(&mut line);
         self.0.lock().unwrap().push(line);
@@ -127,7 +134,10 @@ pub(crate) fn count(builder: Builder<Manual>, events: impl FnOnce()) -> usize {
     passed(builder, events).len()
 }
 
-pub(crate) fn stack(dedup: &Dedup<Manual>, memory: &Memory) -> impl Subscriber + Send + Sync + use<> {
+pub(crate) fn stack(
+    dedup: &Dedup<Manual>,
+    memory: &Memory,
+) -> impl Subscriber + Send + Sync + use<> {
     use tracing_subscriber::prelude::*;
     tracing_subscriber::registry().with(dedup.wrap(memory.clone()))
 }

@@ -57,7 +57,8 @@ struct Slot {
 
 impl Slot {
     fn is_live(&self, print: Print) -> bool {
-        let own = self.key == print.key && self.rest == print.rest && self.key_turn == self.word.turn;
+        let own =
+            self.key == print.key && self.rest == print.rest && self.key_turn == self.word.turn;
         own && self.word.kind == Kind::Live
     }
 }
@@ -178,15 +179,19 @@ impl Claims {
     /// Says whether a state word and a key's turn can be of one entry of this fingerprint.
     fn agrees(&self, word: Word, key_turn: u8, print: Print) -> bool {
         let claimed = word.kind == Kind::Claimed && word.identity == print.rest;
-        (claimed || word.kind == Kind::Live) && (word.turn == key_turn || self.fault == Fault::IgnoresTurn)
+        (claimed || word.kind == Kind::Live)
+            && (word.turn == key_turn || self.fault == Fault::IgnoresTurn)
     }
 
     /// Does the thread's next access.
     fn access(&self, state: &mut State, thread: usize) -> Label {
         let print = self.roles[thread].print;
         let mut me = state.threads[thread];
-        let label =
-            if me.at < At::LookState { self.find(state, &mut me, print) } else { self.finish(state, &mut me, print) };
+        let label = if me.at < At::LookState {
+            self.find(state, &mut me, print)
+        } else {
+            self.finish(state, &mut me, print)
+        };
         state.threads[thread] = me;
         label
     }
@@ -219,11 +224,17 @@ impl Model for Claims {
     fn initial(&self) -> State {
         let slot = |start: Start| {
             let (Fresh(print) | Expired(print)) = start else { return Slot::default() };
-            let word = Word { kind: Kind::Live, turn: 1, identity: 0, fresh: start == Fresh(print) };
+            let word =
+                Word { kind: Kind::Live, turn: 1, identity: 0, fresh: start == Fresh(print) };
             Slot { key: print.key, key_turn: 1, rest: print.rest, word }
         };
-        let slots = std::array::from_fn(|n| self.start.get(n).map_or(Slot::default(), |&start| slot(start)));
-        let thread = |n| Thread { calls: self.roles.get(n).map_or(0, |role: &Role| role.calls), ..Thread::default() };
+        let slots = std::array::from_fn(|n| {
+            self.start.get(n).map_or(Slot::default(), |&start| slot(start))
+        });
+        let thread = |n| Thread {
+            calls: self.roles.get(n).map_or(0, |role: &Role| role.calls),
+            ..Thread::default()
+        };
         let threads = std::array::from_fn(thread);
         State { slots, threads, emitted: 0, forgotten: 0, opened: 0, early: false }
     }

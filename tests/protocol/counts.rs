@@ -147,7 +147,8 @@ impl Counts {
         let label = match me.at {
             At::Start => Self::begin(state, &mut me, op),
             At::Notice if won || self.fault == Fault::NoticesBlindly => {
-                state.word = Word { noticed: true, counted: self.fault != Fault::NoCountedMark, ..word };
+                state.word =
+                    Word { noticed: true, counted: self.fault != Fault::NoCountedMark, ..word };
                 state.told += 1;
                 me.at = At::Count;
                 Label("notices: first", 0)
@@ -202,7 +203,8 @@ impl Counts {
                 Label("enters {} and emits", of)
             }
             At::TakeRenewed | At::TakeDrained => {
-                let turn = if self.fault == Fault::TakesAnyTurn { state.count.turn } else { word.turn };
+                let turn =
+                    if self.fault == Fault::TakesAnyTurn { state.count.turn } else { word.turn };
                 self.take(state, word, turn);
                 end(&mut me);
                 Label("takes the counts of {}", word.of)
@@ -226,7 +228,8 @@ impl Model for Counts {
     }
 
     fn initial(&self) -> State {
-        let word = Word { kind: Kind::Live, turn: 1, of: 0, tick: 1, noticed: false, counted: false };
+        let word =
+            Word { kind: Kind::Live, turn: 1, of: 0, tick: 1, noticed: false, counted: false };
         let (count, threads) = (Count { turn: 1, count: 0 }, [Thread::default(); THREADS]);
         State { word, count, threads, emitted: 0, suppressed: [0; 2], reported: [0; 2], told: 0 }
     }
@@ -244,7 +247,10 @@ impl Model for Counts {
 
     fn check(&self, state: &State) -> Result<(), String> {
         if (0..2).any(|of| state.reported[of] > state.suppressed[of]) {
-            return Err(format!("reported {:?}, but suppressed {:?}", state.reported, state.suppressed));
+            return Err(format!(
+                "reported {:?}, but suppressed {:?}",
+                state.reported, state.suppressed
+            ));
         }
         if state.told != u8::from(state.word.noticed) {
             return Err(format!("first was told {} times in a window", state.told));
@@ -258,11 +264,23 @@ impl Model for Counts {
             left[state.word.of as usize] += state.count.count;
         }
         if left != state.suppressed {
-            return Err(format!("counts are lost: suppressed {:?}, reported {left:?}", state.suppressed));
+            return Err(format!(
+                "counts are lost: suppressed {:?}, reported {left:?}",
+                state.suppressed
+            ));
         }
-        let calls = self.scripts.iter().flat_map(|script| script.iter()).filter(|op| matches!(op, Call(..))).count();
+        let calls = self
+            .scripts
+            .iter()
+            .flat_map(|script| script.iter())
+            .filter(|op| matches!(op, Call(..)))
+            .count();
         let decided = state.emitted + state.suppressed.iter().sum::<u8>();
-        if decided as usize == calls { Ok(()) } else { Err(format!("{decided} of {calls} calls were decided")) }
+        if decided as usize == calls {
+            Ok(())
+        } else {
+            Err(format!("{decided} of {calls} calls were decided"))
+        }
     }
 }
 
@@ -272,9 +290,18 @@ fn runs(name: &str, scripts: &'static [&'static [Op]]) {
 
 #[test]
 fn counts_against_renewal_and_eviction() {
-    runs("counts, two renewals", &[&[Call(0, 2), Call(0, 2)], &[Call(0, 2), Call(0, 3)], &[Call(0, 3)]]);
-    runs("counts, an eviction", &[&[Call(0, 2), Call(0, 2)], &[Call(0, 2)], &[Call(1, 2), Call(1, 2)]]);
-    runs("counts, both", &[&[Call(0, 2), Call(0, 2)], &[Call(0, 3), Call(0, 3)], &[Call(1, 2), Call(1, 2)]]);
+    runs(
+        "counts, two renewals",
+        &[&[Call(0, 2), Call(0, 2)], &[Call(0, 2), Call(0, 3)], &[Call(0, 3)]],
+    );
+    runs(
+        "counts, an eviction",
+        &[&[Call(0, 2), Call(0, 2)], &[Call(0, 2)], &[Call(1, 2), Call(1, 2)]],
+    );
+    runs(
+        "counts, both",
+        &[&[Call(0, 2), Call(0, 2)], &[Call(0, 3), Call(0, 3)], &[Call(1, 2), Call(1, 2)]],
+    );
     runs(
         "counts, evicted and back",
         &[&[Call(0, 2), Call(1, 2)], &[Call(0, 2), Call(0, 2)], &[Call(1, 2), Call(0, 2)]],
@@ -291,8 +318,14 @@ fn counts_against_renewal_and_eviction() {
 
 #[test]
 fn counts_against_drains() {
-    runs("a drain, a renewal", &[&[Call(0, 2), Call(0, 2)], &[Drain, Drain], &[Call(0, 3), Call(0, 3)]]);
-    runs("a drain, an eviction", &[&[Call(0, 2), Call(0, 2)], &[Drain, Drain], &[Call(1, 2), Call(1, 2)]]);
+    runs(
+        "a drain, a renewal",
+        &[&[Call(0, 2), Call(0, 2)], &[Drain, Drain], &[Call(0, 3), Call(0, 3)]],
+    );
+    runs(
+        "a drain, an eviction",
+        &[&[Call(0, 2), Call(0, 2)], &[Drain, Drain], &[Call(1, 2), Call(1, 2)]],
+    );
 }
 
 #[test]

@@ -56,8 +56,14 @@ pub(crate) fn caught<M: Model>(name: &str, fault: impl std::fmt::Debug, model: &
         Ok((states, _)) => panic!("{name}, {fault:?}: not caught in {states} states"),
         Err(Broken { message, trace, states }) => {
             let found = format!("{message}, after {states} states\n{}", listed(&trace));
-            assert!(message.contains(expected), "{name}, {fault:?}: expected {expected:?}, but: {found}");
-            println!("caught {name}, {fault:?}: after {states} states, trace length {}", trace.len());
+            assert!(
+                message.contains(expected),
+                "{name}, {fault:?}: expected {expected:?}, but: {found}"
+            );
+            println!(
+                "caught {name}, {fault:?}: after {states} states, trace length {}",
+                trace.len()
+            );
             if std::env::var_os("QUELL_TRACES").is_some() {
                 println!("{found}");
             }
@@ -210,7 +216,9 @@ impl<'m, M: Model> Search<'m, M> {
         for &number in path.iter().skip(1) {
             let hash = self.hashes[number as usize];
             let mut found = None;
-            for thread in (0..self.model.threads()).filter(|&thread| !self.model.ended(&state, thread)) {
+            for thread in
+                (0..self.model.threads()).filter(|&thread| !self.model.ended(&state, thread))
+            {
                 let mut next = Vec::new();
                 self.model.step(&state, thread, &mut next);
                 let same = next.into_iter().find(|(to, _)| hash_of(to) == hash);
@@ -237,7 +245,8 @@ struct Mixed(u64);
 impl Hasher for Mixed {
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
-            let word = chunk.iter().fold(chunk.len() as u64, |word, &byte| word << 8 | u64::from(byte));
+            let word =
+                chunk.iter().fold(chunk.len() as u64, |word, &byte| word << 8 | u64::from(byte));
             self.write_u64(word);
         }
     }

@@ -201,9 +201,14 @@ impl Counts {
         let label = match me.at {
             At::Start => match op {
                 Op::Call(_) => {
-                    let hit = own.label == Name::F && own.mark != 0 && now.saturating_sub(own.mark) < WINDOW;
+                    let hit = own.label == Name::F
+                        && own.mark != 0
+                        && now.saturating_sub(own.mark) < WINDOW;
                     me.at = if hit { At::Hit } else { At::Find };
-                    Label(if hit { "finds F near, at {}" } else { "finds nothing near, at {}" }, now)
+                    Label(
+                        if hit { "finds F near, at {}" } else { "finds nothing near, at {}" },
+                        now,
+                    )
                 }
                 Op::Other => {
                     me.at = if own.label == Name::G { At::CountNear } else { At::TakeOwn };
@@ -215,7 +220,8 @@ impl Counts {
             At::Notice => {
                 let noticed = Word { noticed: true, counted: true, ..me.word };
                 let won = state.exchange(me.word, noticed);
-                (me.at, me.word) = if won { (At::Count, noticed) } else { (At::Find, Word::default()) };
+                (me.at, me.word) =
+                    if won { (At::Count, noticed) } else { (At::Find, Word::default()) };
                 Label(if won { "notices: first" } else { "does not notice" }, 0)
             }
             At::Count => unreachable!("two outcomes"),
@@ -263,14 +269,16 @@ impl Counts {
                 Label(if name == Name::F { "labels its entry F" } else { "labels its entry G" }, 0)
             }
             At::Mark => {
-                (state.near[thread].mark, state.near[thread].of) = (me.word.tick, (me.word.slot, me.word.turn));
+                (state.near[thread].mark, state.near[thread].of) =
+                    (me.word.tick, (me.word.slot, me.word.turn));
                 let checks = name == Name::F && self.fault != Fault::NoReread;
                 me.at = if checks { At::ReadAgain } else { At::CountNear };
                 Label("marks its entry {}", me.word.tick)
             }
             At::ReadAgain => {
                 let now = state.words[me.word.slot as usize];
-                let stands = now.kind == Kind::Live && now.turn == me.word.turn && now.tick == me.word.tick;
+                let stands =
+                    now.kind == Kind::Live && now.turn == me.word.turn && now.tick == me.word.tick;
                 me.at = if stands { At::CountNear } else { At::Void };
                 Label(if stands { "sees F as it was" } else { "sees F changed" }, 0)
             }
@@ -300,7 +308,8 @@ impl Counts {
                 return Label("fails open", 0);
             };
             let turn = room.turn + 1;
-            *room = Word { turn, kind: Kind::Live, tick: now, noticed: false, counted: false, ..*room };
+            *room =
+                Word { turn, kind: Kind::Live, tick: now, noticed: false, counted: false, ..*room };
             state.counts[room.slot as usize] = Count { turn, count: 0 };
             end(me);
             return Label("enters F and emits, at {}", now);
@@ -335,7 +344,14 @@ impl Model for Counts {
         let counts = self.words.map(|word| Count { turn: word.turn, count: 0 });
         let suppressed = self.near.iter().map(|near| near.count).sum();
         let threads = [Thread::default(); THREADS];
-        State { words: self.words, counts, near: self.near, threads, suppressed: [suppressed, 0], reported: [0; 2] }
+        State {
+            words: self.words,
+            counts,
+            near: self.near,
+            threads,
+            suppressed: [suppressed, 0],
+            reported: [0; 2],
+        }
     }
 
     fn ended(&self, state: &State, thread: usize) -> bool {
@@ -350,7 +366,8 @@ impl Model for Counts {
             for at in [At::CountInTable, if own { At::Mark } else { At::TakeOwn }] {
                 let mut to = state.clone();
                 to.threads[thread].at = at;
-                let mut label = self.access(&mut to, thread, self.scripts[thread][me.done as usize]);
+                let mut label =
+                    self.access(&mut to, thread, self.scripts[thread][me.done as usize]);
                 label.1 = 0;
                 next.push((to, label));
             }
@@ -381,7 +398,8 @@ impl Model for Counts {
         if let Some(word) = entry.filter(|word| word.counted) {
             left[0] += state.counts[word.slot as usize].count;
         }
-        let passed_by = self.fault == Fault::DrainsCountedOnly && entry.is_some_and(|word| !word.counted);
+        let passed_by =
+            self.fault == Fault::DrainsCountedOnly && entry.is_some_and(|word| !word.counted);
         for near in state.near {
             match near.label {
                 Name::F if passed_by => {}

@@ -210,7 +210,8 @@ impl Rules {
                     Label("fails open", 0)
                 }
                 Kind::Other => {
-                    state.word = Word { kind: Kind::Taken, turn: state.word.turn + 1, ..Word::default() };
+                    state.word =
+                        Word { kind: Kind::Taken, turn: state.word.turn + 1, ..Word::default() };
                     me.at = At::Reset;
                     Label("takes the slot", 0)
                 }
@@ -284,7 +285,8 @@ impl Rules {
             At::Mark => {
                 let now = &mut state.word;
                 let same = (now.kind, now.turn, now.tick) == (Kind::Live, word.turn, word.tick);
-                let marks = (same || self.fault == Fault::MarksAnyWindow && now.kind == Kind::Live) && !now.noticed;
+                let marks = (same || self.fault == Fault::MarksAnyWindow && now.kind == Kind::Live)
+                    && !now.noticed;
                 now.noticed |= marks;
                 if marks && self.fault != Fault::FirstByRuleWord {
                     state.window(word).told += 1;
@@ -312,7 +314,8 @@ impl Rules {
         let me = &mut state.threads[thread];
         match me.at {
             At::Start if state.word.kind == Kind::Live => {
-                state.word = Word { kind: Kind::Taken, turn: state.word.turn + 1, ..Word::default() };
+                state.word =
+                    Word { kind: Kind::Taken, turn: state.word.turn + 1, ..Word::default() };
                 me.at = At::Reset;
                 Label("evicts", 0)
             }
@@ -359,9 +362,14 @@ impl Model for Rules {
 
     fn initial(&self) -> State {
         let word = Word { kind: Kind::Live, turn: 1, tick: 1, noticed: false };
-        let rule = if self.resets { self.written(Word { tick: 0, ..word }, 0, false) } else { RuleWord::default() };
+        let rule = if self.resets {
+            self.written(Word { tick: 0, ..word }, 0, false)
+        } else {
+            RuleWord::default()
+        };
         let threads = [Thread::default(); THREADS];
-        let mut state = State { word, rule, threads, windows: [Window::default(); WINDOWS], wrong: None };
+        let mut state =
+            State { word, rule, threads, windows: [Window::default(); WINDOWS], wrong: None };
         state.open(word);
         state
     }
@@ -391,10 +399,13 @@ impl Model for Rules {
 
     fn check_end(&self, state: &State) -> Result<(), String> {
         // A window that ended between a call's rule word and its mark may have had no first.
-        let last = |window: &&Window| (window.turn, window.tick) == (state.word.turn, state.word.tick);
+        let last =
+            |window: &&Window| (window.turn, window.tick) == (state.word.turn, state.word.tick);
         let window = state.windows.iter().find(last).filter(|_| state.word.kind == Kind::Live);
         match window {
-            Some(window) if window.suppressed != 0 && window.told == 0 => Err("first was never told".into()),
+            Some(window) if window.suppressed != 0 && window.told == 0 => {
+                Err("first was never told".into())
+            }
             _ => Ok(()),
         }
     }

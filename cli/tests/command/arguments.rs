@@ -18,9 +18,10 @@ fn windows() {
         let ran = both(&["--window", window], b"a\n");
         assert_eq!((ran.code, ran.text(), &*ran.err), (Some(0), "a\n", ""), "{window}");
     }
-    for window in
-        ["0", "0s", "0ms", "-1", "-5", "-1.5", "NaN", "nan", "inf", "1e3", "", "s", "ten", "5 m", "5d", "1e999"]
-    {
+    for window in [
+        "0", "0s", "0ms", "-1", "-5", "-1.5", "NaN", "nan", "inf", "1e3", "", "s", "ten", "5 m",
+        "5d", "1e999",
+    ] {
         let told = refused(&["--window", window]);
         assert!(told.contains("--window"), "{window}: {told}");
         refused(&[&format!("--window={window}")]);

@@ -73,16 +73,18 @@ fn fields_and_then_bytes_are_skipped() {
 #[test]
 fn skipping_is_that_of_uniq() {
     const LINES: [&str; 17] = [
-        "a b c", "z b c", "z  b c", "  q b c", "\tq b c", "q\tb c", " x", " x ", "", " ", "  ", "ab cd", "abcd",
-        "xbcd", "xb cd ef", "yb cd ef", "a b d",
+        "a b c", "z b c", "z  b c", "  q b c", "\tq b c", "q\tb c", " x", " x ", "", " ", "  ",
+        "ab cd", "abcd", "xbcd", "xb cd ef", "yb cd ef", "a b d",
     ];
     let pairs = || (0..LINES.len()).flat_map(|b| (0..b).map(move |a| (a, b)));
-    let asked: String =
-        pairs().map(|(a, b)| format!("{}\n{}\n1 2 3 4 between {a} {b}\n", LINES[a], LINES[b])).collect();
+    let asked: String = pairs()
+        .map(|(a, b)| format!("{}\n{}\n1 2 3 4 between {a} {b}\n", LINES[a], LINES[b]))
+        .collect();
     let lines: String = LINES.iter().map(|line| format!("{line}\n")).collect();
     for (fields, chars) in (0..4).flat_map(|fields| (0..4).map(move |chars| (fields, chars))) {
         let skip = ["-f".to_owned(), fields.to_string(), "-s".into(), chars.to_string()];
-        let Some(answer) = through(Command::new("uniq").args(&skip).env("LC_ALL", "C"), &asked) else {
+        let Some(answer) = through(Command::new("uniq").args(&skip).env("LC_ALL", "C"), &asked)
+        else {
             println!("skipped: uniq is not installed");
             return;
         };

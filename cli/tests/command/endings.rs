@@ -51,7 +51,11 @@ fn output_that_cannot_be_written_is_told() {
     let path = dir.file("input", b"a\na\n");
     let ran = Ran::of(quell([&path]).stdout(File::options().write(true).open(full).unwrap()));
     assert_eq!(ran.code, Some(2));
-    assert!(ran.err.starts_with("quell: cannot write the output: ") && ran.err.lines().count() == 1, "{}", ran.err);
+    assert!(
+        ran.err.starts_with("quell: cannot write the output: ") && ran.err.lines().count() == 1,
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -120,7 +124,10 @@ fn an_interrupt_ends_the_wait_for_the_writer_of_a_pipe() {
     assert_eq!(session.line(), "a\n");
     session.signal(Signal::INT);
     let (status, out, err) = session.rest();
-    assert_eq!((status.code(), &*out, &*err), (Some(130), &b""[..], "quell: suppressed 1 repeat of: a\n"));
+    assert_eq!(
+        (status.code(), &*out, &*err),
+        (Some(130), &b""[..], "quell: suppressed 1 repeat of: a\n")
+    );
 }
 
 #[test]

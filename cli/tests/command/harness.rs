@@ -26,7 +26,11 @@ pub(crate) struct Ran {
 impl Ran {
     pub(crate) fn of(command: &mut Command) -> Self {
         let output = command.output().unwrap();
-        Self { code: output.status.code(), out: output.stdout, err: String::from_utf8(output.stderr).unwrap() }
+        Self {
+            code: output.status.code(),
+            out: output.stdout,
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
     }
 
     #[track_caller]
@@ -46,7 +50,10 @@ impl Ran {
     #[track_caller]
     pub(crate) fn conserves(&self, lines: u64) {
         assert_eq!(self.stat("emitted") + self.stat("suppressed"), lines, "{}", self.err);
-        assert_eq!(summaries(&self.err).iter().map(|(count, _)| count).sum::<u64>(), self.stat("suppressed"));
+        assert_eq!(
+            summaries(&self.err).iter().map(|(count, _)| count).sum::<u64>(),
+            self.stat("suppressed")
+        );
     }
 }
 
@@ -56,7 +63,8 @@ pub(crate) fn summaries(text: &str) -> Vec<(u64, String)> {
 }
 
 pub(crate) fn summary(line: &str) -> Option<(u64, String)> {
-    let (count, what) = line.trim_end_matches('\n').strip_prefix("quell: suppressed ")?.split_once(' ')?;
+    let (count, what) =
+        line.trim_end_matches('\n').strip_prefix("quell: suppressed ")?.split_once(' ')?;
     let count: u64 = count.parse().unwrap();
     let noun = if count == 1 { "repeat of" } else { "repeats of" };
     let what = what.strip_prefix(noun).unwrap_or_else(|| panic!("bad grammar: {line}"));
@@ -73,7 +81,11 @@ pub(crate) fn piped<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>, input: &
             let _ = stdin.write_all(input);
         });
         let output = child.wait_with_output().unwrap();
-        Ran { code: output.status.code(), out: output.stdout, err: String::from_utf8(output.stderr).unwrap() }
+        Ran {
+            code: output.status.code(),
+            out: output.stdout,
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
     })
 }
 

@@ -14,7 +14,8 @@ fn standard_input_is_read_where_there_is_no_file_and_for_a_dash() {
 #[test]
 fn all_files_are_inputs_and_one_stream() {
     let dir = Dir::new();
-    let paths = [dir.file("one", b"a\nb"), dir.file("two", b"b\nc\n"), dir.file("three", b"a\nc\nd")];
+    let paths =
+        [dir.file("one", b"a\nb"), dir.file("two", b"b\nc\n"), dir.file("three", b"a\nc\nd")];
     let ran = Ran::of(quell(&paths).arg("--stats"));
     assert_eq!((ran.code, ran.text()), (Some(0), "a\nb\nc\nd\n"));
     ran.conserves(7);
@@ -101,8 +102,10 @@ fn a_named_pipe_is_waited_for() {
 /// Large files are hashed by several threads, pipes by one: nobody may tell.
 #[test]
 fn large_files_give_what_a_pipe_gives() {
-    let mut text =
-        many(40_000, "again and again, a line of some length to fill what is read at once, and then some more");
+    let mut text = many(
+        40_000,
+        "again and again, a line of some length to fill what is read at once, and then some more",
+    );
     text.extend_from_slice(&[b'x'; 3 << 20]);
     text.extend_from_slice(b"\n");
     text.extend(many(40_000, "another"));
@@ -120,9 +123,13 @@ fn runs_on_the_same_files_are_the_same() {
     let dir = Dir::new();
     let mut text = Vec::new();
     for n in 0..60_000_usize {
-        text.extend(format!("line {} of a log, with a tail that makes it long enough\n", n * n % 9973).bytes());
+        text.extend(
+            format!("line {} of a log, with a tail that makes it long enough\n", n * n % 9973)
+                .bytes(),
+        );
     }
-    let paths = [dir.file("one", &text), dir.file("two", b"short\nshort\n"), dir.file("three", &text)];
+    let paths =
+        [dir.file("one", &text), dir.file("two", b"short\nshort\n"), dir.file("three", &text)];
     // The last one forgets most lines on the way.
     for extra in ["--stats", "--summary=inline", "--no-summary", "--max-entries=100"] {
         let runs: Vec<Ran> = (0..3).map(|_| Ran::of(quell(&paths).arg(extra))).collect();

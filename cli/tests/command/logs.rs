@@ -21,7 +21,13 @@ const SAMPLE: [Log; 2] = [
         name: "outage.log",
         masks: &[r"^[IW]\d{4} [\d:.]+"],
         awk: r#"sub(/^[IW][0-9][0-9][0-9][0-9] [0-9:.]+/, "\001", k)"#,
-        key: |line| if line.starts_with("level=") { line.to_owned() } else { format!("\u{1}{}", &line[21..]) },
+        key: |line| {
+            if line.starts_with("level=") {
+                line.to_owned()
+            } else {
+                format!("\u{1}{}", &line[21..])
+            }
+        },
     },
 ];
 
@@ -69,7 +75,13 @@ impl Log {
         let lines = text.lines().count();
         assert!(expected.lines().count() < lines, "{} has no repeats", self.name);
 
-        let run = || Ran::of(quell(self.masks.iter().flat_map(|mask| ["--mask", mask])).arg("--stats").arg(&path));
+        let run = || {
+            Ran::of(
+                quell(self.masks.iter().flat_map(|mask| ["--mask", mask]))
+                    .arg("--stats")
+                    .arg(&path),
+            )
+        };
         let ran = run();
         assert_eq!(ran.code, Some(0));
         assert_eq!(ran.text(), expected, "{}", self.name);
@@ -79,12 +91,18 @@ impl Log {
     }
 
     fn check_awk(&self, path: &Path, kept: &str) {
-        let program = format!(r#"{{ k = $0; sub(/\r$/, "", k); {}; if (!seen[k]++) print }}"#, self.awk);
+        let program =
+            format!(r#"{{ k = $0; sub(/\r$/, "", k); {}; if (!seen[k]++) print }}"#, self.awk);
         match Command::new("awk").arg(program).arg(path).env("LC_ALL", "C").output() {
             Err(error) => println!("skipped: awk: {error}"),
             Ok(output) => {
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-                assert_eq!(String::from_utf8(output.stdout).unwrap(), kept, "{}: awk keeps other lines", self.name);
+                assert_eq!(
+                    String::from_utf8(output.stdout).unwrap(),
+                    kept,
+                    "{}: awk keeps other lines",
+                    self.name
+                );
             }
         }
     }
@@ -108,8 +126,10 @@ fn the_sample_shows_the_effect() {
     let plain = Ran::of(quell(["--stats"]).arg(in_repository("examples/data/outage.log")));
     plain.conserves(text.lines().count() as u64);
     assert!(plain.stat("emitted") * 3 < plain.stat("suppressed"), "{}", plain.err);
-    let masked =
-        Ran::of(quell(["--stats", "--mask", r"^[IW]\d{4} [\d:.]+"]).arg(in_repository("examples/data/outage.log")));
+    let masked = Ran::of(
+        quell(["--stats", "--mask", r"^[IW]\d{4} [\d:.]+"])
+            .arg(in_repository("examples/data/outage.log")),
+    );
     assert!(masked.stat("emitted") * 3 < plain.stat("emitted") * 2, "{}", masked.err);
 }
 

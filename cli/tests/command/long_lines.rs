@@ -14,9 +14,15 @@ fn line(len: usize, last: &str) -> Vec<u8> {
 fn long_lines_are_compared_to_their_end() {
     for len in [MIB - 1, MIB, MIB + 1, MIB + 2, MIB + 3, 3 * MIB, 5 * MIB + 7] {
         let (one, two) = (line(len, "1"), line(len, "2"));
-        let text = [&one, &b"\n"[..], &two, b"\r\n", b"short\n", &one, b"\r\n", &two, b"\nshort\n", &one].concat();
+        let text =
+            [&one, &b"\n"[..], &two, b"\r\n", b"short\n", &one, b"\r\n", &two, b"\nshort\n", &one]
+                .concat();
         let ran = both(&["--stats"], &text);
-        assert!(ran.out == [&one, &b"\n"[..], &two, b"\r\nshort\n"].concat(), "{len}: kept {} bytes", ran.out.len());
+        assert!(
+            ran.out == [&one, &b"\n"[..], &two, b"\r\nshort\n"].concat(),
+            "{len}: kept {} bytes",
+            ran.out.len()
+        );
         assert_eq!((ran.code, ran.stat("failed_open")), (Some(0), 0));
         ran.conserves(7);
         let told = format!("quell: suppressed 2 repeats of: {}...", "x".repeat(253));
@@ -55,14 +61,22 @@ fn a_long_field_is_skipped() {
 
 #[test]
 fn masks_apply_to_lines_of_up_to_a_mebibyte() {
-    for (len, cr, masked) in
-        [(MIB, "", true), (MIB, "\r", true), (MIB + 1, "", false), (MIB + 1, "\r", false), (3 * MIB, "", false)]
-    {
+    for (len, cr, masked) in [
+        (MIB, "", true),
+        (MIB, "\r", true),
+        (MIB + 1, "", false),
+        (MIB + 1, "\r", false),
+        (3 * MIB, "", false),
+    ] {
         let (one, two) = (line(len, "1"), line(len, "2"));
         let text = [&one, cr.as_bytes(), b"\n", &two, b"\n"].concat();
         let ran = both(&["--mask", "[0-9]"], &text);
         let first = [&one, cr.as_bytes(), b"\n"].concat();
-        assert!(ran.out == if masked { first } else { text }, "{len} {cr:?}: {} bytes", ran.out.len());
+        assert!(
+            ran.out == if masked { first } else { text },
+            "{len} {cr:?}: {} bytes",
+            ran.out.len()
+        );
     }
 }
 
@@ -108,8 +122,10 @@ fn memory_is_bounded() {
         let mut out = vec![0; parts * MIB + 5];
         stdout.read_exact(&mut out).unwrap();
         assert!(out.ends_with(b"x\nend\n"));
-        let status = std::fs::read_to_string(format!("/proc/{}/status", session.child.id())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak").trim();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", session.child.id())).unwrap();
+        let peak =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak").trim();
         let kib: usize = peak.trim_end_matches(" kB").parse().unwrap();
         assert!(kib < 32 << 10, "a line of 40 MiB took {kib} KiB");
         drop(writer.join().unwrap());

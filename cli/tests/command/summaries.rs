@@ -8,8 +8,7 @@ fn the_end_of_input_is_summarised_most_frequent_first() {
     for run in [piped, redirected] {
         let ran = run([""; 0], b"c\nb\na\nonce\nb\na\na\nc\n");
         assert_eq!(ran.text(), "c\nb\na\nonce\n");
-        let told =
-            "quell: suppressed 2 repeats of: a\nquell: suppressed 1 repeat of: c\nquell: suppressed 1 repeat of: b\n";
+        let told = "quell: suppressed 2 repeats of: a\nquell: suppressed 1 repeat of: c\nquell: suppressed 1 repeat of: b\n";
         assert_eq!(ran.err, told, "with equal counts the first seen comes first");
     }
 }
@@ -61,7 +60,11 @@ fn a_summary_is_one_line_of_text() {
     let said = |line: &[u8]| {
         let ran = both(&[""; 0], &[line, b"\n", line, b"\n"].concat());
         assert_eq!(ran.err.lines().count(), 1, "{:?}", ran.err);
-        ran.err.trim_end_matches('\n').strip_prefix("quell: suppressed 1 repeat of: ").unwrap().to_owned()
+        ran.err
+            .trim_end_matches('\n')
+            .strip_prefix("quell: suppressed 1 repeat of: ")
+            .unwrap()
+            .to_owned()
     };
     assert_eq!(said(b"plain"), "plain");
     assert_eq!(said(b"crlf\r"), "crlf");

@@ -43,7 +43,8 @@ fn on_a_terminal_too() {
     for round in 0.. {
         keyboard.write_all(format!("again\nagain\nround {round}\n").as_bytes()).unwrap();
         let mark = format!("round {round}\n");
-        let shown = std::iter::from_fn(|| Some(session.line()).filter(|line| *line != mark)).count();
+        let shown =
+            std::iter::from_fn(|| Some(session.line()).filter(|line| *line != mark)).count();
         if shown < 2 {
             break;
         }
@@ -95,7 +96,10 @@ fn counts_add_up_while_windows_pass() {
         let told = ran.text().lines().chain(ran.err.lines()).filter_map(summary);
         assert_eq!(told.map(|(count, _)| count).sum::<u64>(), ran.stat("suppressed"));
         assert_eq!(ran.stat("emitted") + ran.stat("suppressed"), lines);
-        assert_eq!(ran.text().lines().filter(|line| line.starts_with("message")).count() as u64, ran.stat("emitted"));
+        assert_eq!(
+            ran.text().lines().filter(|line| line.starts_with("message")).count() as u64,
+            ran.stat("emitted")
+        );
         assert!(ran.stat("emitted") >= 3);
     }
 }
@@ -111,7 +115,9 @@ fn on_regular_files_the_window_is_the_whole_input() {
         Ran::of(quell([&path, &path]).args(["--window=1ms", "--stats"])),
         redirected(["--window=1ms", "--stats"], &text),
         Ran::of(
-            quell(["-".as_ref(), path.as_path()]).args(["--window=1ms", "--stats"]).stdin(File::open(&path).unwrap()),
+            quell(["-".as_ref(), path.as_path()])
+                .args(["--window=1ms", "--stats"])
+                .stdin(File::open(&path).unwrap()),
         ),
     ] {
         assert_eq!(ran.text(), "first\nsecond\n");
@@ -123,7 +129,8 @@ fn on_regular_files_the_window_is_the_whole_input() {
 fn with_a_pipe_among_files_time_runs() {
     let dir = Dir::new();
     let path = dir.file("input", b"from the file\nfrom the file\n");
-    let mut session = Session::of(quell([path.to_str().unwrap(), "-", "--window=30ms"]).stdin(Stdio::piped()));
+    let mut session =
+        Session::of(quell([path.to_str().unwrap(), "-", "--window=30ms"]).stdin(Stdio::piped()));
     assert_eq!(session.line(), "from the file\n");
     assert_eq!(session.aside(), "quell: suppressed 1 repeat of: from the file\n");
     session.write("from the file\n");

@@ -80,38 +80,46 @@ fn a_helper_decides() {
 /// The table is full: whoever comes takes an entry that is fresh, perhaps X's.
 #[test]
 fn a_stranger_evicts() {
-    holds("claims: two claimers and a stranger, in a full table", Bound::preemptions(2).executions(25_000), || {
-        let mut world = World::new(None).may_forget(&[X, 2, 3, 4, Q]);
-        world.alone(|me| OTHERS.iter().for_each(|&key| me.check(fp(key), 5)));
-        world.race(vec![
-            racer(|me| me.check(fp(X), 5)),
-            racer(|me| me.check(fp(X), 5)),
-            racer(|me| me.check(fp(Q), 5)),
-        ]);
-        world.alone(|me| me.check(fp(X), 6));
-        world.finish();
-    });
+    holds(
+        "claims: two claimers and a stranger, in a full table",
+        Bound::preemptions(2).executions(25_000),
+        || {
+            let mut world = World::new(None).may_forget(&[X, 2, 3, 4, Q]);
+            world.alone(|me| OTHERS.iter().for_each(|&key| me.check(fp(key), 5)));
+            world.race(vec![
+                racer(|me| me.check(fp(X), 5)),
+                racer(|me| me.check(fp(X), 5)),
+                racer(|me| me.check(fp(Q), 5)),
+            ]);
+            world.alone(|me| me.check(fp(X), 6));
+            world.finish();
+        },
+    );
 }
 
 /// A claim is killed, and its slot goes to a stranger.
 #[test]
 fn a_killed_claim() {
-    holds("claims: a killed claim's slot has a next life", Bound::preemptions(3).executions(15_000), || {
-        let mut world = World::new(None).may_forget(&[X, 2, 3, Q]);
-        world.alone(|me| OTHERS[..2].iter().for_each(|&key| me.check(fp(key), 5)));
-        world.race(vec![
-            racer(|me| me.check(fp(X), 5)),
-            racer(|me| {
-                me.check(fp(X), 5);
-                me.check(fp(Q), 5);
-            }),
-        ]);
-        world.alone(|me| {
-            me.check(fp(X), 6);
-            me.check(fp(Q), 6);
-        });
-        world.finish();
-    });
+    holds(
+        "claims: a killed claim's slot has a next life",
+        Bound::preemptions(3).executions(15_000),
+        || {
+            let mut world = World::new(None).may_forget(&[X, 2, 3, Q]);
+            world.alone(|me| OTHERS[..2].iter().for_each(|&key| me.check(fp(key), 5)));
+            world.race(vec![
+                racer(|me| me.check(fp(X), 5)),
+                racer(|me| {
+                    me.check(fp(X), 5);
+                    me.check(fp(Q), 5);
+                }),
+            ]);
+            world.alone(|me| {
+                me.check(fp(X), 6);
+                me.check(fp(Q), 6);
+            });
+            world.finish();
+        },
+    );
 }
 
 /// A reader stands still between two words of a slot; meanwhile that is another's.
@@ -130,7 +138,11 @@ fn reader(fault: Option<Fault>) -> impl Fn() {
 
 #[test]
 fn read_against_eviction() {
-    holds("claims: a reader, and a stranger who evicts", Bound::preemptions(3).executions(15_000), reader(None));
+    holds(
+        "claims: a reader, and a stranger who evicts",
+        Bound::preemptions(3).executions(15_000),
+        reader(None),
+    );
 }
 
 #[test]

@@ -38,7 +38,11 @@ fn race(fault: Option<Fault>, drained: bool, racers: fn() -> Vec<Racer>) -> impl
 #[test]
 fn count_against_eviction() {
     let racers = || vec![count(), evict()];
-    holds("counts: count against eviction", Bound::exhaustive().executions(15_000), race(None, true, racers));
+    holds(
+        "counts: count against eviction",
+        Bound::exhaustive().executions(15_000),
+        race(None, true, racers),
+    );
     must_fail("counts: LostCount", 2, "counts", race(Some(Fault::LostCount), false, racers));
     must_fail("counts: CountAnyTurn", 3, "counts", race(Some(Fault::CountAnyTurn), true, racers));
 }
@@ -55,19 +59,45 @@ fn count_against_renewal() {
 #[test]
 fn count_against_drain() {
     let racers = || vec![count(), drain()];
-    holds("counts: count against drain", Bound::exhaustive().executions(15_000), race(None, true, racers));
+    holds(
+        "counts: count against drain",
+        Bound::exhaustive().executions(15_000),
+        race(None, true, racers),
+    );
 }
 
 #[test]
 fn drain_against_takers() {
     let drains = || vec![drain(), drain()];
-    holds("counts: drain against drain", Bound::exhaustive().executions(15_000), race(None, false, drains));
-    must_fail("counts: TakeBlindly, drains", 3, "counts", race(Some(Fault::TakeBlindly), false, drains));
+    holds(
+        "counts: drain against drain",
+        Bound::exhaustive().executions(15_000),
+        race(None, false, drains),
+    );
+    must_fail(
+        "counts: TakeBlindly, drains",
+        3,
+        "counts",
+        race(Some(Fault::TakeBlindly), false, drains),
+    );
     let renewal = || vec![drain(), renew()];
-    holds("counts: drain against renewal", Bound::exhaustive().executions(15_000), race(None, false, renewal));
-    must_fail("counts: TakeBlindly, renewal", 3, "counts", race(Some(Fault::TakeBlindly), false, renewal));
+    holds(
+        "counts: drain against renewal",
+        Bound::exhaustive().executions(15_000),
+        race(None, false, renewal),
+    );
+    must_fail(
+        "counts: TakeBlindly, renewal",
+        3,
+        "counts",
+        race(Some(Fault::TakeBlindly), false, renewal),
+    );
     let eviction = || vec![drain(), evict()];
-    holds("counts: drain against eviction", Bound::exhaustive().executions(15_000), race(None, false, eviction));
+    holds(
+        "counts: drain against eviction",
+        Bound::exhaustive().executions(15_000),
+        race(None, false, eviction),
+    );
 }
 
 /// Who drains sees an entry for the first time: its whole fingerprint.

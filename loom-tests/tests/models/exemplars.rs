@@ -4,9 +4,9 @@ use crate::{OTHERS, Q, X};
 use loom_tests::{Bound, Racer, World, fp, holds, must_fail, racer};
 use quell::model::Fault;
 
-/// X was emitted, with an exemplar if it is `shown`, and suppressed; the table is full. At 20 X is the
-/// one that is evicted, emitted at 10 again or not. After the race a summary of the stranger
-/// shows no other's exemplar.
+/// X was emitted, with an exemplar if it is `shown`, and suppressed; the table is full. At
+/// 20 X is the one that is evicted, emitted at 10 again or not. After the race a summary of
+/// the stranger shows no other's exemplar.
 fn race(fault: Option<Fault>, shown: bool, racers: fn() -> Vec<Racer>) -> impl Fn() {
     move || {
         let mut world = World::new(fault).with_pages(2).may_forget(&[X]);
@@ -43,25 +43,51 @@ fn drain() -> Racer {
 #[test]
 fn keep_against_eviction() {
     let racers = || vec![keep(), evict()];
-    holds("exemplars: keep against eviction", Bound::preemptions(2).executions(20_000), race(None, false, racers));
-    must_fail("exemplars: ExemplarUnnamed", 2, "text", race(Some(Fault::ExemplarUnnamed), false, racers));
+    holds(
+        "exemplars: keep against eviction",
+        Bound::preemptions(2).executions(20_000),
+        race(None, false, racers),
+    );
+    must_fail(
+        "exemplars: ExemplarUnnamed",
+        2,
+        "text",
+        race(Some(Fault::ExemplarUnnamed), false, racers),
+    );
 }
 
 #[test]
 fn show_against_eviction() {
     let racers = || vec![drain(), evict()];
-    holds("exemplars: show against eviction", Bound::preemptions(2).executions(20_000), race(None, true, racers));
-    must_fail("exemplars: FreeEarly", 2, "Causality violation", race(Some(Fault::FreeEarly), true, racers));
+    holds(
+        "exemplars: show against eviction",
+        Bound::preemptions(2).executions(20_000),
+        race(None, true, racers),
+    );
+    must_fail(
+        "exemplars: FreeEarly",
+        2,
+        "Causality violation",
+        race(Some(Fault::FreeEarly), true, racers),
+    );
 }
 
 #[test]
 fn show_against_keep() {
     let racers = || vec![drain(), keep()];
-    holds("exemplars: show against keep", Bound::preemptions(2).executions(20_000), race(None, false, racers));
+    holds(
+        "exemplars: show against keep",
+        Bound::preemptions(2).executions(20_000),
+        race(None, false, racers),
+    );
 }
 
 #[test]
 fn keep_against_keep() {
     let racers = || vec![keep(), racer(|me| me.check_shown(fp(X), 20))];
-    holds("exemplars: keep against keep", Bound::preemptions(2).executions(10_000), race(None, false, racers));
+    holds(
+        "exemplars: keep against keep",
+        Bound::preemptions(2).executions(10_000),
+        race(None, false, racers),
+    );
 }

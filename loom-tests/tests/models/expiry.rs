@@ -22,7 +22,11 @@ fn pair(fault: Option<Fault>, suppressed: bool, a: u64, b: u64) -> impl Fn() {
 
 #[test]
 fn one_of_two_emits_at_expiry() {
-    holds("expiry: two callers, counts pending", Bound::exhaustive().executions(15_000), pair(None, true, 100, 100));
+    holds(
+        "expiry: two callers, counts pending",
+        Bound::exhaustive().executions(15_000),
+        pair(None, true, 100, 100),
+    );
 }
 
 #[test]
@@ -32,7 +36,11 @@ fn renew_blindly() {
 
 #[test]
 fn one_of_two_suppressed_is_the_first() {
-    holds("expiry: two first suppressed calls", Bound::exhaustive().executions(15_000), pair(None, false, 5, 6));
+    holds(
+        "expiry: two first suppressed calls",
+        Bound::exhaustive().executions(15_000),
+        pair(None, false, 5, 6),
+    );
 }
 
 #[test]
@@ -56,7 +64,11 @@ fn suppression_against_expiry() {
 
 #[test]
 fn clocks_apart() {
-    holds("expiry: two emissions, clocks apart", Bound::exhaustive().executions(15_000), pair(None, true, 100, 95));
+    holds(
+        "expiry: two emissions, clocks apart",
+        Bound::exhaustive().executions(15_000),
+        pair(None, true, 100, 95),
+    );
 }
 
 /// Two at expiry, and one whose clock is behind.
@@ -86,8 +98,8 @@ fn three_callers_renew_blindly() {
     must_fail("expiry: three callers, RenewBlindly", 2, "order", three(Some(Fault::RenewBlindly)));
 }
 
-/// X's slot goes to a stranger while X is called at `at`. The stranger is not forgotten, unless X came
-/// too late, and took a slot again.
+/// X's slot goes to a stranger while X is called at `at`. The stranger is not forgotten,
+/// unless X came too late, and took a slot again.
 fn evicted(fault: Option<Fault>, suppressed: usize, at: u64) -> impl Fn() {
     move || {
         let mut world = World::new(fault).with_pages(2).may_forget(&[X, 2, 3, 4]);
@@ -103,8 +115,17 @@ fn evicted(fault: Option<Fault>, suppressed: usize, at: u64) -> impl Fn() {
 
 #[test]
 fn emission_against_eviction() {
-    holds("expiry: emission against eviction", Bound::preemptions(4).executions(15_000), evicted(None, 1, 10));
-    must_fail("expiry: RenewBlindly, against eviction", 3, "order", evicted(Some(Fault::RenewBlindly), 1, 10));
+    holds(
+        "expiry: emission against eviction",
+        Bound::preemptions(4).executions(15_000),
+        evicted(None, 1, 10),
+    );
+    must_fail(
+        "expiry: RenewBlindly, against eviction",
+        3,
+        "order",
+        evicted(Some(Fault::RenewBlindly), 1, 10),
+    );
 }
 
 #[test]
@@ -114,5 +135,10 @@ fn first_suppressed_against_eviction() {
         Bound::preemptions(4).executions(15_000),
         evicted(None, 0, 9),
     );
-    must_fail("expiry: NoticeBlindly, against eviction", 3, "order", evicted(Some(Fault::NoticeBlindly), 0, 9));
+    must_fail(
+        "expiry: NoticeBlindly, against eviction",
+        3,
+        "order",
+        evicted(Some(Fault::NoticeBlindly), 0, 9),
+    );
 }

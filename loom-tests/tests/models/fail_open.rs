@@ -24,7 +24,8 @@ fn with_some_room() {
 #[test]
 fn with_one_slot() {
     holds("fail open: one slot left", Bound::preemptions(2).executions(15_000), || {
-        let mut world = World::new(None).with_pages(2).with_busy(3).may_forget(&[X, Q]).may_fail_open();
+        let mut world =
+            World::new(None).with_pages(2).with_busy(3).may_forget(&[X, Q]).may_fail_open();
         world.race(vec![
             racer(|me| {
                 me.check(fp(X), 5);

@@ -21,8 +21,9 @@ const Q: u128 = 9;
 /// They fill what X leaves of the table.
 const OTHERS: [u128; 3] = [2, 3, 4];
 
-/// Fills the table: X was emitted at 0 and suppressed so many times, the others were emitted at 5. At
-/// 10 X has expired, so a stranger gets its slot then; at 9 it is still suppressed.
+/// Fills the table: X was emitted at 0 and suppressed so many times, the others were
+/// emitted at 5. At 10 X has expired, so a stranger gets its slot then; at 9 it is still
+/// suppressed.
 fn fill(world: &mut World, suppressed: usize) {
     world.alone(|me| {
         me.check(fp(X), 0);

@@ -1,4 +1,5 @@
-//! Counts near threads: against emission, eviction and drain, and as entries and pages change hands.
+//! Counts near threads: against emission, eviction and drain, and as entries and pages
+//! change hands.
 
 use crate::{OTHERS, Q, X};
 use loom_tests::{Bound, Racer, World, fp, holds, must_fail, racer};
@@ -6,7 +7,8 @@ use quell::model::Fault;
 
 const Y: u128 = 5;
 
-/// X was emitted at 0 and suppressed so many times. The first count is in the table, others are near.
+/// X was emitted at 0 and suppressed so many times. The first count is in the table, others
+/// are near.
 fn world(fault: Option<Fault>, suppressed: usize) -> World {
     let mut world = World::new(fault).with_pages(2);
     world.alone(|me| {
@@ -30,8 +32,8 @@ fn drain() -> Racer {
     })
 }
 
-/// X's page is marked, or is about to be. Whatever others did, no mark survives the emission that it
-/// is of: the next call is the first one suppressed since.
+/// X's page is marked, or is about to be. Whatever others did, no mark survives the
+/// emission that it is of: the next call is the first one suppressed since.
 fn renewal(fault: Option<Fault>, suppressed: usize) -> impl Fn() {
     move || {
         let mut world = world(fault, suppressed);
@@ -49,7 +51,11 @@ fn hit_against_emission() {
 
 #[test]
 fn mark_against_emission() {
-    holds("near: mark against emission", Bound::preemptions(3).executions(15_000), renewal(None, 1));
+    holds(
+        "near: mark against emission",
+        Bound::preemptions(3).executions(15_000),
+        renewal(None, 1),
+    );
     must_fail("near: VoidEarly", 3, "order", renewal(Some(Fault::VoidEarly), 1));
     must_fail("near: MarkUnread", 3, "order", renewal(Some(Fault::MarkUnread), 1));
 }
@@ -73,18 +79,26 @@ fn eviction(fault: Option<Fault>, suppressed: usize) -> impl Fn() {
 
 #[test]
 fn hit_against_eviction() {
-    holds("near: hit against eviction and return", Bound::preemptions(4).executions(15_000), eviction(None, 2));
+    holds(
+        "near: hit against eviction and return",
+        Bound::preemptions(4).executions(15_000),
+        eviction(None, 2),
+    );
     must_fail("near: NoVoid, evicted", 2, "order", eviction(Some(Fault::NoVoid), 2));
 }
 
 #[test]
 fn mark_against_eviction() {
-    holds("near: mark against eviction and return", Bound::preemptions(4).executions(15_000), eviction(None, 1));
+    holds(
+        "near: mark against eviction and return",
+        Bound::preemptions(4).executions(15_000),
+        eviction(None, 1),
+    );
     must_fail("near: MarkUnread, evicted", 2, "order", eviction(Some(Fault::MarkUnread), 1));
 }
 
-/// X goes, and comes back before who evicted it has voided the mark: then `first` may be missed, but
-/// not once all calls are over.
+/// X goes, and comes back before who evicted it has voided the mark: then `first` may be
+/// missed, but not once all calls are over.
 #[test]
 fn hit_eviction_and_return() {
     let bound = Bound::preemptions(2).executions(10_000);
@@ -109,9 +123,21 @@ fn drained(racers: fn() -> Vec<Racer>) -> impl Fn() {
 
 #[test]
 fn counts_against_drains() {
-    holds("near: hit against drain", Bound::exhaustive().executions(15_000), drained(|| vec![call(), drain()]));
-    holds("near: drain against drain", Bound::exhaustive().executions(15_000), drained(|| vec![drain(), drain()]));
-    holds("near: drain against emission", Bound::exhaustive().executions(15_000), drained(|| vec![drain(), renew()]));
+    holds(
+        "near: hit against drain",
+        Bound::exhaustive().executions(15_000),
+        drained(|| vec![call(), drain()]),
+    );
+    holds(
+        "near: drain against drain",
+        Bound::exhaustive().executions(15_000),
+        drained(|| vec![drain(), drain()]),
+    );
+    holds(
+        "near: drain against emission",
+        Bound::exhaustive().executions(15_000),
+        drained(|| vec![drain(), renew()]),
+    );
     let three = Bound::preemptions(2).executions(15_000);
     holds("near: hit, drain and emission", three, drained(|| vec![call(), drain(), renew()]));
 }
@@ -132,8 +158,16 @@ fn new_page(other: fn() -> Racer) -> impl Fn() {
 
 #[test]
 fn a_page_is_made() {
-    holds("near: a new page against drain", Bound::preemptions(3).executions(15_000), new_page(drain));
-    holds("near: a new page against emission", Bound::preemptions(3).executions(15_000), new_page(renew));
+    holds(
+        "near: a new page against drain",
+        Bound::preemptions(3).executions(15_000),
+        new_page(drain),
+    );
+    holds(
+        "near: a new page against emission",
+        Bound::preemptions(3).executions(15_000),
+        new_page(renew),
+    );
 }
 
 /// What X has near is idle, so Y takes its place, while the other looks for X's counts.
@@ -154,7 +188,11 @@ fn relabelled(fault: Option<Fault>, drained: bool, other: fn() -> Racer) -> impl
 
 #[test]
 fn relabelling() {
-    holds("near: relabelling against drain", Bound::preemptions(3).executions(15_000), relabelled(None, false, drain));
+    holds(
+        "near: relabelling against drain",
+        Bound::preemptions(3).executions(15_000),
+        relabelled(None, false, drain),
+    );
     let emit = || racer(|me| me.check(fp(X), 20));
     holds(
         "near: relabelling against emission",
@@ -173,7 +211,9 @@ fn relabelling() {
 fn relay(other: fn() -> Racer) -> impl Fn() {
     move || {
         let mut world = world(None, 1);
-        let calls = racer(|me| me.relay(2, vec![racer(|me| me.check(fp(X), 8)), racer(|me| me.check(fp(X), 9))]));
+        let calls = racer(|me| {
+            me.relay(2, vec![racer(|me| me.check(fp(X), 8)), racer(|me| me.check(fp(X), 9))])
+        });
         world.race(vec![calls, other()]);
         world.alone_as(2, |me| me.check(fp(X), 9));
         world.finish();
@@ -182,6 +222,14 @@ fn relay(other: fn() -> Racer) -> impl Fn() {
 
 #[test]
 fn a_number_changes_hands() {
-    holds("near: a number changes hands, drain", Bound::preemptions(2).executions(15_000), relay(drain));
-    holds("near: a number changes hands, emission", Bound::preemptions(2).executions(15_000), relay(renew));
+    holds(
+        "near: a number changes hands, drain",
+        Bound::preemptions(2).executions(15_000),
+        relay(drain),
+    );
+    holds(
+        "near: a number changes hands, emission",
+        Bound::preemptions(2).executions(15_000),
+        relay(renew),
+    );
 }

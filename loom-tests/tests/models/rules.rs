@@ -11,7 +11,10 @@ fn last_place(law: Law) -> impl Fn() {
     move || {
         let mut world = World::new(None).with_pages(2);
         world.alone(|me| me.check_by(law, fp(X), 0));
-        world.race(vec![racer(move |me| me.check_by(law, fp(X), 1)), racer(move |me| me.check_by(law, fp(X), 2))]);
+        world.race(vec![
+            racer(move |me| me.check_by(law, fp(X), 1)),
+            racer(move |me| me.check_by(law, fp(X), 2)),
+        ]);
         world.alone(|me| {
             me.check_by(law, fp(X), 3);
             me.check_by(law, fp(X), 4);
@@ -22,8 +25,16 @@ fn last_place(law: Law) -> impl Fn() {
 
 #[test]
 fn the_last_place() {
-    holds("rules: the last place of first-2", Bound::exhaustive().executions(15_000), last_place(TWO));
-    holds("rules: first-1-then-every-2", Bound::exhaustive().executions(15_000), last_place(Law::FirstThenEvery(1, 2)));
+    holds(
+        "rules: the last place of first-2",
+        Bound::exhaustive().executions(15_000),
+        last_place(TWO),
+    );
+    holds(
+        "rules: first-1-then-every-2",
+        Bound::exhaustive().executions(15_000),
+        last_place(Law::FirstThenEvery(1, 2)),
+    );
 }
 
 /// The window ends while a call counts in it.
@@ -48,7 +59,11 @@ fn renewal(fault: Option<Fault>) -> impl Fn() {
 
 #[test]
 fn a_late_word() {
-    holds("rules: emission against a late word", Bound::exhaustive().executions(15_000), renewal(None));
+    holds(
+        "rules: emission against a late word",
+        Bound::exhaustive().executions(15_000),
+        renewal(None),
+    );
     must_fail("rules: RuleUnread", 3, "order", renewal(Some(Fault::RuleUnread)));
     must_fail("rules: RuleAnyTick", 3, "order", renewal(Some(Fault::RuleAnyTick)));
 }

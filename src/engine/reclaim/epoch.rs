@@ -29,7 +29,9 @@ mod local {
 
     /// Pins; on a thread whose locals are gone, with a handle for this one guard.
     pub(super) fn pin() -> Guard {
-        HANDLE.try_with(LocalHandle::pin).unwrap_or_else(|_| COLLECTOR.get_or_init(Collector::new).register().pin())
+        HANDLE
+            .try_with(LocalHandle::pin)
+            .unwrap_or_else(|_| COLLECTOR.get_or_init(Collector::new).register().pin())
     }
 }
 

@@ -1,7 +1,9 @@
 //! Looks for an entry, renews it, or takes a slot and publishes a claim.
 
 use super::Start::Fresh;
-use super::{At, Claims, F, Fault, Kind, Print, Role, SLOTS, State, TURNS, Thread, Word, again, end, look};
+use super::{
+    At, Claims, F, Fault, Kind, Print, Role, SLOTS, State, TURNS, Thread, Word, again, end, look,
+};
 use crate::explore::{Label, Next};
 
 impl Claims {
@@ -32,7 +34,11 @@ impl Claims {
                     pass(me)
                 }
                 Label(
-                    if agrees { "finds its state in slot {}" } else { "finds no such state in slot {}" },
+                    if agrees {
+                        "finds its state in slot {}"
+                    } else {
+                        "finds no such state in slot {}"
+                    },
                     number as u8,
                 )
             }
@@ -48,14 +54,19 @@ impl Claims {
                 Label("finds the rest in slot {}", number as u8)
             }
             At::FindKeyAgain => {
-                let equal = slot.key == print.key && (slot.key_turn == me.key_turn || self.fault == Fault::IgnoresTurn);
+                let equal = slot.key == print.key
+                    && (slot.key_turn == me.key_turn || self.fault == Fault::IgnoresTurn);
                 if equal {
                     self.found(state, me, print)
                 } else {
                     pass(me)
                 }
                 Label(
-                    if equal { "finds the entry in slot {}" } else { "finds the key gone from slot {}" },
+                    if equal {
+                        "finds the entry in slot {}"
+                    } else {
+                        "finds the key gone from slot {}"
+                    },
                     number as u8,
                 )
             }
@@ -68,7 +79,10 @@ impl Claims {
                 } else {
                     again(me);
                 }
-                Label(if won { "renews slot {} and emits" } else { "does not renew slot {}" }, number as u8)
+                Label(
+                    if won { "renews slot {} and emits" } else { "does not renew slot {}" },
+                    number as u8,
+                )
             }
             At::Take => unreachable!("several outcomes"),
             At::WriteKey => {
@@ -82,7 +96,12 @@ impl Claims {
                 Label("writes the rest of slot {}", me.slot)
             }
             At::Publish => {
-                let word = Word { kind: Kind::Claimed, turn: me.key_turn, identity: print.rest, fresh: false };
+                let word = Word {
+                    kind: Kind::Claimed,
+                    turn: me.key_turn,
+                    identity: print.rest,
+                    fresh: false,
+                };
                 state.slots[number].word = word;
                 me.known = (me.slot, word);
                 look(me);

@@ -18,7 +18,10 @@ impl Claims {
                 } else {
                     self.note(me, None)
                 }
-                Label(if may { "looks at the state of slot {}" } else { "looks past slot {}" }, number as u8)
+                Label(
+                    if may { "looks at the state of slot {}" } else { "looks past slot {}" },
+                    number as u8,
+                )
             }
             At::LookKey => {
                 let agrees = slot.key == print.key && self.agrees(me.word, slot.key_turn, print);
@@ -27,7 +30,14 @@ impl Claims {
                 } else {
                     self.note(me, None)
                 }
-                Label(if agrees { "looks at the key of slot {}" } else { "sees another key in slot {}" }, number as u8)
+                Label(
+                    if agrees {
+                        "looks at the key of slot {}"
+                    } else {
+                        "sees another key in slot {}"
+                    },
+                    number as u8,
+                )
             }
             At::LookRest => {
                 let agrees = slot.rest == print.rest;
@@ -37,7 +47,11 @@ impl Claims {
                     self.note(me, None)
                 }
                 Label(
-                    if agrees { "looks at the rest of slot {}" } else { "sees another rest in slot {}" },
+                    if agrees {
+                        "looks at the rest of slot {}"
+                    } else {
+                        "sees another rest in slot {}"
+                    },
                     number as u8,
                 )
             }
@@ -45,7 +59,11 @@ impl Claims {
                 let word = me.word;
                 self.note(me, Some(word));
                 Label(
-                    if word.kind == Kind::Live { "sees LIVE in slot {}" } else { "sees CLAIMED in slot {}" },
+                    if word.kind == Kind::Live {
+                        "sees LIVE in slot {}"
+                    } else {
+                        "sees CLAIMED in slot {}"
+                    },
                     number as u8,
                 )
             }
@@ -69,7 +87,10 @@ impl Claims {
                 } else {
                     look(me);
                 }
-                Label(if won { "decides slot {} and emits" } else { "does not decide slot {}" }, number)
+                Label(
+                    if won { "decides slot {} and emits" } else { "does not decide slot {}" },
+                    number,
+                )
             }
             _ => unreachable!("of find"),
         }
@@ -120,7 +141,8 @@ impl Claims {
     fn kill(&self, state: &mut State, me: &mut Thread) -> Label {
         let number = self.condemned(&me.seen).expect("a claim that must go");
         let (word, now) = (me.seen[number], &mut state.slots[number].word);
-        let live = self.fault == Fault::KillsLive && now.kind == Kind::Live && now.turn == word.turn;
+        let live =
+            self.fault == Fault::KillsLive && now.kind == Kind::Live && now.turn == word.turn;
         let killed = *now == word || live;
         if killed {
             *now = Word { turn: word.turn, ..Word::default() };

@@ -10,7 +10,9 @@ impl Counts {
         me.word = entry.unwrap_or_default();
         let counted_only = self.fault == Fault::DrainsCountedOnly;
         me.at = match (op, entry) {
-            (Op::Evict, Some(word)) if self.fault == Fault::VoidsFirst && word.counted => At::SeeLabel,
+            (Op::Evict, Some(word)) if self.fault == Fault::VoidsFirst && word.counted => {
+                At::SeeLabel
+            }
             (Op::Evict, Some(_)) => At::Decide,
             (Op::Drain, Some(word)) if word.counted => At::TakeWord,
             (Op::Drain, Some(_)) if !counted_only => At::SeeLabel,
@@ -39,7 +41,8 @@ impl Counts {
                 me.mark = near.mark;
                 // A renewal: older than the new tick; an eviction: not newer than the victim's.
                 let newest = if let Op::Call(now) = op { now - 1 } else { me.word.tick };
-                me.at = if near.mark != 0 && near.mark <= newest { At::VoidMark } else { At::SeeTaken };
+                me.at =
+                    if near.mark != 0 && near.mark <= newest { At::VoidMark } else { At::SeeTaken };
                 if me.at == At::SeeTaken {
                     me.mark = 0;
                 }
@@ -63,7 +66,8 @@ impl Counts {
             }
             At::SeeCount => {
                 me.count = near.count;
-                let next = if self.fault == Fault::NoSecondLook { At::Take } else { At::SeeLabelAgain };
+                let next =
+                    if self.fault == Fault::NoSecondLook { At::Take } else { At::SeeLabelAgain };
                 self.unless(near.count == me.taken, me, next, op);
                 Label("sees the count in table {}", table)
             }
@@ -80,7 +84,10 @@ impl Counts {
                 } else {
                     (me.taken, me.count, me.at) = (0, 0, At::SeeTaken);
                 }
-                Label(if won { "takes from table {}" } else { "does not take from table {}" }, table)
+                Label(
+                    if won { "takes from table {}" } else { "does not take from table {}" },
+                    table,
+                )
             }
             At::TakeWord => {
                 let word = me.word;
@@ -123,7 +130,11 @@ impl Counts {
             ),
         };
         if !state.exchange(word, new) {
-            *me = Thread { done: me.done, at: if op == Op::Evict { At::Start } else { At::Find }, ..Thread::default() };
+            *me = Thread {
+                done: me.done,
+                at: if op == Op::Evict { At::Start } else { At::Find },
+                ..Thread::default()
+            };
             return Label("does not win F, was {}", word.tick);
         }
         let visited = self.fault == Fault::VoidsFirst && word.counted;
@@ -142,7 +153,13 @@ impl Counts {
     }
 
     fn next_table(&self, me: &mut Thread, op: Op) {
-        *me = Thread { done: me.done, word: me.word, table: me.table + 1, at: At::SeeLabel, ..Thread::default() };
+        *me = Thread {
+            done: me.done,
+            word: me.word,
+            table: me.table + 1,
+            at: At::SeeLabel,
+            ..Thread::default()
+        };
         if (me.table as usize) < self.scripts.len() {
             return;
         }
