@@ -101,7 +101,7 @@ impl std::io::Write for Discard {
 mod through_log {
     use super::{Contender, Discard, compare};
     use log::{Log, Metadata, Record, kv};
-    use quell::log::Dedup;
+    use quell::front::log::Dedup;
     use std::io::{BufWriter, Write};
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
@@ -190,7 +190,7 @@ mod through_log {
 #[cfg(feature = "slog")]
 mod through_slog {
     use super::{Contender, Discard, compare};
-    use quell::slog::Dedup;
+    use quell::front::slog::Dedup;
     use slog::{Drain, Key, Logger, Never, OwnedKVList, Record, Serializer, o};
     use std::fmt;
     use std::io::{BufWriter, Write};
@@ -276,7 +276,8 @@ mod through_slog {
 
 mod through_tracing {
     use super::{Contender, Discard, compare};
-    use quell::tracing::{Dedup, Key};
+    use quell::Key;
+    use quell::front::tracing::Dedup;
     use std::collections::HashMap;
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
     let logger = settings.build(); // quell: was `settings.init()`
     let max = logger.filter(); // quell
-    let _guard = quell::log::init(logger, max)?; // quell
+    let _guard = quell::front::log::init(logger, max)?; // quell
 
     // quell installs no signal handler. An application that has one ends by `quell::exit`.
     #[cfg(unix)]

@@ -6,9 +6,7 @@
 //! cargo run --example outage
 //! ```
 
-use quell::{
-    Cache, Event, KeyPolicy, Level, Logger, Manual, Reporter, Sink, Summary, Tick, Value, WriteSink,
-};
+use quell::{Cache, Event, Key, Level, Logger, Manual, Sink, Summary, Tick, Value, WriteSink};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -55,7 +53,7 @@ fn send_batch(root: &Log, number: u64, step: u64, up: bool) -> u64 {
     // Derived anew each time, by all threads at once: only names are copied.
     let shard = root.with_attr("shard", number).with_group("remote_write");
     // By its text alone: one message, whichever shard says so first.
-    let anyone = shard.key(KeyPolicy::Message);
+    let anyone = shard.with_key(Key::Message);
     if up {
         anyone.debug(format_args!("batch sent"));
         return 1;
@@ -103,10 +101,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         lines: WriteSink::new(std::io::stdout()),
         sums: Mutex::new(Sums::default()),
     });
-    let root = Logger::new(Arc::clone(&cache), Arc::clone(&console));
+    let root = Logger::builder(Arc::clone(&cache), Arc::clone(&console)).notices(true).build();
     // Every few seconds, in a real program. This one is over before that: what is
     // seen of the reporter is its last report, when it is dropped.
-    let reporter = Reporter::spawn(&root, Duration::from_secs(3600))?;
+    let reporter = root.guard()?;
     let mut offered = 0;
 
     println!("-- all is well");
@@ -114,7 +112,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     offered += 1 + run(&root, &clock, 20, true);
 
     println!("-- the remote end goes away: first errors, and where suppression starts");
-    offered += run(&root.notices(true), &clock, 220, false);
+    offered += run(&root, &clock, 220, false);
 
     println!("-- still away, a window later: once a minute, with what was suppressed since");
     offered += run(&root, &clock, 40, false);

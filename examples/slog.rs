@@ -1,10 +1,10 @@
 //! A program that logs through `slog`, moved to quell by the three lines marked so, with a
-//! window, fields and notices of its own. (With the defaults it is one: `quell::slog::root`
+//! window, fields and notices of its own. (With the defaults it is one: `quell::front::slog::root`
 //! for `Logger::root`.)
 //!
 //! `cargo run --features slog --example slog`
 
-use quell::slog::Dedup;
+use quell::front::slog::Dedup;
 use quell::{Cache, Fields};
 use slog::{Drain, FnValue, KV, Logger, OwnedKVList, Record, crit, error, info, o};
 use std::error::Error;

@@ -16,7 +16,7 @@ use tracing_subscriber::{fmt, prelude::*, registry};
 fn main() -> Result<(), Box<dyn Error>> {
     let terminal = fmt::layer().with_writer(stdout);
     let warnings = fmt::layer().with_ansi(false).with_writer(stderr);
-    let dedup = quell::tracing::Dedup::new(Arc::new(quell::Cache::builder().build()?)); // quell
+    let dedup = quell::front::tracing::Dedup::new(Arc::new(quell::Cache::builder().build()?)); // quell
     // Was `.with(terminal).with(warnings.with_filter(LevelFilter::WARN))`:
     registry()
         .with(dedup.wrap(terminal))

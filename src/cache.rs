@@ -1,10 +1,11 @@
 //! The cache: what a fingerprint and a moment are decided to be.
 
-use crate::caught::caught;
+use crate::clock::window_millis;
 use crate::engine::{Engine, Select};
+use crate::panics::catch_panic;
 use crate::{
-    Builder, Clock, Coarse, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Namespace, Rule,
-    Secret, Summary, Tick, builder,
+    CacheBuilder, Clock, Coarse, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Namespace,
+    Rule, Secret, Summary, Tick,
 };
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -154,8 +155,8 @@ impl<C: RefUnwindSafe> RefUnwindSafe for Cache<C> {}
 
 impl Cache {
     /// Returns a builder with the defaults: 60 seconds, 1024 entries, [`Coarse`], a random secret.
-    pub fn builder() -> Builder {
-        Builder::new()
+    pub fn builder() -> CacheBuilder {
+        CacheBuilder::new()
     }
 }
 
@@ -259,7 +260,7 @@ impl<C: Clock> Cache<C> {
     #[cold]
     fn keep_exemplar(&self, fingerprint: Fingerprint, exemplar: impl FnOnce() -> Option<Exemplar>) {
         if self.engine.wants_exemplar(fingerprint) {
-            if let Some(exemplar) = caught(exemplar).flatten() {
+            if let Some(exemplar) = catch_panic(exemplar).flatten() {
                 self.engine.attach(fingerprint, Arc::new(exemplar));
             }
         }
@@ -291,7 +292,7 @@ impl<C: Clock> Cache<C> {
     /// # Errors
     /// [`ConfigError::ZeroWindow`]; the window stays as it was.
     pub fn set_window(&self, window: Duration) -> Result<(), ConfigError> {
-        self.engine.set_window(builder::window_millis(window)?);
+        self.engine.set_window(window_millis(window)?);
         Ok(())
     }
 
@@ -449,7 +450,7 @@ impl<C: Clock> Cache<C> {
 
 /// Whether what was last emitted at `since` is in its window.
 fn is_fresh(since: Tick, now: Tick, window: u64) -> bool {
-    now.as_millis().saturating_sub(since.as_millis()) < window
+    now.millis_since(since) < window
 }
 
 impl<C> fmt::Debug for Cache<C> {
@@ -521,7 +522,7 @@ mod tests {
         let cache = Cache::builder().window(Duration::from_millis(10)).tiny(2).build().unwrap();
         assert!(cache.check_at(fp(0), at(0)).is_emit());
         assert!(!cache.check_at(fp(0), at(0)).is_emit());
-        let asked = crate::caught::caught(|| due(&cache, None, |_, _, _| panic!("due")));
+        let asked = catch_panic(|| due(&cache, None, |_, _, _| panic!("due")));
         assert_eq!(asked, None);
         assert_eq!(due(&cache, None, |_, _, _| true), [(Some(fp(0)), 1)]);
         // The table is not visited any more.

@@ -1,5 +1,6 @@
 //! Time as the engine sees it: ticks, and the clocks that make them.
 
+use crate::ConfigError;
 use crate::atomic_cell::AtomicCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -45,6 +46,21 @@ impl Tick {
         let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         Self::from_millis(self.0.saturating_add(millis))
     }
+
+    /// Returns how many milliseconds after `earlier` it is; 0 if it is not.
+    #[inline]
+    pub(crate) const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A window in ticks, rounded up. At most `u64::MAX`, which never ends.
+pub(crate) fn window_millis(window: Duration) -> Result<u64, ConfigError> {
+    if window.is_zero() {
+        return Err(ConfigError::ZeroWindow);
+    }
+    let rounded_up = window.as_nanos().div_ceil(1_000_000);
+    Ok(u64::try_from(rounded_up).unwrap_or(u64::MAX))
 }
 
 /// Where [`Cache::check`](crate::Cache::check) takes its time from.
@@ -197,5 +213,14 @@ mod tests {
         let other = clock.clone();
         other.set(Tick::from_millis(7));
         assert_eq!(clock.now().as_millis(), 7);
+    }
+
+    #[test]
+    fn windows_are_rounded_up_and_never_zero() {
+        assert_eq!(window_millis(Duration::ZERO), Err(ConfigError::ZeroWindow));
+        assert_eq!(window_millis(Duration::from_nanos(1)), Ok(1));
+        assert_eq!(window_millis(Duration::from_micros(1001)), Ok(2));
+        assert_eq!(window_millis(Duration::from_secs(60)), Ok(60_000));
+        assert_eq!(window_millis(Duration::MAX), Ok(u64::MAX));
     }
 }

@@ -45,7 +45,7 @@ impl Level {
     }
 
     /// As a label of a metric.
-    #[cfg(all(feature = "metrics", any(feature = "log", feature = "slog", feature = "tracing")))]
+    #[cfg(feature = "metrics")]
     pub(crate) const fn lowercase(self) -> &'static str {
         match self {
             Level::Trace => "trace",

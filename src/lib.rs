@@ -20,15 +20,15 @@
 //! ```
 //!
 //! Handles that are derived from one another share one cache; they own no lock, no
-//! map and no thread. A [`Reporter`] writes summaries of messages that stay silent.
+//! map and no thread. A [`Guard`] writes summaries of messages that stay silent.
 //!
 //! # In front of the logger you have
 //!
 //! | feature | in one line | piece by piece | what it is |
 //! |---|---|---|---|
-//! | `log` | [`quell::log::init`](https://docs.rs/quell/latest/quell/log/fn.init.html) | [`quell::log::Dedup`](https://docs.rs/quell/latest/quell/log/struct.Dedup.html) | a wrapper for any `log::Log` |
-//! | `tracing` | [`quell::tracing::init`](https://docs.rs/quell/latest/quell/tracing/fn.init.html) | [`quell::tracing::Dedup`](https://docs.rs/quell/latest/quell/tracing/struct.Dedup.html) | a filter for each layer of `tracing-subscriber` |
-//! | `slog` | [`quell::slog::root`](https://docs.rs/quell/latest/quell/slog/fn.root.html) | [`quell::slog::Dedup`](https://docs.rs/quell/latest/quell/slog/struct.Dedup.html) | a drain around any drain |
+//! | `log` | [`quell::front::log::init`](https://docs.rs/quell/latest/quell/log/fn.init.html) | [`quell::front::log::Dedup`](https://docs.rs/quell/latest/quell/log/struct.Dedup.html) | a wrapper for any `log::Log` |
+//! | `tracing` | [`quell::front::tracing::init`](https://docs.rs/quell/latest/quell/tracing/fn.init.html) | [`quell::front::tracing::Dedup`](https://docs.rs/quell/latest/quell/tracing/struct.Dedup.html) | a filter for each layer of `tracing-subscriber` |
+//! | `slog` | [`quell::front::slog::root`](https://docs.rs/quell/latest/quell/slog/fn.root.html) | [`quell::front::slog::Dedup`](https://docs.rs/quell/latest/quell/slog/struct.Dedup.html) | a drain around any drain |
 //!
 //! In each, level, target, text and typed fields tell messages apart, as far as `Fields`
 //! and `Key` leave them in; each sink has a [`Namespace`], so it sees the first of each
@@ -62,7 +62,7 @@
 //! With the next line of the message, when its window has ended, when the cache forgets it,
 //! and at the end. For the last of them a program keeps a front end's
 //! [`Guard`](https://docs.rs/quell/latest/quell/struct.Guard.html) in `main`, or a
-//! [`Reporter`], and ends by returning, by unwinding, or by [`exit`];
+//! [`Guard`], and ends by returning, by unwinding, or by [`exit`];
 //! [`install_panic_hook`] is for panics that abort, and `Guard::flush` for a thread of your
 //! own that handles signals.
 //!
@@ -107,60 +107,34 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod atomic_cell;
-mod builder;
 mod cache;
-mod caught;
+mod cache_builder;
 mod clock;
 mod engine;
-#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
-mod fields;
-mod fingerprint;
-#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
-mod front;
-#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
-mod guard;
+mod error;
+pub mod front;
+mod key;
 mod level;
-#[cfg(feature = "log")]
-pub mod log;
 mod logger;
-#[cfg(all(feature = "metrics", any(feature = "log", feature = "slog", feature = "tracing")))]
-mod metrics;
-mod nesting;
-mod outlet;
-mod reporter;
-mod rule;
+mod panics;
+mod report;
 mod rules;
-mod scope;
-mod shutdown;
-mod sink;
-mod sip;
-#[cfg(feature = "slog")]
-pub mod slog;
-#[cfg(any(feature = "log", feature = "slog"))]
-mod specimen;
 mod summary;
-#[cfg(feature = "tracing")]
-pub mod tracing;
+mod text;
 
-pub use builder::{Builder, ConfigError};
 pub use cache::{Cache, Decision, Stats};
+pub use cache_builder::CacheBuilder;
 pub use clock::{Clock, Coarse, Manual, Monotonic, Tick};
-#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
-pub use fields::Fields;
-pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Secret, Value};
-#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
-pub use front::SharedRules;
-#[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
-pub use guard::Guard;
+pub use error::{ConfigError, InitError};
+pub use key::{
+    AttrValue, Fields, FieldsHash, Fingerprint, FingerprintHasher, Key, Namespace, Secret, Value,
+};
 pub use level::{Level, ParseLevelError};
-pub use logger::{KeyPolicy, Logger};
-pub use reporter::{Reporter, ReporterError};
-pub use rule::Rule;
-pub use rules::Rules;
-pub use scope::AttrValue;
-pub use shutdown::{exit, install_panic_hook};
-pub use sink::{Event, Field, Message, Sink, WriteSink};
+pub use logger::{Event, Logger, Sink, WriteSink};
+pub use report::{Guard, exit, install_panic_hook};
+pub use rules::{Rule, Rules, SharedRules};
 pub use summary::{Exemplar, Summary};
+pub use text::{Field, Message};
 
 /// What models and negative controls need besides; no part of the API.
 #[cfg(any(loom, quell_faults))]

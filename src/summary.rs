@@ -1,7 +1,9 @@
 //! What was suppressed: summaries, and the exemplar that says which message.
 
 use crate::engine::Pending;
+use crate::text::{self, truncate};
 use crate::{Fingerprint, Level, Namespace, Tick};
+use std::fmt;
 use std::sync::Arc;
 
 /// A count of suppressed calls that no emission will report: what a drain, a
@@ -25,6 +27,19 @@ pub struct Summary {
     pub since: Tick,
     /// What the message looked like, if the caller gave one.
     pub exemplar: Option<Arc<Exemplar>>,
+}
+
+impl fmt::Display for Summary {
+    /// Writes what the message looked like and how many were suppressed: `disk full: 4 more
+    /// suppressed`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.exemplar, self.fingerprint) {
+            (Some(exemplar), _) => f.write_str(&exemplar.text)?,
+            (None, Some(fingerprint)) => write!(f, "{fingerprint:?}")?,
+            (None, None) => f.write_str("various messages")?,
+        }
+        write!(f, ": {} more suppressed", self.suppressed)
+    }
 }
 
 impl From<Pending<Exemplar>> for Summary {
@@ -79,7 +94,7 @@ pub struct Exemplar {
     pub line: Option<u32>,
     /// What a slog record has besides.
     #[cfg(feature = "slog")]
-    pub(crate) origin: Option<crate::slog::Origin>,
+    pub(crate) origin: Option<crate::front::slog::Origin>,
     /// The call site, for a summary that is an event itself.
     #[cfg(feature = "tracing")]
     pub(crate) metadata: Option<&'static tracing_core::Metadata<'static>>,
@@ -93,7 +108,7 @@ impl std::panic::RefUnwindSafe for Exemplar {}
 
 impl Exemplar {
     /// The longest text kept, in bytes.
-    pub const MAX_TEXT: usize = 256;
+    pub const MAX_TEXT: usize = text::MAX_TEXT;
 
     /// An exemplar of `text`, cut at a character's border.
     #[must_use]
@@ -132,23 +147,12 @@ impl Exemplar {
     }
 }
 
-fn truncate(text: &str, max: usize) -> &str {
-    let mut end = text.len().min(max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn text_is_cut_at_a_character() {
-        assert_eq!(truncate("aé", 2), "a");
-        assert_eq!(truncate("aé", 3), "aé");
-        assert_eq!(truncate("", 3), "");
+    fn long_texts_are_cut() {
         assert_eq!(Exemplar::new(&"é".repeat(200)).text.len(), 256);
     }
 }

@@ -729,7 +729,7 @@ fn a_cache_may_be_used_from_the_destructor_of_a_thread_local() {
 
 #[test]
 fn wrong_configurations_are_typed_errors() {
-    fn error(build: impl FnOnce(quell::Builder) -> quell::Builder) -> ConfigError {
+    fn error(build: impl FnOnce(quell::CacheBuilder) -> quell::CacheBuilder) -> ConfigError {
         build(Cache::builder()).build().map(drop).unwrap_err()
     }
     assert_eq!(error(|b| b.window(Duration::ZERO)), ConfigError::ZeroWindow);
@@ -761,5 +761,5 @@ fn caches_may_go_where_they_are_needed() {
     everywhere::<Summary>();
     everywhere::<quell::Stats>();
     everywhere::<ConfigError>();
-    everywhere::<quell::Builder>();
+    everywhere::<quell::CacheBuilder>();
 }

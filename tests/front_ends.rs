@@ -116,11 +116,13 @@ fn child_of_log() {
         }
     }
     run_as_child("log", |path, end| {
-        let guard = quell::log::init(ToLines(Lines::create(path)), LevelFilter::Info).unwrap();
+        let guard =
+            quell::front::log::init(ToLines(Lines::create(path)), LevelFilter::Info).unwrap();
         assert_eq!(log::max_level(), LevelFilter::Info);
         let again =
-            quell::log::init(ToLines(Lines::create("/dev/null")), LevelFilter::Trace).unwrap_err();
-        assert!(matches!(again, quell::log::InitError::Logger(_)), "{again}");
+            quell::front::log::init(ToLines(Lines::create("/dev/null")), LevelFilter::Trace)
+                .unwrap_err();
+        assert!(matches!(again, quell::InitError::Taken(_)), "{again}");
         assert_eq!(log::max_level(), LevelFilter::Info, "nothing changed");
         for n in 0..OFFERED / 3 {
             error!("connection refused");
@@ -166,7 +168,7 @@ fn child_of_slog() {
     }
     run_as_child("slog", |path, end| {
         let (log, guard) =
-            quell::slog::root(ToLines(Lines::create(path)), o!("host" => "web1")).unwrap();
+            quell::front::slog::root(ToLines(Lines::create(path)), o!("host" => "web1")).unwrap();
         let shard = log.new(o!("shard" => 3));
         for n in 0..OFFERED / 3 {
             error!(log, "connection refused");

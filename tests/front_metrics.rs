@@ -113,7 +113,7 @@ fn what_log_offers_is_counted() {
     let capacity = cache.stats().capacity as u64;
     with_local_recorder(&registry, || {
         let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
-        let log = quell::log::Dedup::builder(cache, Nowhere).rules(rules).metrics().build();
+        let log = quell::front::log::Dedup::builder(cache, Nowhere).rules(rules).metrics().build();
         assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES);
         assert_eq!(
             registry.cells.lock().unwrap().len() as u64,
@@ -144,7 +144,7 @@ fn what_slog_offers_is_counted() {
     with_local_recorder(&registry, || {
         let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
         let dedup =
-            quell::slog::Dedup::builder(cache, slog::Discard).rules(rules).metrics().build();
+            quell::front::slog::Dedup::builder(cache, slog::Discard).rules(rules).metrics().build();
         let dedup = Arc::new(dedup);
         let log = Logger::root(Arc::clone(&dedup), o!());
         assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES);
@@ -182,7 +182,7 @@ fn what_tracing_offers_is_counted() {
     let cache = common::cache().0;
     let capacity = cache.stats().capacity as u64;
     let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
-    let dedup = quell::tracing::Dedup::builder(cache).rules(rules).metrics().build();
+    let dedup = quell::front::tracing::Dedup::builder(cache).rules(rules).metrics().build();
     let stack = with_local_recorder(&recorder, || {
         tracing::Dispatch::new(registry().with(dedup.wrap(Nowhere)))
     });
@@ -267,7 +267,7 @@ fn a_recorder_that_panics_costs_no_line() {
     let _turn = common::turn();
     log::set_max_level(log::LevelFilter::Trace);
     let log = with_local_recorder(&Broken, || {
-        quell::log::Dedup::builder(common::cache().0, Texts::default()).metrics().build()
+        quell::front::log::Dedup::builder(common::cache().0, Texts::default()).metrics().build()
     });
     (0..4).for_each(|_| error!(logger: log, "x"));
     log.flush();

@@ -47,7 +47,7 @@ fn suppressed_records_of_log_allocate_nothing() {
     }
     let _turn = common::turn();
     log::set_max_level(log::LevelFilter::Trace);
-    let log = quell::log::Dedup::builder(common::cache().0, Nowhere)
+    let log = quell::front::log::Dedup::builder(common::cache().0, Nowhere)
         .fields(Fields::except(["id"]))
         .rules(Rules::new(Rule::once()).exempt_target("audit").target("net", Rule::once()))
         .build();
@@ -71,7 +71,7 @@ fn suppressed_records_of_slog_allocate_nothing() {
 
     let _turn = common::turn();
     let drain = slog::Drain::map(slog::Discard, |drain| drain);
-    let dedup = quell::slog::Dedup::builder(common::cache().0, drain)
+    let dedup = quell::front::slog::Dedup::builder(common::cache().0, drain)
         .fields(Fields::except(["id"]))
         .rules(Rules::new(Rule::once()).exempt_target("audit").target("net", Rule::once()))
         .build();

@@ -59,13 +59,13 @@ trait FrontEnd: Send + Sync + Sized {
 #[cfg(feature = "log")]
 struct Log {
     guard: Guard,
-    dedup: quell::log::Dedup<Arc<records::Lines>, Manual>,
+    dedup: quell::front::log::Dedup<Arc<records::Lines>, Manual>,
 }
 
 #[cfg(feature = "log")]
 impl FrontEnd for Log {
     fn new(cache: Arc<Cache<Manual>>, rules: SharedRules, interval: Duration) -> Self {
-        let builder = quell::log::Dedup::builder(cache, records::Lines::new());
+        let builder = quell::front::log::Dedup::builder(cache, records::Lines::new());
         let dedup = builder.rules(rules).notices(true).interval(interval).build();
         Self { guard: dedup.guard().unwrap(), dedup }
     }
@@ -96,14 +96,14 @@ impl FrontEnd for Log {
 #[cfg(feature = "slog")]
 struct Slog {
     guard: Guard,
-    dedup: Arc<quell::slog::Dedup<Arc<drains::Lines>, Manual>>,
+    dedup: Arc<quell::front::slog::Dedup<Arc<drains::Lines>, Manual>>,
     log: slog::Logger,
 }
 
 #[cfg(feature = "slog")]
 impl FrontEnd for Slog {
     fn new(cache: Arc<Cache<Manual>>, rules: SharedRules, interval: Duration) -> Self {
-        let builder = quell::slog::Dedup::builder(cache, drains::Lines::new());
+        let builder = quell::front::slog::Dedup::builder(cache, drains::Lines::new());
         let dedup = Arc::new(builder.rules(rules).notices(true).interval(interval).build());
         let log = slog::Logger::root(Arc::clone(&dedup), slog::o!());
         Self { guard: dedup.guard().unwrap(), dedup, log }
@@ -145,7 +145,7 @@ struct Tracing {
 #[cfg(feature = "tracing")]
 impl FrontEnd for Tracing {
     fn new(cache: Arc<Cache<Manual>>, rules: SharedRules, interval: Duration) -> Self {
-        let dedup = quell::tracing::Dedup::builder(cache)
+        let dedup = quell::front::tracing::Dedup::builder(cache)
             .rules(rules)
             .notices(true)
             .interval(interval)

@@ -5,7 +5,8 @@
 #[path = "common/forks.rs"]
 mod forks;
 
-use quell::tracing::{Dedup, Key};
+use quell::Key;
+use quell::front::tracing::Dedup;
 use quell::{Cache, Guard};
 use std::fmt;
 use std::fs;
@@ -287,9 +288,9 @@ fn one_line_set_up() {
         return;
     };
     fs::File::create(path).unwrap();
-    let guard = quell::tracing::init(quell::tracing::LevelFilter::INFO).unwrap();
-    let again = quell::tracing::init(quell::tracing::LevelFilter::INFO);
-    assert!(matches!(again, Err(quell::tracing::InitError::Subscriber(_))), "{again:?}");
+    let guard = quell::front::tracing::init(quell::front::tracing::LevelFilter::INFO).unwrap();
+    let again = quell::front::tracing::init(quell::front::tracing::LevelFilter::INFO);
+    assert!(matches!(again, Err(quell::InitError::Taken(_))), "{again:?}");
     assert_eq!(tracing_log::log::max_level(), tracing_log::log::LevelFilter::Info);
     assert!(tracing::enabled!(tracing::Level::INFO));
     assert!(!tracing::enabled!(tracing::Level::DEBUG));

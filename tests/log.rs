@@ -10,8 +10,9 @@ mod records;
 
 use common::{Bad, WINDOW, accounted, cache, turn};
 use log::{Level, LevelFilter, Log, Metadata, Record, error, info, log, warn};
-use quell::log::{Dedup, Key};
-use quell::{Cache, ConfigError, Fields, Manual, ReporterError, Rule, Rules, SharedRules};
+use quell::Key;
+use quell::front::log::Dedup;
+use quell::{Cache, ConfigError, Fields, InitError, Manual, Rule, Rules, SharedRules};
 use records::{Line, Lines, Told, line_of};
 use std::fmt;
 use std::io::Write;
@@ -379,12 +380,12 @@ fn the_guards_thread_writes_what_is_over() {
 #[test]
 fn an_interval_of_zero_is_an_error() {
     let log = Dedup::builder(cache().0, Lines::new()).interval(Duration::ZERO).build();
-    assert!(matches!(log.guard(), Err(ReporterError::Config(ConfigError::ZeroInterval))));
+    assert!(matches!(log.guard(), Err(InitError::Config(ConfigError::ZeroInterval))));
     let error = Dedup::builder(cache().0, Lines::new())
         .interval(Duration::ZERO)
         .init(LevelFilter::Info)
         .unwrap_err();
-    assert!(matches!(error, quell::log::InitError::Reporter(_)));
+    assert!(matches!(error, InitError::Config(_)));
     assert!(
         !log::logger().enabled(&Metadata::builder().level(Level::Error).build()),
         "nothing installed"
@@ -548,7 +549,7 @@ fn a_logger_that_logs_into_itself_comes_to_an_end() {
     let told = std::mem::take(&mut *talks.told.lock().unwrap());
     let sum = &told[0];
     assert_eq!((sum.stands_for(), &*sum.target, sum.level), (1, "quell", Level::Warn));
-    assert_eq!(sum.text, "1 more suppressed, of messages that are forgotten");
+    assert_eq!(sum.text, "various messages: 1 more suppressed");
 }
 
 #[test]

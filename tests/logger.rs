@@ -5,7 +5,7 @@ mod common;
 use common::{Recorder, Sum, Told, WINDOW, cache};
 use crossbeam_utils::atomic::AtomicCell;
 use quell::{
-    Cache, Clock, Event, Exemplar, KeyPolicy, Level, Logger, Manual, Sink, Summary, Tick, Value,
+    Cache, Clock, Event, Exemplar, Key, Level, Logger, Manual, Sink, Summary, Tick, Value,
     WriteSink,
 };
 use std::io;
@@ -123,7 +123,7 @@ mod keys {
         let (cache, _) = cache();
         let recorder = Recorder::new();
         let scoped = Logger::new(cache, Arc::clone(&recorder)).with_attr("a", 1);
-        let log = scoped.key(KeyPolicy::Message);
+        let log = scoped.with_key(Key::Message);
         log.error(format_args!("m"));
         log.info(format_args!("m"));
         log.with_attr("b", 2).with_group("g").warn(format_args!("m"));
@@ -131,9 +131,9 @@ mod keys {
         assert_eq!(recorder.texts(), ["m a=1"], "derived loggers keep the policy");
         scoped.error(format_args!("m"));
         assert_eq!(recorder.texts(), ["m a=1"], "the two policies share no key");
-        log.key(KeyPolicy::Scoped).error(format_args!("m"));
+        log.with_key(Key::Event).error(format_args!("m"));
         assert_eq!(recorder.texts(), [""; 0]);
-        assert_eq!(KeyPolicy::default(), KeyPolicy::Scoped);
+        assert_eq!(Key::default(), Key::Event);
     }
 }
 
@@ -237,8 +237,9 @@ mod families {
     fn notices_are_given_once_per_emission_where_they_are_on() {
         let (cache, clock) = cache();
         let recorder = Recorder::new();
-        let quiet = Logger::new(cache, Arc::clone(&recorder));
-        let log = quiet.notices(true).with_attr("a", 1);
+        let quiet = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
+        let loud = Logger::builder(cache, Arc::clone(&recorder)).notices(true).build();
+        let log = loud.with_attr("a", 1);
         let three = |log: &Logger<_, _>| (0..3).for_each(|_| log.info(format_args!("m")));
         let wrote = |n| Told::Wrote(Level::Info, String::new(), "m a=1".into(), n);
         let noticed = || Told::Noticed("m a=1".into());
@@ -252,12 +253,10 @@ mod families {
         log.info(format_args!("m"));
         assert_eq!(recorder.take(), [], "a flush does not repeat the notice");
         clock.advance(WINDOW);
-        three(&log.notices(false));
+        three(&log);
         three(&quiet);
-        assert_eq!(
-            recorder.take(),
-            [wrote(1), Told::Wrote(Level::Info, String::new(), "m".into(), 0)]
-        );
+        let plain = Told::Wrote(Level::Info, String::new(), "m".into(), 0);
+        assert_eq!(recorder.take(), [wrote(1), noticed(), plain]);
     }
 
     #[test]
@@ -317,7 +316,7 @@ mod families {
         fn anywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe + 'static>() {}
         anywhere::<Logger<WriteSink<Vec<u8>>>>();
         anywhere::<Logger<WriteSink<io::Stderr>, Manual>>();
-        anywhere::<quell::Reporter>();
+        anywhere::<quell::Guard>();
         fn sendable<T: Send + Sync>() {}
         sendable::<Logger<Arc<dyn Sink>>>();
         sendable::<Logger<Box<dyn Sink>>>();
@@ -327,7 +326,7 @@ mod families {
     fn references_boxes_and_arcs_pass_everything_on() {
         fn exercise(sink: impl Sink, recorder: &Recorder) {
             let (cache, _) = cache();
-            let log = Logger::new(cache, sink).notices(true);
+            let log = Logger::builder(cache, sink).notices(true).build();
             log.info(format_args!("m"));
             log.info(format_args!("m"));
             log.flush();
@@ -555,7 +554,7 @@ mod write_sink {
     fn lines_read_as_documented() {
         let (cache, clock) = cache();
         let out = Shared::default();
-        let root = Logger::new(cache, WriteSink::new(out.clone())).notices(true);
+        let root = Logger::builder(cache, WriteSink::new(out.clone())).notices(true).build();
         let log = root.with_group("remote_write").with_attr("shard", 3);
         root.info(format_args!("started"));
         for _ in 0..13 {
@@ -563,7 +562,7 @@ mod write_sink {
         }
         clock.advance(WINDOW);
         for _ in 0..42 {
-            log.notices(false).error(format_args!("connection refused"));
+            log.error(format_args!("connection refused"));
         }
         drop((log, root));
         assert_eq!(
@@ -572,6 +571,7 @@ mod write_sink {
              ERROR remote_write: connection refused remote_write.shard=3\n\
              ERROR remote_write: connection refused remote_write.shard=3: repeats are suppressed from here on\n\
              ERROR remote_write: connection refused remote_write.shard=3 (12 suppressed since last)\n\
+             ERROR remote_write: connection refused remote_write.shard=3: repeats are suppressed from here on\n\
              ERROR remote_write: connection refused remote_write.shard=3: 41 more suppressed\n"
         );
     }

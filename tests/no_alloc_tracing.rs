@@ -5,7 +5,8 @@
 mod allocations;
 
 use allocations::allocations;
-use quell::tracing::{Dedup, Key};
+use quell::Key;
+use quell::front::tracing::Dedup;
 use quell::{Cache, Fields, Rule, Rules};
 use std::fmt;
 use std::sync::Arc;
@@ -58,16 +59,17 @@ fn allocations_on_suppressed(stack: impl Subscriber + Send + Sync, cache: &Cache
 
 #[test]
 fn suppressed_events_allocate_nothing() {
-    for key in [
-        Key::Event,
-        Key::Callsite,
-        Key::Message,
-        Key::custom(|event, hasher| hasher.bytes(event.metadata().target().as_bytes())),
-    ] {
+    for key in [Some(Key::Event), Some(Key::Callsite), Some(Key::Message), None] {
         for global in [false, true] {
             let cache = Arc::new(Cache::builder().build().unwrap());
-            let builder = Dedup::builder(Arc::clone(&cache))
-                .key(key.clone())
+            let builder = Dedup::builder(Arc::clone(&cache));
+            let builder = match key {
+                Some(key) => builder.key(key),
+                None => builder.custom_key(|event, hasher| {
+                    hasher.bytes(event.metadata().target().as_bytes());
+                }),
+            };
+            let builder = builder
                 .fields(Fields::except(["request_id"]))
                 .rules(Rules::new(Rule::once()).exempt_target("audit"))
                 .span_fields(["user", "shard"])

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Recorder, Tally, Told, WINDOW, cache, turn};
-use quell::{Cache, Event, KeyPolicy, Level, Logger, Manual, Reporter, Sink, Summary, Tick};
+use quell::{Cache, Event, Key, Level, Logger, Manual, Sink, Summary, Tick};
 use std::collections::HashMap;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
@@ -17,7 +17,7 @@ fn a_repeat_passes_once_per_interval() {
     let _turn = turn();
     let (cache, clock) = cache();
     let recorder = Recorder::new();
-    let log = Logger::new(cache, Arc::clone(&recorder)).key(KeyPolicy::Message);
+    let log = Logger::builder(cache, Arc::clone(&recorder)).key(Key::Message).build();
     log.info(format_args!("test"));
     log.info(format_args!("test"));
     assert_eq!(recorder.texts(), ["test"]);
@@ -51,7 +51,7 @@ fn derived_loggers_may_log_concurrently() {
     const ROUNDS: u64 = 250;
     let (cache, _) = cache();
     let written = Arc::new(Written::default());
-    let root = Logger::new(Arc::clone(&cache), Arc::clone(&written)).key(KeyPolicy::Message);
+    let root = Logger::builder(Arc::clone(&cache), Arc::clone(&written)).key(Key::Message).build();
     let child = root.with_attr("child", 1);
     let barrier = Barrier::new(THREADS as usize);
     thread::scope(|scope| {
@@ -85,7 +85,7 @@ fn derived_loggers_may_write_while_the_cache_fills() {
     const ROUNDS: u64 = 1500;
     let (cache, clock) = cache();
     let tally = Arc::new(Tally::default());
-    let root = Logger::new(Arc::clone(&cache), Arc::clone(&tally)).key(KeyPolicy::Message);
+    let root = Logger::builder(Arc::clone(&cache), Arc::clone(&tally)).key(Key::Message).build();
     let barrier = Barrier::new(THREADS as usize);
     thread::scope(|scope| {
         for t in 0..THREADS {
@@ -126,7 +126,7 @@ fn threads_pass_a_fresh_message_once(threads: usize) {
             let (root, clock, barrier) = (&root, &clock, &barrier);
             scope.spawn(move || {
                 let scoped = root.with_attr("job", "prometheus");
-                let by_message = root.with_attr("thread", t).key(KeyPolicy::Message);
+                let by_message = root.with_attr("thread", t).with_key(Key::Message);
                 for _ in 0..WINDOWS {
                     barrier.wait();
                     for m in 0..MESSAGES {
@@ -241,19 +241,17 @@ fn a_full_cache_refreshes_its_entries_after_expiry() {
 
 /// `Stop` closed a channel, and panicked the second time.
 #[test]
-fn stopping_twice_is_harmless() {
+fn flushing_after_the_guard_is_harmless() {
     let _turn = turn();
     let (cache, _) = cache();
     let recorder = Recorder::new();
     let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
-    let reporter = Reporter::spawn(&log, Duration::MAX).unwrap();
+    let reporter = log.guard().unwrap();
     log.info(format_args!("m"));
     log.info(format_args!("m"));
-    reporter.stop();
-    reporter.stop();
-    log.flush();
-    log.flush();
     drop(reporter);
+    log.flush();
+    log.flush();
     drop(log.clone());
     assert_eq!(recorder.sums().len(), 1);
     // And a logger goes on working.
@@ -318,6 +316,6 @@ fn level_and_attributes_count_unless_told_otherwise() {
             wrote(Level::Error, "wal", "m"),
         ]
     );
-    log_all(&log.key(KeyPolicy::Message));
+    log_all(&log.with_key(Key::Message));
     assert_eq!(recorder.take(), [wrote(Level::Warn, "", "m")]);
 }

@@ -10,7 +10,7 @@ use super::slot::{At, Homes};
 use super::sync::{AtomicU64, Ordering};
 use super::thread_index::{self, INDEXES};
 use super::words::{State, oldest_fresh};
-use crate::rule::{Rule, RuleState};
+use crate::rules::{Rule, RuleState};
 use crate::{Decision, Fingerprint, Tick};
 
 /// So many counts in the table give one chance of an idle place near the thread: a power of two.

@@ -51,7 +51,7 @@ pub(crate) use pending::{Pending, Select};
 #[cfg(loom)]
 pub use thread_index::set_thread_index;
 
-use crate::rule::RuleState;
+use crate::rules::RuleState;
 use crate::{ConfigError, Namespace, Stats, Tick};
 use crossbeam_utils::CachePadded;
 use exemplars::Exemplars;
@@ -62,9 +62,6 @@ use slot::W;
 use sync::{AtomicU64, Ordering};
 use table::Table;
 use words::{Count, State};
-
-/// The largest `max_entries`.
-pub(crate) const MAX_ENTRIES: usize = 1 << 28;
 
 /// How large a table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::fault::{Faults, broken};
 use super::sync::{AtomicU64, Ordering};
-use crate::rule::RuleState;
+use crate::rules::RuleState;
 use crate::{Fingerprint, Tick};
 
 #[cfg(not(loom))]

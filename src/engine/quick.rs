@@ -7,7 +7,7 @@ use super::id::Id;
 use super::page::Mark;
 use super::slot::At;
 use super::words::oldest_fresh;
-use crate::rule::Rule;
+use crate::rules::Rule;
 use crate::{Decision, Fingerprint, Tick};
 
 const SUPPRESS: Decision = Decision::Suppress { first: false };

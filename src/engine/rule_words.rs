@@ -11,7 +11,7 @@ use super::page::Mark;
 use super::slot::At;
 use super::sync::{AtomicU64, Ordering};
 use super::words::{State, TURNS, oldest_fresh};
-use crate::rule::{Rule, RuleState};
+use crate::rules::{Rule, RuleState};
 use crate::{Decision, Fingerprint, Tick};
 
 /// From the top: turn 12, the last 30 bits of the state's tick, calls 20, two bits to spare.

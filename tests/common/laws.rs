@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(unreachable_pub)]
 
-use quell::{Builder, Cache, Decision, Fingerprint, Namespace, Rule, Tick};
+use quell::{Cache, CacheBuilder, Decision, Fingerprint, Namespace, Rule, Tick};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -174,7 +174,7 @@ pub fn race(
     lane: &Lane,
     threads: u64,
     rounds: u64,
-    configure: impl Fn(Builder) -> Builder,
+    configure: impl Fn(CacheBuilder) -> CacheBuilder,
 ) -> Race {
     let &Lane { law, keys, unique, tight } = lane;
     let claims = keys + (3 * threads * unique) as usize;

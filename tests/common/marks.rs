@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(unreachable_pub)]
 
-use quell::{Builder, Cache, Decision, Fingerprint, Tick};
+use quell::{Cache, CacheBuilder, Decision, Fingerprint, Tick};
 use std::hint;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -66,7 +66,7 @@ fn dawdle(round: u64, bits: u32) {
 pub fn race_for_marks(
     meanwhile: Meanwhile,
     rounds: u64,
-    configure: impl Fn(Builder) -> Builder,
+    configure: impl Fn(CacheBuilder) -> CacheBuilder,
 ) -> Marked {
     let builder = Cache::builder().window(Duration::from_millis(WINDOW)).tiny(2);
     let cache = configure(builder).build().unwrap();

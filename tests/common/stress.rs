@@ -12,7 +12,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 #![allow(unreachable_pub)]
 
-use quell::{Builder, Cache, Decision, Fingerprint, Namespace, Stats, Tick};
+use quell::{Cache, CacheBuilder, Decision, Fingerprint, Namespace, Stats, Tick};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -271,7 +271,11 @@ struct Told {
 }
 
 /// Runs one plan on a set of lanes, and returns what was found.
-pub fn run(lanes: &[Lane], plan: &Plan, configure: impl Fn(Builder) -> Builder) -> Report {
+pub fn run(
+    lanes: &[Lane],
+    plan: &Plan,
+    configure: impl Fn(CacheBuilder) -> CacheBuilder,
+) -> Report {
     // One at a time: tests that share the processors make each other's races rare.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,8 +1,9 @@
 //! Records that come over the bridge from `log`.
 
 use crate::support::{Memory, builder, finish, in_scope, stack};
+use quell::Key;
 use quell::Rules;
-use quell::tracing::{Builder, Key};
+use quell::front::tracing::Builder;
 use quell::{Manual, Rule};
 use tracing_log::log::{Level, Record};
 

@@ -273,10 +273,10 @@ fn subscribers_side_by_side() {
 #[test]
 fn the_parts_may_go_where_they_are_needed() {
     fn everywhere<T: Send + Sync + 'static>() {}
-    everywhere::<quell::tracing::Dedup>();
-    everywhere::<quell::tracing::DedupFilter>();
-    everywhere::<quell::tracing::Builder>();
-    everywhere::<quell::tracing::Key>();
+    everywhere::<quell::front::tracing::Dedup>();
+    everywhere::<quell::front::tracing::DedupFilter>();
+    everywhere::<quell::front::tracing::Builder>();
+    everywhere::<quell::Key>();
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use crate::support::{builder, count, passed};
 use quell::Fields;
-use quell::tracing::Key;
+use quell::Key;
 use std::error::Error;
 use std::fmt;
 use tracing::{error, info, warn};
 
-fn key(key: Key) -> quell::tracing::Builder<quell::Manual> {
+fn key(key: Key) -> quell::front::tracing::Builder<quell::Manual> {
     builder().0.key(key)
 }
 
@@ -185,7 +185,7 @@ fn by_message_levels_targets_and_fields_do_not_matter() {
 
 #[test]
 fn by_a_function_of_ones_own() {
-    let by_field_names = Key::custom(|event, hasher| {
+    let by_field_names = builder().0.custom_key(|event, hasher| {
         for field in event.metadata().fields() {
             hasher.bytes(field.name().as_bytes());
         }
@@ -195,12 +195,12 @@ fn by_a_function_of_ones_own() {
         info!(a = 2, "y");
         info!(b = 2, "y");
     };
-    assert_eq!(passed(key(by_field_names), events), ["x", "y"]);
+    assert_eq!(passed(by_field_names, events), ["x", "y"]);
 }
 
 #[test]
 fn a_function_that_panics_lets_the_event_pass() {
-    let dedup = key(Key::custom(|_, _| panic!("no key"))).build();
+    let dedup = builder().0.custom_key(|_, _| panic!("no key")).build();
     let memory = crate::support::Memory::default();
     crate::support::in_scope(crate::support::stack(&dedup, &memory), || {
         (0..3).for_each(|_| info!("x"))

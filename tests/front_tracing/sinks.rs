@@ -1,7 +1,7 @@
 //! Several sinks: each has its own first lines and its own counts.
 
 use crate::support::{Memory, builder, cache, dedup, finish, in_scope};
-use quell::tracing::{Dedup, NoSummaries};
+use quell::front::tracing::{Dedup, NoSummaries};
 use std::fs;
 use std::sync::Mutex;
 use tracing::{info, warn};

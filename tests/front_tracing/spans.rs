@@ -1,7 +1,7 @@
 //! Fields of spans in the key.
 
 use crate::support::{Memory, builder, count, dedup, in_scope, stack};
-use quell::tracing::Builder;
+use quell::front::tracing::Builder;
 use quell::{Fields, Manual};
 use std::fmt;
 use tracing::field::Empty;
@@ -132,7 +132,7 @@ fn by_call_site_they_join_too() {
             info_span!("s", user).in_scope(|| info!("by {user}"));
         }
     };
-    assert_eq!(count(by_user().key(quell::tracing::Key::Callsite), events), 2);
+    assert_eq!(count(by_user().key(quell::Key::Callsite), events), 2);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use crate::support::{Memory, WINDOW, builder, cache, dedup, finish, in_scope, stack};
 use crate::until::until;
-use quell::tracing::Dedup;
-use quell::{ConfigError, ReporterError};
+use quell::front::tracing::Dedup;
+use quell::{ConfigError, InitError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing::{Event, Subscriber, error, info, info_span, warn};
@@ -23,7 +23,7 @@ fn a_summary_has_the_originals_level_target_module_file_and_line() {
     clock.advance(Duration::from_millis(1500));
     finish(guard);
     let [first, summary] = &memory.take()[..] else { panic!("two lines") };
-    assert_eq!(summary.message, "disk 0 full peer=\"a\": 4 more suppressed");
+    assert_eq!(summary.message, "disk 0 full peer=a: 4 more suppressed");
     assert_eq!(
         (summary.level, &summary.target, &summary.module, &summary.file, summary.line),
         (first.level, &first.target, &first.module, &first.file, first.line)
@@ -190,7 +190,7 @@ fn flushing_is_idempotent_and_from_any_thread() {
     in_scope(stack.clone(), || (0..100).for_each(|n| info!("x {}", n / 2)));
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..3).for_each(|_| guard.flush()));
+            scope.spawn(|| (0..3).for_each(|_| assert!(guard.flush())));
         }
     });
     assert_eq!(memory.sums().len(), 50);
@@ -223,7 +223,7 @@ fn the_parts_may_be_dropped_in_any_order() {
 #[test]
 fn a_zero_interval_is_an_error() {
     let dedup = builder().0.interval(Duration::ZERO).build();
-    assert!(matches!(dedup.guard(), Err(ReporterError::Config(ConfigError::ZeroInterval))));
+    assert!(matches!(dedup.guard(), Err(InitError::Config(ConfigError::ZeroInterval))));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn a_clock_that_panics_in_a_report_costs_no_summary() {
     impl Clock for Broken {
         fn now(&self) -> Tick {
             let millis = self.0.0.load(Ordering::Relaxed);
-            let reporter = std::thread::current().name() == Some("quell-reporter");
+            let reporter = std::thread::current().name() == Some("quell-summaries");
             if reporter && millis != 0 && self.0.1.fetch_add(1, Ordering::Relaxed) == 1 {
                 panic!("in the clock");
             }

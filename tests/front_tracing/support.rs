@@ -1,6 +1,6 @@
 //! A sink that keeps what it is given, and caches with a clock that stands still.
 
-use quell::tracing::{Builder, Dedup};
+use quell::front::tracing::{Builder, Dedup};
 use quell::{Cache, Guard, Manual, Tick};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,0 +1,119 @@
+//! Configuration of a cache, checked when it is built.
+
+use crate::clock::window_millis;
+use crate::engine::{Engine, Faults, Shape};
+use crate::{Cache, Clock, Coarse, ConfigError, Secret};
+use std::time::Duration;
+
+/// Builds a [`Cache`]; start with [`Cache::builder`].
+///
+/// ```
+/// use quell::{Cache, Monotonic};
+/// use std::time::Duration;
+/// let cache = Cache::builder()
+///     .window(Duration::from_secs(10))
+///     .max_entries(4096)
+///     .clock(Monotonic::new())
+///     .build()?;
+/// # Ok::<(), quell::ConfigError>(())
+/// ```
+///
+/// The collector that frees what other threads may still read is chosen at compile time:
+/// crossbeam-epoch or, with the feature `seize`, seize.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct CacheBuilder<C = Coarse> {
+    window: Duration,
+    max_entries: usize,
+    clock: C,
+    secret: Option<Secret>,
+    tiny: Option<Shape>,
+    faults: Faults,
+}
+
+impl CacheBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            window: Duration::from_secs(60),
+            max_entries: 1024,
+            clock: Coarse::new(),
+            secret: None,
+            tiny: None,
+            faults: Faults::default(),
+        }
+    }
+}
+
+impl<C: Clock> CacheBuilder<C> {
+    /// Sets how long a message stays suppressed after an emission; 60 seconds unless
+    /// set. Rounded up to a millisecond.
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Sets how many different messages are remembered at least; 1024 unless set.
+    ///
+    /// A message in its window is forgotten only to make room, after about this many *other*
+    /// messages were seen without a sight of it. [`Stats::forgotten`](crate::Stats::forgotten)
+    /// counts these. [`Cache::memory_bound`] says what it costs.
+    pub fn max_entries(mut self, max_entries: usize) -> Self {
+        self.max_entries = max_entries;
+        self
+    }
+
+    /// Sets where [`Cache::check`] takes its time from; [`Coarse`] unless set.
+    ///
+    /// Take [`Monotonic`](crate::Monotonic) if the few milliseconds that `Coarse` is late matter.
+    pub fn clock<D: Clock>(self, clock: D) -> CacheBuilder<D> {
+        CacheBuilder {
+            window: self.window,
+            max_entries: self.max_entries,
+            clock,
+            secret: self.secret,
+            tiny: self.tiny,
+            faults: self.faults,
+        }
+    }
+
+    /// Sets the key of the hash; [`Secret::random`] unless set.
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
+    /// Makes the table `buckets` buckets of four slots, two at least, in place of
+    /// `max_entries`: for tests and models, whose evictions must fall inside their races.
+    /// Not for use: it forgets at once.
+    #[doc(hidden)]
+    pub fn tiny(mut self, buckets: usize) -> Self {
+        self.tiny = Some(Shape::tiny(buckets));
+        self
+    }
+
+    /// Leaves a step of the protocol out, for a negative control.
+    #[cfg(any(loom, quell_faults))]
+    #[doc(hidden)]
+    pub fn fault(mut self, fault: crate::engine::Fault) -> Self {
+        self.faults = Faults::only(fault);
+        self
+    }
+
+    /// Builds the cache. The memory of its table is allocated here, as zeroed pages that the
+    /// system provides as they are touched.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which value cannot be used.
+    pub fn build(self) -> Result<Cache<C>, ConfigError> {
+        let window = window_millis(self.window)?;
+        let shape = match self.max_entries {
+            0 => return Err(ConfigError::ZeroEntries),
+            1..=ConfigError::MAX_ENTRIES => {
+                self.tiny.unwrap_or_else(|| Shape::of(self.max_entries))
+            }
+            asked => return Err(ConfigError::TooManyEntries { asked }),
+        };
+        let engine = Engine::new(shape, window, self.faults)?;
+        Ok(Cache::from_parts(engine, self.clock, self.secret.unwrap_or_else(Secret::random)))
+    }
+}

@@ -1,0 +1,115 @@
+//! Every error of the crate but that of a level's name.
+
+use std::error::Error;
+use std::time::Duration;
+use std::{fmt, io};
+
+/// The largest number that a rule takes.
+pub(crate) const MAX_RULE: u32 = 500_000;
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The window is zero: nothing would ever be suppressed.
+    ZeroWindow,
+    /// `max_entries` is zero.
+    ZeroEntries,
+    /// `max_entries` is above [`ConfigError::MAX_ENTRIES`].
+    TooManyEntries {
+        /// What was asked for.
+        asked: usize,
+    },
+    /// The memory for the tables could not be allocated.
+    OutOfMemory {
+        /// How many bytes were asked for.
+        bytes: usize,
+    },
+    /// The interval of a [`Guard`](crate::Guard) is zero.
+    ZeroInterval,
+    /// A rule's number is zero or above [`Rule::MAX`](crate::Rule::MAX).
+    RuleOutOfRange {
+        /// What was asked for.
+        asked: u32,
+    },
+    /// The ceiling of a rule that backs off is zero.
+    ZeroCeiling,
+    /// The ceiling of a rule that backs off is below the rule's own window.
+    CeilingBelowWindow {
+        /// The ceiling.
+        ceiling: Duration,
+        /// The window.
+        window: Duration,
+    },
+}
+
+impl ConfigError {
+    /// The largest `max_entries`.
+    pub const MAX_ENTRIES: usize = 1 << 28;
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ZeroWindow => f.write_str("the window must be longer than zero"),
+            Self::ZeroEntries => f.write_str("max_entries must be at least 1"),
+            Self::TooManyEntries { asked } => {
+                write!(f, "max_entries must be at most {}, got {asked}", Self::MAX_ENTRIES)
+            }
+            Self::OutOfMemory { bytes } => {
+                write!(f, "cannot allocate {bytes} bytes for the tables")
+            }
+            Self::RuleOutOfRange { asked } => {
+                write!(f, "a rule's number must be from 1 to {}, got {asked}", MAX_RULE)
+            }
+            Self::ZeroCeiling => f.write_str("the ceiling of a back-off must be longer than zero"),
+            Self::CeilingBelowWindow { ceiling, window } => {
+                write!(
+                    f,
+                    "the ceiling of a back-off, {ceiling:?}, is below its window of {window:?}"
+                )
+            }
+            Self::ZeroInterval => f.write_str("the interval of a guard must be longer than zero"),
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// Why a front end cannot be set up.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum InitError {
+    /// A setting cannot be used.
+    Config(ConfigError),
+    /// The thread that writes summaries cannot be started.
+    Thread(io::Error),
+    /// The program has a logger or a subscriber already.
+    Taken(Box<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Thread(error) => write!(f, "cannot start the thread for summaries: {error}"),
+            Self::Taken(error) => write!(f, "cannot install the logger: {error}"),
+        }
+    }
+}
+
+impl Error for InitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Config(_) => None,
+            Self::Thread(error) => Some(error),
+            Self::Taken(error) => Some(&**error),
+        }
+    }
+}
+
+impl From<ConfigError> for InitError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}

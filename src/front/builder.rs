@@ -1,0 +1,110 @@
+//! What a front end can be told.
+
+use crate::{Cache, Clock, Coarse, Fields, Key, SharedRules};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Builds a front end; start with the `builder` of `log::Dedup`, `slog::Dedup`,
+/// `tracing::Dedup` or [`Logger`](crate::Logger).
+///
+/// `T` is what the front end has besides: the logger behind it, say.
+#[must_use]
+pub struct Builder<T, C: Clock = Coarse> {
+    pub(crate) cache: Arc<Cache<C>>,
+    pub(crate) settings: Settings,
+    pub(crate) inner: T,
+}
+
+/// The settings that all front ends have.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) rules: SharedRules,
+    pub(crate) key: Key,
+    /// `None`: as the key has it.
+    pub(crate) fields: Option<Fields>,
+    pub(crate) notices: bool,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics: bool,
+    pub(crate) interval: Duration,
+}
+
+impl Settings {
+    /// Returns the fields that belong to `key`; `None` if there are none.
+    #[inline]
+    pub(crate) fn fields(&self, key: Key) -> Option<&Fields> {
+        let all = const { &Fields::all() };
+        self.fields.as_ref().or((key == Key::Event).then_some(all))
+    }
+}
+
+impl<T, C: Clock> Builder<T, C> {
+    pub(crate) fn new(cache: Arc<Cache<C>>, inner: T) -> Self {
+        let settings = Settings {
+            rules: SharedRules::default(),
+            key: Key::default(),
+            fields: None,
+            notices: false,
+            #[cfg(feature = "metrics")]
+            metrics: false,
+            interval: Duration::from_secs(1),
+        };
+        Self { cache, settings, inner }
+    }
+
+    /// Sets which rule holds for which events: a [`Rule`](crate::Rule),
+    /// [`Rules`](crate::Rules), or [`SharedRules`], of which a clone can swap them later. Once
+    /// per window unless set.
+    pub fn rules(mut self, rules: impl Into<SharedRules>) -> Self {
+        self.settings.rules = rules.into();
+        self
+    }
+
+    /// Sets what makes two events the same message; [`Key::Event`] unless set.
+    pub fn key(mut self, key: Key) -> Self {
+        self.settings.key = key;
+        self
+    }
+
+    /// Sets which fields (key-values, attributes) belong to the key. Unless set, all with
+    /// [`Key::Event`] and none with the others. Leave out what changes from event to event,
+    /// timestamps and request ids first of all: `.fields(Fields::except(["ts"]))`.
+    pub fn fields(mut self, fields: Fields) -> Self {
+        self.settings.fields = Some(fields);
+        self
+    }
+
+    /// Sets whether to say so when suppression of a message starts; off unless set.
+    pub fn notices(mut self, on: bool) -> Self {
+        self.settings.notices = on;
+        self
+    }
+
+    /// Counts with the [`metrics`](https://docs.rs/metrics) facade.
+    ///
+    /// | name | kind | labels |
+    /// |---|---|---|
+    /// | `quell_events_total` | counter | `outcome`: `emitted`, `suppressed`, `failed_open`, `exempt`; `level`; `front_end` |
+    /// | `quell_entries`, `quell_capacity`, `quell_forgotten` | gauges of the whole cache, set by each report | `front_end` |
+    ///
+    /// The recorder is the one that is installed when the front end is built. No text of a
+    /// message is ever a label.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self) -> Self {
+        self.settings.metrics = true;
+        self
+    }
+
+    /// Sets how often a [`Guard`](crate::Guard) looks for messages whose window has ended; one
+    /// second unless set. Zero is an error of `guard`.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.settings.interval = interval;
+        self
+    }
+}
+
+impl<T, C: Clock> fmt::Debug for Builder<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

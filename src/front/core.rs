@@ -1,0 +1,265 @@
+//! The way of a record through quell, the same for `log`, `slog` and `Logger`.
+
+use super::Builder;
+use super::builder::Settings;
+use super::decide::{Action, Decider};
+use crate::panics::catch_panic;
+use crate::report::{InProgress, RecursionGuard, SummarySource};
+use crate::text::{ExemplarText, Field};
+use crate::{
+    Clock, Exemplar, Fields, Fingerprint, FingerprintHasher, Guard, InitError, Key, Level, Summary,
+    Tick,
+};
+use std::fmt::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+/// A record of a logging crate, as quell reads it.
+pub trait Record {
+    fn level(&self) -> Level;
+
+    /// Returns what [`Rules`](crate::Rules) are asked about.
+    fn target(&self) -> &str;
+
+    /// Returns the key it is to have, if not that of the settings.
+    fn own_key(&self) -> Option<Key> {
+        None
+    }
+
+    /// Returns what of level and target belongs to [`Key::Event`].
+    fn key_prefix(&self) -> (u8, &str) {
+        (self.level() as u8, self.target())
+    }
+
+    fn message(&self) -> fmt::Arguments<'_>;
+
+    /// Returns module, file and line.
+    fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>);
+
+    /// Calls `each` with the fields that `chosen` has.
+    fn each_field(&self, chosen: &Fields, each: impl FnMut(Field<'_>)) -> fmt::Result;
+
+    #[inline]
+    fn hash_fields(&self, chosen: &Fields, hasher: &mut FingerprintHasher) -> fmt::Result {
+        self.each_field(chosen, |field| hasher.field(field.key, field.value))
+    }
+
+    /// Adds what the front end wants to know again when it writes a summary.
+    fn complete(&self, exemplar: Exemplar) -> Exemplar {
+        exemplar
+    }
+}
+
+/// How an event came to pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Emission {
+    /// `None` if no decision was asked for.
+    pub(crate) fingerprint: Option<Fingerprint>,
+    /// How many were suppressed since the last report.
+    pub(crate) suppressed: u64,
+    /// When the message was last emitted.
+    pub(crate) since: Tick,
+    /// When it was decided on.
+    pub(crate) now: Option<Tick>,
+}
+
+/// A logger behind quell.
+pub trait Inner: Send + Sync {
+    type Record<'a>: Record;
+    type Error;
+    /// What the user wraps.
+    type Wrapped;
+    /// Labels its metrics.
+    const FRONT_END: &'static str;
+
+    fn wrapped(&self) -> &Self::Wrapped;
+
+    fn enabled(&self, _: &Self::Record<'_>) -> bool {
+        true
+    }
+
+    /// Logs a record that passes.
+    fn forward(&self, record: &Self::Record<'_>, how: &Emission) -> Result<(), Self::Error>;
+
+    /// Logs a record whose text may panic or fail.
+    fn forward_guarded(&self, record: &Self::Record<'_>) -> Result<(), Self::Error>;
+
+    /// Logs a record that passes, and how many were suppressed before it.
+    #[cold]
+    fn forward_with(
+        &self,
+        record: &Self::Record<'_>,
+        how: &Emission,
+        summary: impl FnOnce() -> (Summary, u64),
+    ) -> Result<(), Self::Error> {
+        // A panic of the summary does not lose the record.
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            let (summary, age) = summary();
+            self.summary(&summary, age)
+        }));
+        let forwarded = self.forward(record, how);
+        written.unwrap_or_else(|payload| resume_unwind(payload)).and(forwarded)
+    }
+
+    /// Logs a summary of a message that was last let through `age` milliseconds ago.
+    fn summary(&self, summary: &Summary, age: u64) -> Result<(), Self::Error>;
+
+    /// Says that suppression of a message starts.
+    fn notice(
+        &self,
+        record: &Self::Record<'_>,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> Result<(), Self::Error>;
+
+    fn flush(&self);
+}
+
+/// What a front end shares with its guards.
+pub(crate) struct Core<I: Inner, C: Clock> {
+    pub(crate) decider: Decider<C>,
+    pub(crate) inner: I,
+}
+
+impl<I: Inner, C: Clock> Core<I, C> {
+    pub(crate) fn new(builder: Builder<I, C>) -> Self {
+        let Builder { cache, settings, inner } = builder;
+        Self { decider: Decider::new(cache, Arc::new(settings), I::FRONT_END), inner }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.decider.settings
+    }
+
+    pub(crate) fn guard(self: &Arc<Self>) -> Result<Guard, InitError>
+    where
+        I: 'static,
+    {
+        Guard::of(self, self.settings().interval)
+    }
+
+    #[inline]
+    pub(crate) fn log(&self, record: &I::Record<'_>) -> Result<(), I::Error> {
+        let recursion = RecursionGuard::enter();
+        if recursion.is_too_deep() {
+            self.decider.count_only(record.level(), &recursion);
+            return Ok(());
+        }
+        if !self.inner.enabled(record) {
+            return Ok(());
+        }
+        let exemplar = || self.exemplar(record);
+        let key = |hasher: &mut FingerprintHasher| self.hash(record, hasher);
+        match self.decider.decide(record.level(), record.target(), key, exemplar) {
+            Action::Drop => Ok(()),
+            Action::Pass(how) if how.suppressed == 0 => self.inner.forward(record, &how),
+            Action::Pass(how) => {
+                let summary = || {
+                    let summary = Summary {
+                        fingerprint: how.fingerprint,
+                        namespace: self.decider.namespace,
+                        suppressed: how.suppressed,
+                        since: how.since,
+                        exemplar: Some(Arc::new(exemplar())),
+                    };
+                    (summary, self.decider.age(how.since))
+                };
+                self.inner.forward_with(record, &how, summary)
+            }
+            Action::PassUnread => self.inner.forward_guarded(record),
+            Action::Notice => self.inner.notice(record, exemplar),
+        }
+    }
+
+    #[inline]
+    fn settings_for(&self, record: &I::Record<'_>) -> (&Settings, Key) {
+        let settings = self.settings();
+        (settings, record.own_key().unwrap_or(settings.key))
+    }
+
+    #[inline]
+    fn hash(&self, record: &I::Record<'_>, hasher: &mut FingerprintHasher) -> fmt::Result {
+        let (settings, key) = self.settings_for(record);
+        match key {
+            Key::Event => {
+                let (level, target) = record.key_prefix();
+                hasher.place(level, target);
+            }
+            Key::Callsite => {
+                let (level, target) = record.key_prefix();
+                hasher.place(level, target);
+                let (module, file, line) = record.location();
+                hasher.location(module, file, line);
+            }
+            Key::Message => {}
+        }
+        if key != Key::Callsite {
+            // The same text is the same message, literal or formatted.
+            match record.message().as_str() {
+                Some(text) => hasher.write_str(text)?,
+                None => hasher.write_fmt(record.message())?,
+            }
+        }
+        match settings.fields(key) {
+            Some(fields) => record.hash_fields(fields, hasher),
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn exemplar(&self, record: &I::Record<'_>) -> Exemplar {
+        let mut text = ExemplarText::default();
+        text.message(record.message());
+        let (settings, key) = self.settings_for(record);
+        if let Some(fields) = settings.fields(key) {
+            // If a value panics or fails, the ones before it are kept.
+            catch_panic(|| record.each_field(fields, |field| text.field(field)));
+        }
+        let (module, file, line) = record.location();
+        let exemplar = Exemplar::new(&text.finish())
+            .namespace(self.decider.namespace)
+            .level(record.level())
+            .target(record.target())
+            .location(module, file, line);
+        record.complete(exemplar)
+    }
+
+    pub(crate) fn flush_with<T>(&self, flush: impl FnOnce(&I::Wrapped) -> T) -> Option<T> {
+        let recursion = RecursionGuard::enter();
+        if recursion.is_too_deep() {
+            return None;
+        }
+        let _in_progress = InProgress::begin();
+        self.decider.take(true, &mut |summary| self.write(&summary));
+        Some(flush(self.inner.wrapped()))
+    }
+}
+
+impl<I: Inner, C: Clock> fmt::Debug for Core<I, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(I::FRONT_END)
+            .field("namespace", &self.decider.namespace)
+            .field("settings", self.settings())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<I: Inner, C: Clock> SummarySource for Core<I, C> {
+    fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
+        self.decider.take(all, each);
+    }
+
+    fn write(&self, summary: &Summary) {
+        // Nobody is there to be told of an error.
+        let _ = self.inner.summary(summary, self.decider.age(summary.since));
+    }
+
+    fn flush(&self) {
+        self.inner.flush();
+    }
+}
+
+impl<I: Inner, C: Clock> Drop for Core<I, C> {
+    fn drop(&mut self) {
+        self.report(true);
+    }
+}

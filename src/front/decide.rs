@@ -1,0 +1,164 @@
+//! One decision for an event, the same for all front ends.
+
+use super::builder::Settings;
+use super::core::Emission;
+use crate::panics::catch_panic;
+use crate::report::RecursionGuard;
+use crate::{
+    Cache, Clock, Coarse, Decision, Exemplar, FingerprintHasher, Level, Namespace, Rule, Summary,
+    Tick,
+};
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+/// What to do with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Log it.
+    Pass(Emission),
+    /// Log it; its text could not be read, so format it through `Guarded`.
+    PassUnread,
+    /// It has been counted.
+    Drop,
+    /// As `Drop`, and say that suppression starts.
+    Notice,
+}
+
+/// Decides for one sink of a cache.
+pub(crate) struct Decider<C: Clock = Coarse> {
+    pub(crate) cache: Arc<Cache<C>>,
+    pub(crate) namespace: Namespace,
+    pub(crate) settings: Arc<Settings>,
+    #[cfg(feature = "metrics")]
+    meters: Option<super::metrics::Meters>,
+}
+
+// As the cache: no user code runs while it is between two states.
+impl<C: Clock> UnwindSafe for Decider<C> {}
+impl<C: Clock> RefUnwindSafe for Decider<C> {}
+
+impl<C: Clock> Decider<C> {
+    /// Takes a new namespace.
+    pub(crate) fn new(
+        cache: Arc<Cache<C>>,
+        settings: Arc<Settings>,
+        _front_end: &'static str,
+    ) -> Self {
+        Self {
+            namespace: cache.new_namespace(),
+            cache,
+            #[cfg(feature = "metrics")]
+            meters: settings.metrics.then(|| super::metrics::Meters::register(_front_end)),
+            settings,
+        }
+    }
+
+    /// Decides on an event.
+    ///
+    /// `key` writes what tells it from others into a hasher. If it panics or fails, the event
+    /// passes, and is counted as failed open. So it does if the clock panics. `exemplar` is
+    /// called on an emission.
+    #[inline]
+    pub(crate) fn decide(
+        &self,
+        level: Level,
+        target: &str,
+        key: impl FnOnce(&mut FingerprintHasher) -> fmt::Result,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> Action {
+        // Copied out at once: `key` runs user code.
+        let rule = if self.settings.rules.is_once() {
+            // Not a rule like any other: what every event pays for is as little as can be.
+            None
+        } else if let Some(rule) = self.settings.rules.find(level, target) {
+            Some(rule)
+        } else {
+            self.cache.count_exempt();
+            return self.metered(level, Outcome::Exempt, Action::Pass(Emission::default()));
+        };
+        let asked = catch_panic(|| {
+            let mut hasher = self.cache.hasher();
+            hasher.namespace(self.namespace);
+            key(&mut hasher).ok()?;
+            (!hasher.failed()).then(|| (hasher.finish(), self.cache.now()))
+        });
+        let Some((fingerprint, now)) = asked.flatten() else {
+            self.cache.count_failed_open();
+            return self.metered(level, Outcome::FailedOpen, Action::PassUnread);
+        };
+        let exemplar = || Some(exemplar().namespace(self.namespace));
+        let decided = match &rule {
+            None => self.cache.check_with_at(fingerprint, now, &Rule::once(), exemplar),
+            Some(rule) => self.cache.check_with_at(fingerprint, now, rule, exemplar),
+        };
+        match decided {
+            Decision::Emit { suppressed, since, .. } => {
+                let (fingerprint, since) = (Some(fingerprint), since.unwrap_or(now));
+                let emission = Emission { fingerprint, suppressed, since, now: Some(now) };
+                self.metered(level, Outcome::Emitted, Action::Pass(emission))
+            }
+            Decision::Suppress { first } => {
+                let notice = first && self.settings.notices;
+                let action = if notice { Action::Notice } else { Action::Drop };
+                self.metered(level, Outcome::Suppressed, action)
+            }
+        }
+    }
+
+    #[inline]
+    fn metered(&self, _level: Level, _outcome: Outcome, action: Action) -> Action {
+        #[cfg(feature = "metrics")]
+        if let Some(meters) = &self.meters {
+            // A recorder that panics loses no event.
+            catch_panic(|| meters.count(_outcome, _level));
+        }
+        action
+    }
+
+    /// Counts an event that is nested too deep in others to be logged: it is in the summary of
+    /// the namespace's sum.
+    #[cold]
+    pub(crate) fn count_only(&self, level: Level, recursion: &RecursionGuard) {
+        // A clock that logs would bring us here again from `now`, without end.
+        let now = recursion.is_one_too_deep().then(|| catch_panic(|| self.cache.now())).flatten();
+        self.cache.count_unattributed(self.namespace, 1, now.unwrap_or(Tick::MAX));
+        self.metered(level, Outcome::Suppressed, Action::Drop);
+    }
+
+    /// Takes the counts of messages whose window has ended, or of all.
+    pub(crate) fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
+        #[cfg(feature = "metrics")]
+        if let Some(meters) = &self.meters {
+            catch_panic(|| meters.gauge(&self.cache.stats()));
+        }
+        if all {
+            return self.cache.drain_namespace(self.namespace, each);
+        }
+        let now = self.cache.now();
+        let rules = self.settings.rules.get();
+        let window = u64::try_from(self.cache.window().as_millis()).unwrap_or(u64::MAX);
+        let due = |since: Tick, progress: u32, exemplar: Option<&Exemplar>| {
+            let rule = exemplar
+                .and_then(|x| rules.find(x.level?, &x.target))
+                .unwrap_or(rules.default_rule());
+            now.millis_since(since) >= rule.window_at(progress, window)
+        };
+        self.cache.drain_due(Some(self.namespace), &due, each);
+    }
+
+    /// Returns how long ago `since` was, in milliseconds; 0 if the clock panics, which loses
+    /// neither a summary nor the event that brings it.
+    pub(crate) fn age(&self, since: Tick) -> u64 {
+        catch_panic(|| self.cache.now()).map_or(0, |now| now.millis_since(since))
+    }
+}
+
+/// What became of an event, for the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Emitted,
+    Suppressed,
+    FailedOpen,
+    Exempt,
+}

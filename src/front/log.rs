@@ -1,0 +1,342 @@
+//! A front end for the facade [`log`](https://docs.rs/log): wraps any [`Log`](::log::Log), lets the
+//! first of each message through and counts its repeats. Feature `log`.
+//!
+//! # Three lines
+//!
+//! Where a program installs its logger, wrap it instead, and keep the guard:
+//!
+//! ```
+//! # struct MyLogger;
+//! # impl log::Log for MyLogger {
+//! #     fn enabled(&self, _: &log::Metadata<'_>) -> bool { true }
+//! #     fn log(&self, record: &log::Record<'_>) { println!("{}", record.args()) }
+//! #     fn flush(&self) {}
+//! # }
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let logger = MyLogger; // env_logger, fern, simplelog, ...
+//!     let _guard = quell::front::log::init(logger, log::LevelFilter::Info)?;
+//!     for _ in 0..1000 {
+//!         log::error!("connection refused"); // one line
+//!     }
+//!     Ok(()) // and the guard's: "connection refused: 999 more suppressed"
+//! }
+//! ```
+//!
+//! [`init`] sets the maximum level, which is `Off` otherwise, and installs the panic hook. With a
+//! cache of your own, or other rules, begin with [`Dedup::builder`]:
+//!
+//! ```
+//! # let logger = quell_doc_logger();
+//! # fn quell_doc_logger() -> Box<dyn log::Log> {
+//! #     struct Quiet;
+//! #     impl log::Log for Quiet {
+//! #         fn enabled(&self, _: &log::Metadata<'_>) -> bool { true }
+//! #         fn log(&self, _: &log::Record<'_>) {}
+//! #         fn flush(&self) {}
+//! #     }
+//! #     Box::new(Quiet)
+//! # }
+//! use quell::{Cache, Fields, Rule, Rules};
+//! use std::{sync::Arc, time::Duration};
+//!
+//! let cache = Arc::new(Cache::builder().window(Duration::from_secs(10)).build()?);
+//! let _guard = quell::front::log::Dedup::builder(cache, logger)
+//!     .rules(Rules::new(Rule::once()).exempt_target("audit"))
+//!     .fields(Fields::except(["request_id"]))
+//!     .notices(true)
+//!     .init(log::LevelFilter::Debug)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Several loggers behind one cache: build a [`Dedup`] around each ([`Builder::build`]) and put them
+//! behind whatever fans records out. Each has a namespace of its own, so each sees the first of
+//! every message.
+//!
+//! # What makes two records the same message
+//!
+//! Level, target, the text as formatted, and the key-values that [`Builder::fields`] leaves in, in
+//! any order; see [`Key`](crate::Key) for less. The values' types count: `1`, `1.0` and `"1"` are three values.
+//! Module, file and line do not count, so one text is one message wherever its target is logged from.
+//!
+//! # What the logger behind is given
+//!
+//! Records that pass, unchanged, and records of quell's own. These have the level, target, module, file and
+//! line of the message they are about, and its text, cut to [`Exemplar::MAX_TEXT`](crate::Exemplar::MAX_TEXT)
+//! bytes, with the key-values that belong to its key:
+//!
+//! | record | text | key-values |
+//! |---|---|---|
+//! | summary | `connection refused peer=db1: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how long ago the message was last let through |
+//! | notice | `connection refused peer=db1: repeats are suppressed from here on` | `quell.notice` = true |
+//!
+//! A summary comes right before the record that ends the silence, or when its window is over, at a
+//! flush, and at the end of the program. Where more different messages were forgotten at once than the
+//! cache has room to tell apart, one summary has their sum, at level `Warn` with the target
+//! `quell`. quell's own records go straight to the logger behind and are never suppressed.
+//!
+//! # Guarantees
+//! * Each record that the logger behind is [enabled](::log::Log::enabled) for is handed to it or counted, and each
+//!   counted one is in exactly one summary.
+//! * Asking [`enabled`](::log::Log::enabled) costs no message its budget.
+//! * Formatted text and values are hashed as they are written: a suppressed record allocates nothing (what
+//!   its own `Display` does aside).
+//! * A `Display` that panics or fails is no reason to lose a record: it passes, unchecked, with a marker in
+//!   its text, and is counted in [`Stats::failed_open`](crate::Stats::failed_open). (A key-value that
+//!   panics is handed on as it is.)
+//! * A logger, or a `Display`, that itself logs is served like any other caller up to four levels
+//!   deep; deeper records are counted and not logged, so it comes to an end.
+//! * A panic of the logger goes on to whoever logged, or called [`flush`](::log::Log::flush), and nothing is
+//!   broken by it. Where nobody called (reports, guards, drops), it is swallowed.
+//!
+//! # Progress
+//! A suppressed record takes no lock and is lock-free; see [`Cache`]. A record that passes
+//! waits for nothing but the logger behind.
+//!
+//! # The end of the program
+//!
+//! A global logger is never dropped. [`Guard`] has a table of how programs end and who
+//! writes the last summaries. `log::logger().flush()` writes them, too.
+
+use super::{Emission, Inner};
+use crate::install_panic_hook;
+use crate::text::{Field, Guarded, NOTICE};
+use crate::{Cache, Clock, Coarse, Exemplar, Fields, Guard, InitError, Level, Summary, Value};
+use ::log::kv::{self, VisitSource, VisitValue};
+use ::log::{LevelFilter, Log, Metadata, Record};
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+/// Builds a [`Dedup`]; start with [`Dedup::builder`].
+pub type Builder<L, C = Coarse> = super::Builder<Behind<L>, C>;
+
+/// A logger that lets the first of each message through to the one it wraps; see [the module](self).
+///
+/// ```
+/// use log::{Level, Log, Record};
+/// use quell::Cache;
+/// use quell::front::log::Dedup;
+/// use std::sync::{Arc, Mutex};
+///
+/// #[derive(Default)]
+/// struct Lines(Mutex<Vec<String>>);
+/// impl Log for Lines {
+///     fn enabled(&self, _: &log::Metadata<'_>) -> bool { true }
+///     fn log(&self, record: &Record<'_>) {
+///         let line = record.args().to_string();
+///         self.0.lock().unwrap().push(line);
+///     }
+///     fn flush(&self) {}
+/// }
+///
+/// let lines = Arc::new(Lines::default());
+/// let dedup = Dedup::builder(Arc::new(Cache::builder().build()?), Arc::clone(&lines)).build();
+/// for _ in 0..5 {
+///     dedup.log(&Record::builder().level(Level::Error).args(format_args!("disk full")).build());
+/// }
+/// drop(dedup);
+/// assert_eq!(*lines.0.lock().unwrap(), ["disk full", "disk full: 4 more suppressed"]);
+/// # Ok::<(), quell::ConfigError>(())
+/// ```
+pub type Dedup<L, C = Coarse> = super::Dedup<Behind<L>, C>;
+
+/// A [`Log`] behind quell.
+#[derive(Debug)]
+pub struct Behind<L>(L);
+
+/// Makes `logger`, behind a cache with the defaults (60 s, 1024 messages), the program's logger,
+/// sets the maximum level, and installs the [panic hook](crate::install_panic_hook).
+///
+/// # Errors
+/// [`InitError::Taken`] if the program has a logger already, [`InitError::Thread`] if the thread
+/// for summaries cannot be started. Nothing is installed then.
+pub fn init(logger: impl Log + 'static, max: LevelFilter) -> Result<Guard, InitError> {
+    Dedup::builder(Arc::new(Cache::builder().build()?), logger).init(max)
+}
+
+impl<L: Log, C: Clock> Dedup<L, C> {
+    /// A builder for a wrapper around `inner`, with a new namespace of `cache`.
+    pub fn builder(cache: Arc<Cache<C>>, inner: L) -> Builder<L, C> {
+        Builder::new(cache, Behind(inner))
+    }
+}
+
+impl<L: Log, C: Clock> Builder<L, C> {
+    /// Returns the wrapped logger.
+    pub fn build(self) -> Dedup<L, C> {
+        Dedup::new(self)
+    }
+}
+
+impl<L: Log + 'static, C: Clock> Builder<L, C> {
+    /// Makes it the program's logger, sets the maximum level, and installs the
+    /// [panic hook](crate::install_panic_hook).
+    ///
+    /// # Errors
+    /// [`InitError::Taken`] if the program has a logger already; otherwise as
+    /// [`guard`](super::Dedup::guard). Nothing is installed then.
+    pub fn init(self, max: LevelFilter) -> Result<Guard, InitError> {
+        let dedup = self.build();
+        // Before the logger, which cannot be taken back.
+        let guard = dedup.guard()?;
+        let taken = |error| InitError::Taken(Box::new(error));
+        ::log::set_boxed_logger(Box::new(dedup)).map_err(taken)?;
+        ::log::set_max_level(max);
+        install_panic_hook();
+        Ok(guard)
+    }
+}
+
+impl<L: Log, C: Clock> Log for Dedup<L, C> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.inner().enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let Ok(()) = self.log_record(record);
+    }
+
+    /// Writes a summary of all that is pending, then flushes the wrapped logger.
+    fn flush(&self) {
+        self.flush_with(L::flush);
+    }
+}
+
+impl<L: Log> Behind<L> {
+    /// Logs a record of quell's own, like the one that `about` was made of.
+    fn write(&self, about: Option<&Exemplar>, text: fmt::Arguments<'_>, pairs: &dyn kv::Source) {
+        let sum = Exemplar::default().target("quell");
+        let about = about.unwrap_or(&sum);
+        self.0.log(
+            &Record::builder()
+                .level(about.level.unwrap_or(Level::Warn).into())
+                .target(&about.target)
+                .module_path(about.module.as_deref())
+                .file(about.file.as_deref())
+                .line(about.line)
+                .key_values(&pairs)
+                .args(text)
+                .build(),
+        );
+    }
+}
+
+impl<L: Log> Inner for Behind<L> {
+    type Record<'a> = Record<'a>;
+    type Error = Infallible;
+    type Wrapped = L;
+    const FRONT_END: &'static str = "log";
+
+    fn wrapped(&self) -> &L {
+        &self.0
+    }
+
+    // The macros do not ask.
+    fn enabled(&self, record: &Record<'_>) -> bool {
+        self.0.enabled(record.metadata())
+    }
+
+    fn forward(&self, record: &Record<'_>, _: &Emission) -> Result<(), Infallible> {
+        self.0.log(record);
+        Ok(())
+    }
+
+    fn forward_guarded(&self, record: &Record<'_>) -> Result<(), Infallible> {
+        let args = Guarded(*record.args());
+        self.0.log(&record.to_builder().args(format_args!("{args}")).build());
+        Ok(())
+    }
+
+    fn summary(&self, summary: &Summary, age: u64) -> Result<(), Infallible> {
+        let pairs = [("quell.suppressed", summary.suppressed), ("quell.since_ms", age)];
+        self.write(summary.exemplar.as_deref(), format_args!("{summary}"), &pairs);
+        Ok(())
+    }
+
+    fn notice(
+        &self,
+        _: &Record<'_>,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> Result<(), Infallible> {
+        let about = exemplar();
+        let text = format_args!("{}{NOTICE}", about.text);
+        self.write(Some(&about), text, &[("quell.notice", true)]);
+        Ok(())
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+impl super::Record for Record<'_> {
+    fn level(&self) -> Level {
+        self.level().into()
+    }
+
+    fn target(&self) -> &str {
+        self.target()
+    }
+
+    fn message(&self) -> fmt::Arguments<'_> {
+        *self.args()
+    }
+
+    fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>) {
+        (self.module_path(), self.file(), self.line())
+    }
+
+    #[inline]
+    fn each_field(&self, chosen: &Fields, each: impl FnMut(Field<'_>)) -> fmt::Result {
+        self.key_values().visit(&mut Visitor { chosen, key: "", each }).map_err(|_| fmt::Error)
+    }
+}
+
+struct Visitor<'a, F> {
+    chosen: &'a Fields,
+    key: &'a str,
+    each: F,
+}
+
+impl<F: FnMut(Field<'_>)> Visitor<'_, F> {
+    #[inline]
+    fn value(&mut self, value: Value<'_>) {
+        (self.each)(Field { group: "", key: self.key, value });
+    }
+}
+
+impl<'kvs, F: FnMut(Field<'_>)> VisitSource<'kvs> for Visitor<'_, F> {
+    fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        let key = key.as_str();
+        if !self.chosen.has(key) {
+            return Ok(());
+        }
+        value.visit(Visitor { chosen: self.chosen, key, each: &mut self.each })
+    }
+}
+
+macro_rules! visit {
+    ($($method:ident($ty:ty) => $variant:ident),* $(,)?) => {$(
+        fn $method(&mut self, value: $ty) -> Result<(), kv::Error> {
+            self.value(Value::$variant(value));
+            Ok(())
+        }
+    )*};
+}
+
+impl<'v, F: FnMut(Field<'_>)> VisitValue<'v> for Visitor<'_, F> {
+    fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
+        self.value(Value::Display(&value));
+        Ok(())
+    }
+
+    fn visit_null(&mut self) -> Result<(), kv::Error> {
+        self.value(Value::Null);
+        Ok(())
+    }
+
+    visit! {
+        visit_u64(u64) => U64, visit_i64(i64) => I64, visit_u128(u128) => U128, visit_i128(i128) => I128,
+        visit_f64(f64) => F64, visit_bool(bool) => Bool, visit_char(char) => Char, visit_str(&str) => Str,
+    }
+}

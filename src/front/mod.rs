@@ -1,0 +1,31 @@
+//! Front ends: quell for a logging crate.
+//!
+//! | module | feature | in one line | what it makes | |
+//! |---|---|---|---|---|
+//! | `log` | `log` | `log::init` | `log::Dedup` | a wrapper for any `log::Log` |
+//! | `slog` | `slog` | `slog::root` | `slog::Dedup` | a drain around any drain |
+//! | `tracing` | `tracing` | `tracing::init` | `tracing::Dedup` | a filter for each layer |
+//!
+//! Programs without a logging crate use [`Logger`](crate::Logger). All four are set up with
+//! the same [`Builder`].
+
+mod builder;
+// Sealed: in the bounds of `Dedup`, where there is one.
+#[allow(unreachable_pub)]
+mod core;
+mod decide;
+#[cfg(any(feature = "log", feature = "slog"))]
+mod dedup;
+#[cfg(feature = "log")]
+pub mod log;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "slog")]
+pub mod slog;
+#[cfg(feature = "tracing")]
+pub mod tracing;
+
+pub(crate) use self::core::{Core, Emission, Inner, Record};
+pub use builder::Builder;
+#[cfg(any(feature = "log", feature = "slog"))]
+pub use dedup::Dedup;

@@ -1,0 +1,421 @@
+//! A front end for [`slog`](https://docs.rs/slog): a [`Drain`](::slog::Drain) around any drain, which lets the
+//! first of each message through and counts its repeats. Feature `slog`.
+//!
+//! # Three lines
+//!
+//! Where a program makes its root logger, have quell make it, and keep the guard:
+//!
+//! ```
+//! use slog::{Drain, o, error};
+//! # fn my_drain() -> slog::Discard { slog::Discard }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let drain = my_drain().fuse(); // slog_async, slog_json, slog_term, ...
+//!     let (log, _guard) = quell::front::slog::root(drain, o!("host" => "web1"))?;
+//!     for _ in 0..1000 {
+//!         error!(log, "connection refused"; "peer" => "db1"); // one line
+//!     }
+//!     Ok(()) // and the guard's: "connection refused peer=db1 host=web1: 999 more suppressed"
+//! }
+//! ```
+//!
+//! [`root`] installs the panic hook, too. With a cache of your own, or other rules, begin with
+//! [`Dedup::builder`]; a [`Dedup`] can stand wherever a drain can:
+//!
+//! ```
+//! # fn my_drain() -> slog::Discard { slog::Discard }
+//! use quell::{Cache, Fields, Rule, Rules};
+//! use slog::{Drain, Logger, o};
+//! use std::{sync::Arc, time::Duration};
+//!
+//! let cache = Arc::new(Cache::builder().window(Duration::from_secs(10)).build()?);
+//! let dedup = quell::front::slog::Dedup::builder(cache, my_drain())
+//!     .rules(Rules::new(Rule::once()).exempt_target("audit"))
+//!     .fields(Fields::except(["ts", "request_id"]))
+//!     .notices(true)
+//!     .build();
+//! let guard = dedup.guard()?;
+//! let log = Logger::root(dedup.fuse(), o!());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Put it *before* `slog_async`, around it: what is suppressed then never enters the
+//! channel. Several drains behind one cache: a `Dedup` around each, and `slog::Duplicate` around them;
+//! each has a namespace of its own, so each sees the first of every message.
+//!
+//! # What makes two records the same message
+//!
+//! Level (`Critical` and `Error` are two), tag, the text as formatted, and the key-values of the record and of
+//! its logger that [`Builder::fields`] leaves in; see [`Key`](crate::Key) for less. The values' types
+//! count: `1`, `1.0` and `"1"` are three values. Module, file and line do not count.
+//!
+//! * The order of key-values does not matter, nor which of them the logger was derived with. A key that is
+//!   given twice, as when a derived logger shadows its parent's value, belongs to the key with both
+//!   values.
+//! * **Timestamps.** A value that changes from record to record makes each of them a message
+//!   of its own: nothing would be suppressed. `FnValue` timestamps (`o!("ts" => FnValue(..))`) are the
+//!   usual case; leave them out by `.fields(Fields::except(["ts"]))`. Timestamps that the drain
+//!   behind adds are not seen by quell and do no harm.
+//! * An `FnValue` is called each time a record is read, left out or not: for the key, for a specimen of the
+//!   text, and by the drain.
+//!
+//! [`Rules`](crate::Rules) are asked with the tag for a target, or the module where a record has none.
+//!
+//! # What the drain behind is given
+//!
+//! Records that pass, unchanged, and records of quell's own. These have the level, tag, module, file and
+//! line of the record they are about, the key-values that [`Builder::values`] was given, and the text of
+//! that record, cut to [`Exemplar::MAX_TEXT`](crate::Exemplar::MAX_TEXT) bytes, with the key-values that belong to its
+//! key:
+//!
+//! | record | text | key-values |
+//! |---|---|---|
+//! | summary | `connection refused peer=db1: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how long ago the message was last let through |
+//! | notice | `connection refused peer=db1: repeats are suppressed from here on` | `quell.notice` = true |
+//!
+//! A summary comes right before the record that ends the silence, or when its window is over, at a
+//! flush, and at the end of the program. Where more different messages were forgotten at once than the
+//! cache has room to tell apart, one summary has their sum, at level `Warning` with the tag
+//! `quell`. quell's own records go straight to the drain behind and are never suppressed.
+//!
+//! # Guarantees
+//! * Each record that is offered is handed to the drain behind or counted, and each counted one is in
+//!   exactly one summary.
+//! * Formatted text and values are hashed as they are written, nested values (`slog::Serde`) included: a
+//!   suppressed record allocates nothing (what its own `Display` and `FnValue` do aside).
+//! * A value that panics or fails while it is read is no reason to lose a record: it passes,
+//!   unchecked, with a marker where its text failed, and is counted in
+//!   [`Stats::failed_open`](crate::Stats::failed_open). (A key-value that panics is handed on as it is.)
+//! * A drain, or a `Display`, that itself logs is served like any other caller up to four levels deep;
+//!   deeper records are counted and not logged, so it comes to an end.
+//!
+//! # Errors
+//! Those of the drain behind are returned to who logged; where a summary and the record after it
+//! both fail, the summary's is. `flush` writes what is pending and returns what the drain's own flush
+//! does, `NotSupported` included. A summary that the drain refuses is spent, like a line.
+//!
+//! # Panics
+//! A panic of the drain goes on to whoever logged or flushed, and nothing is broken by it. Where nobody called
+//! (reports, guards, drops), it is swallowed.
+//!
+//! # Progress
+//! A suppressed record takes no lock and is lock-free; see [`Cache`]. A record that passes
+//! waits for nothing but the drain behind.
+//!
+//! # The end of the program
+//!
+//! The last logger's drop writes what is pending; [`Guard`] has a table of how else programs
+//! end and who writes the last summaries then. Declare the guard after the logger, as above: it is
+//! then dropped first.
+//!
+//! `slog_async` cannot be flushed but by dropping it. Behind it, summaries that
+//! [`quell::exit`](crate::exit) or the panic hook writes reach its channel, and the process may end before
+//! they leave it: return from `main`, or end otherwise after the last logger is dropped.
+
+use super::{Emission, Inner};
+use crate::install_panic_hook;
+use crate::text::{ErrorChain, Field, Guarded, NOTICE};
+use crate::{Cache, Clock, Coarse, Exemplar, Fields, Guard, InitError, Level, Summary, Value};
+use ::slog::{
+    BorrowedKV, BytesKind, Drain, FlushError, KV, Logger, Never, OwnedKV, OwnedKVList,
+    RecordLocation, RecordStatic, SendSyncRefUnwindSafeKV, SerdeValue, Serializer, kv, o,
+};
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// Builds a [`Dedup`]; start with [`Dedup::builder`].
+pub type Builder<D, C = Coarse> = super::Builder<Behind<D>, C>;
+
+/// A drain that lets the first of each message through to the one it wraps; see [the module](self).
+///
+/// ```
+/// use quell::Cache;
+/// use quell::front::slog::Dedup;
+/// use slog::{Drain, Logger, Never, OwnedKVList, Record, error, o};
+/// use std::sync::{Arc, Mutex};
+///
+/// #[derive(Default)]
+/// struct Lines(Mutex<Vec<String>>);
+/// impl Drain for Lines {
+///     type Ok = ();
+///     type Err = Never;
+///     fn log(&self, record: &Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
+///         let line = record.msg().to_string();
+///         self.0.lock().unwrap().push(line);
+///         Ok(())
+///     }
+/// }
+///
+/// let lines = Arc::new(Lines::default());
+/// let dedup = Dedup::builder(Arc::new(Cache::builder().build()?), Arc::clone(&lines)).build();
+/// let log = Logger::root(dedup, o!());
+/// for _ in 0..5 {
+///     error!(log, "disk full"; "disk" => 7);
+/// }
+/// drop(log);
+/// assert_eq!(*lines.0.lock().unwrap(), ["disk full", "disk full disk=7: 4 more suppressed"]);
+/// # Ok::<(), quell::ConfigError>(())
+/// ```
+pub type Dedup<D, C = Coarse> = super::Dedup<Behind<D>, C>;
+
+/// A drain behind quell, and the key-values of quell's own records.
+#[derive(Debug)]
+pub struct Behind<D> {
+    drain: D,
+    values: OwnedKVList,
+}
+
+/// Makes a root logger over `drain`, behind a cache with the defaults (60 s, 1024 messages), with
+/// `values` for its records and quell's own; installs the
+/// [panic hook](crate::install_panic_hook).
+///
+/// # Errors
+/// [`InitError::Thread`] if the thread for summaries cannot be started.
+pub fn root<D, T>(drain: D, values: OwnedKV<T>) -> Result<(Logger, Guard), InitError>
+where
+    D: Drain<Ok = (), Err = Never> + Send + Sync + 'static,
+    T: SendSyncRefUnwindSafeKV + 'static,
+{
+    let values = OwnedKVList::from(values);
+    let builder = Dedup::builder(Arc::new(Cache::builder().build()?), drain);
+    let dedup = builder.values(OwnedKV(values.clone())).build();
+    let guard = dedup.guard()?;
+    install_panic_hook();
+    Ok((Logger::root(dedup, OwnedKV(values)), guard))
+}
+
+impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Dedup<D, C> {
+    /// A builder for a wrapper around `inner`, with a new namespace of `cache`.
+    pub fn builder(cache: Arc<Cache<C>>, inner: D) -> Builder<D, C> {
+        Builder::new(cache, Behind { drain: inner, values: o!().into() })
+    }
+}
+
+impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Builder<D, C> {
+    /// Returns the wrapped drain.
+    pub fn build(self) -> Dedup<D, C> {
+        Dedup::new(self)
+    }
+
+    /// The key-values of quell's own records, in the place where a logger's are: most often what the
+    /// root logger is given. None unless set.
+    pub fn values<T: SendSyncRefUnwindSafeKV + 'static>(mut self, values: OwnedKV<T>) -> Self {
+        self.inner.values = values.into();
+        self
+    }
+}
+
+impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Drain for Dedup<D, C> {
+    type Ok = ();
+    type Err = D::Err;
+
+    fn log(&self, record: &::slog::Record<'_>, values: &OwnedKVList) -> Result<(), D::Err> {
+        self.log_record(&Record { record, values })
+    }
+
+    /// Writes a summary of all that is pending, then flushes the wrapped drain.
+    fn flush(&self) -> Result<(), FlushError> {
+        self.flush_with(D::flush).unwrap_or(Ok(()))
+    }
+
+    fn is_enabled(&self, level: ::slog::Level) -> bool {
+        self.inner().is_enabled(level)
+    }
+}
+
+impl<D: Drain<Ok = ()>> Behind<D> {
+    /// Logs a record of quell's own, like the one that `about` was made of.
+    fn write(
+        &self,
+        about: Option<&Exemplar>,
+        text: fmt::Arguments<'_>,
+        pairs: &dyn KV,
+    ) -> Result<(), D::Err> {
+        let own = Origin::default();
+        let origin = about.and_then(|about| about.origin.as_ref()).unwrap_or(&own);
+        let tag = match about {
+            Some(about) if origin.tagged => &about.target,
+            Some(_) => "",
+            None => "quell",
+        };
+        let rstatic = RecordStatic { location: &origin.location, tag, level: origin.level };
+        self.drain.log(&::slog::Record::new(&rstatic, &text, BorrowedKV(pairs)), &self.values)
+    }
+}
+
+impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
+    type Record<'a> = Record<'a>;
+    type Error = D::Err;
+    type Wrapped = D;
+    const FRONT_END: &'static str = "slog";
+
+    fn wrapped(&self) -> &D {
+        &self.drain
+    }
+
+    fn forward(&self, Record { record, values }: &Record<'_>, _: &Emission) -> Result<(), D::Err> {
+        self.drain.log(record, values)
+    }
+
+    fn forward_guarded(&self, Record { record, values }: &Record<'_>) -> Result<(), D::Err> {
+        let (location, tag, level) = (record.location(), record.tag(), record.level());
+        let rstatic = RecordStatic { location, tag, level };
+        let text = Guarded(*record.msg());
+        let text = format_args!("{text}");
+        self.drain.log(&::slog::Record::new(&rstatic, &text, record.kv()), values)
+    }
+
+    fn summary(&self, summary: &Summary, age: u64) -> Result<(), D::Err> {
+        let pairs = kv!("quell.suppressed" => summary.suppressed, "quell.since_ms" => age);
+        self.write(summary.exemplar.as_deref(), format_args!("{summary}"), &pairs)
+    }
+
+    fn notice(&self, _: &Record<'_>, exemplar: impl FnOnce() -> Exemplar) -> Result<(), D::Err> {
+        let about = exemplar();
+        let text = format_args!("{}{NOTICE}", about.text);
+        self.write(Some(&about), text, &kv!("quell.notice" => true))
+    }
+
+    fn flush(&self) {
+        let _ = self.drain.flush();
+    }
+}
+
+/// What an [`Exemplar`] of a slog record has besides.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    /// slog has one level more than quell.
+    level: ::slog::Level,
+    /// Whether the exemplar's target is the record's tag; its module, if not.
+    tagged: bool,
+    location: RecordLocation,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin").field("level", &self.level).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        let place =
+            |x: &Self| (x.level, x.tagged, x.location.file, x.location.line, x.location.module);
+        place(self) == place(other)
+    }
+}
+
+impl Eq for Origin {}
+
+impl Default for Origin {
+    /// That of quell's records which are about no one message.
+    fn default() -> Self {
+        let (file, line, column, module) = (file!(), line!(), column!(), module_path!());
+        let location = RecordLocation { file, line, column, function: "", module };
+        Self { level: ::slog::Level::Warning, tagged: true, location }
+    }
+}
+
+/// A record with the key-values of its logger.
+#[allow(missing_debug_implementations)]
+pub struct Record<'a> {
+    record: &'a ::slog::Record<'a>,
+    values: &'a OwnedKVList,
+}
+
+impl super::Record for Record<'_> {
+    fn level(&self) -> Level {
+        self.record.level().into()
+    }
+
+    // As slog's bridge to `log` does it.
+    fn target(&self) -> &str {
+        if self.record.tag().is_empty() { self.record.module() } else { self.record.tag() }
+    }
+
+    fn key_prefix(&self) -> (u8, &str) {
+        (self.record.level() as u8, self.record.tag())
+    }
+
+    fn message(&self) -> fmt::Arguments<'_> {
+        *self.record.msg()
+    }
+
+    fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>) {
+        let at = self.record.location();
+        (Some(at.module), Some(at.file), Some(at.line))
+    }
+
+    #[inline]
+    fn each_field(&self, chosen: &Fields, each: impl FnMut(Field<'_>)) -> fmt::Result {
+        let mut visitor = Visitor { chosen, each };
+        let own = self.record.kv().serialize(self.record, &mut visitor);
+        own.and_then(|()| self.values.serialize(self.record, &mut visitor)).map_err(|_| fmt::Error)
+    }
+
+    fn complete(&self, mut exemplar: Exemplar) -> Exemplar {
+        let RecordLocation { file, line, column, function, module } = *self.record.location();
+        let location = RecordLocation { file, line, column, function, module };
+        let (level, tagged) = (self.record.level(), !self.record.tag().is_empty());
+        exemplar.origin = Some(Origin { level, tagged, location });
+        exemplar
+    }
+}
+
+struct Visitor<'a, F> {
+    chosen: &'a Fields,
+    each: F,
+}
+
+impl<F: FnMut(Field<'_>)> Visitor<'_, F> {
+    #[inline]
+    fn field(&mut self, key: &::slog::Key, value: Value<'_>) -> ::slog::Result {
+        // A `&str` or, with slog's feature `dynamic-keys`, a type of its own.
+        let key = AsRef::<str>::as_ref(key);
+        if self.chosen.has(key) {
+            (self.each)(Field { group: "", key, value });
+        }
+        Ok(())
+    }
+}
+
+macro_rules! emit {
+    ($($method:ident($ty:ty)),* $(,)?) => {$(
+        fn $method(&mut self, key: ::slog::Key, value: $ty) -> ::slog::Result {
+            self.field(&key, value.into())
+        }
+    )*};
+}
+
+impl<F: FnMut(Field<'_>)> Serializer for Visitor<'_, F> {
+    emit! {
+        emit_bool(bool), emit_char(char), emit_str(&str), emit_f32(f32), emit_f64(f64),
+        emit_u8(u8), emit_u16(u16), emit_u32(u32), emit_u64(u64), emit_usize(usize), emit_u128(u128),
+        emit_i8(i8), emit_i16(i16), emit_i32(i32), emit_i64(i64), emit_isize(isize), emit_i128(i128),
+    }
+
+    fn emit_unit(&mut self, key: ::slog::Key) -> ::slog::Result {
+        self.field(&key, Value::Display(&"()"))
+    }
+
+    fn emit_none(&mut self, key: ::slog::Key) -> ::slog::Result {
+        self.field(&key, Value::Null)
+    }
+
+    fn emit_bytes(&mut self, key: ::slog::Key, bytes: &[u8], _: BytesKind) -> ::slog::Result {
+        self.field(&key, Value::Bytes(bytes))
+    }
+
+    fn emit_arguments(&mut self, key: ::slog::Key, text: &fmt::Arguments<'_>) -> ::slog::Result {
+        self.field(&key, Value::Display(text))
+    }
+
+    fn emit_serde(&mut self, key: ::slog::Key, value: &dyn SerdeValue) -> ::slog::Result {
+        self.field(&key, Value::Debug(&serde_fmt::to_debug(value.as_serde())))
+    }
+
+    fn emit_error(&mut self, key: ::slog::Key, error: &(dyn Error + 'static)) -> ::slog::Result {
+        self.field(&key, Value::Display(&ErrorChain(error)))
+    }
+}

@@ -1,0 +1,492 @@
+//! Keyed fingerprints of messages.
+//!
+//! The hash is SipHash-1-3 with 128 bits of output (Aumasson and Bernstein,
+//! "SipHash: a fast short-input PRF", 2012), keyed by a secret: a text that
+//! somebody else chose cannot be made to collide with a message it should hide.
+
+use super::siphash::{SipHasher, SipKey};
+use super::value::Value;
+use std::collections::hash_map::RandomState;
+use std::fmt::{self, Write};
+use std::hash::{BuildHasher, Hasher};
+
+/// Which budget a message counts against: one number for each sink that shares
+/// a cache. A fingerprint carries its namespace in its 16 highest bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Namespace(pub u16);
+
+impl Namespace {
+    /// Stands in a summary for counts that came from several namespaces and
+    /// can no longer be told apart. See [`Summary`](crate::Summary).
+    pub const MIXED: Namespace = Namespace(u16::MAX);
+}
+
+/// The 128-bit identity of a message: 16 bits of namespace above 112 bits of
+/// hash.
+///
+/// ```
+/// use quell::{Fingerprint, Namespace};
+/// let fp = Fingerprint::from_u128(42);
+/// assert_eq!(fp.as_u128(), 42);
+/// assert_eq!(fp.with_namespace(Namespace(3)).namespace(), Namespace(3));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(u128);
+
+const NAMESPACE_SHIFT: u32 = 112;
+
+impl Fingerprint {
+    /// A fingerprint from your own hash. Its 16 highest bits are read as the
+    /// namespace; see [`with_namespace`](Self::with_namespace) to replace them.
+    #[must_use]
+    #[inline]
+    pub const fn from_u128(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// All 128 bits.
+    #[must_use]
+    #[inline]
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    /// The namespace in the 16 highest bits.
+    #[must_use]
+    #[inline]
+    pub const fn namespace(self) -> Namespace {
+        Namespace((self.0 >> NAMESPACE_SHIFT) as u16)
+    }
+
+    /// The same hash in another namespace.
+    #[must_use]
+    #[inline]
+    pub const fn with_namespace(self, namespace: Namespace) -> Self {
+        let hash = self.0 & ((1 << NAMESPACE_SHIFT) - 1);
+        Self(hash | (namespace.0 as u128) << NAMESPACE_SHIFT)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({:#034x})", self.0)
+    }
+}
+
+/// The key of the hash.
+///
+/// [`Secret::random`] is right for a process of its own. Processes that must
+/// agree on fingerprints share a key through [`Secret::from_bytes`]. `Debug`
+/// does not show it.
+#[derive(Clone)]
+pub struct Secret([u8; 16]);
+
+impl Secret {
+    /// A new random secret.
+    ///
+    /// The randomness is the operating system's, as the standard library
+    /// hands it out to key its hash maps: never fails, needs no dependency.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut bytes = [0; 16];
+        for half in bytes.chunks_exact_mut(8) {
+            let word = RandomState::new().build_hasher().finish();
+            half.copy_from_slice(&word.to_le_bytes());
+        }
+        Self(bytes)
+    }
+
+    /// A secret that processes can agree on.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The hash of one field, ready to be added to any number of keys.
+///
+/// Made by [`FingerprintHasher::hash_field`], spent by
+/// [`FingerprintHasher::add_fields`]: a logger hashes its attributes once,
+/// when it is derived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldsHash {
+    sum: u128,
+    count: u64,
+}
+
+impl FieldsHash {
+    /// Both sets of fields together. Order does not matter and equal pairs do
+    /// not cancel: the hashes are added, modulo 2^128, and counted.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self { sum: self.sum.wrapping_add(other.sum), count: self.count.wrapping_add(other.count) }
+    }
+}
+
+/// Builds a [`Fingerprint`] from a stream of text or bytes and from fields.
+///
+/// The text is one stream: how it is cut into `write` calls does not matter,
+/// so `fmt::Arguments` can be written into it without being formatted first.
+/// Fields are hashed one by one, with their type and length, and added up, so
+/// their order does not matter.
+///
+/// ```
+/// use quell::{Cache, Value};
+/// use std::fmt::Write;
+/// let cache = Cache::builder().build()?;
+/// let mut one = cache.hasher();
+/// write!(one, "disk {} full", 7)?;
+/// one.field("host", Value::Str("a"));
+/// let mut two = cache.hasher();
+/// two.bytes(b"disk 7");
+/// two.bytes(b" full");
+/// two.field("host", Value::Str("a"));
+/// assert_eq!(one.finish(), two.finish());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Progress
+/// Allocates nothing (what a value's own `Display` does aside).
+#[derive(Clone)]
+pub struct FingerprintHasher {
+    /// To start the hash of each field.
+    key: SipKey,
+    text: SipHasher,
+    fields: FieldsHash,
+    namespace: Namespace,
+    failed: bool,
+}
+
+impl fmt::Debug for FingerprintHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the states: the secret is in them.
+        f.debug_struct("FingerprintHasher")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FingerprintHasher {
+    /// A hasher keyed by `secret`; [`Cache::hasher`](crate::Cache::hasher) makes
+    /// one with the cache's own.
+    #[must_use]
+    #[inline]
+    pub fn new(secret: &Secret) -> Self {
+        let key = SipKey::new(secret.0);
+        let (text, fields) = (SipHasher::new(key), FieldsHash::default());
+        Self { key, text, fields, namespace: Namespace::default(), failed: false }
+    }
+
+    /// Adds `bytes` to the text.
+    #[inline]
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.text.write(bytes);
+    }
+
+    /// Adds a level, as a number below eight, and a target to the text.
+    #[inline]
+    pub(crate) fn place(&mut self, level: u8, target: &str) {
+        self.text.write_here(target.as_bytes());
+        // No byte of UTF-8: the target ends here.
+        self.text.add(u64::from(0xf8 | level), 1);
+    }
+
+    /// Returns a hasher with the same secret, no input and no namespace.
+    pub(crate) fn emptied(&self) -> Self {
+        let (key, text, fields) = (self.key, SipHasher::new(self.key), FieldsHash::default());
+        Self { key, text, fields, namespace: Namespace::default(), failed: false }
+    }
+
+    /// Adds a place in the source to the text.
+    pub(crate) fn location(&mut self, module: Option<&str>, file: Option<&str>, line: Option<u32>) {
+        for part in [module.unwrap_or_default(), file.unwrap_or_default()] {
+            self.bytes(&(part.len() as u64).to_le_bytes());
+            self.bytes(part.as_bytes());
+        }
+        self.bytes(&line.unwrap_or_default().to_le_bytes());
+    }
+
+    /// Adds a field.
+    #[inline]
+    pub fn field(&mut self, name: &str, value: Value<'_>) {
+        let hash = self.hash_field(name, value);
+        self.add_fields(hash);
+    }
+
+    /// Adds fields that were hashed before, by a hasher with the same secret.
+    #[inline]
+    pub fn add_fields(&mut self, fields: FieldsHash) {
+        self.fields = self.fields.plus(fields);
+    }
+
+    /// Hashes one field without adding it. A `Display` or `Debug` that
+    /// returns an error is noted: see [`failed`](Self::failed).
+    #[inline]
+    pub fn hash_field(&mut self, name: &str, value: Value<'_>) -> FieldsHash {
+        // One way for all, so that the state stays in registers.
+        let (tag, value): (u8, Plain<'_>) = match value {
+            Value::Null => (0, Plain::Text(&[])),
+            Value::Bool(v) => (1, Plain::Word(v.into())),
+            Value::I64(v) => (2, Plain::Word(v as u64)),
+            Value::U64(v) => (3, Plain::Word(v)),
+            Value::I128(v) => (4, Plain::Wide(v as u128)),
+            Value::U128(v) => (5, Plain::Wide(v)),
+            Value::F64(v) => (6, Plain::Word(v.to_bits())),
+            Value::Char(v) => (7, Plain::Word(v.into())),
+            Value::Str(v) => (8, Plain::Text(v.as_bytes())),
+            Value::Bytes(v) => (9, Plain::Text(v)),
+            Value::Display(v) => return self.streamed(name, 10, format_args!("{v}")),
+            Value::Debug(v) => return self.streamed(name, 11, format_args!("{v:?}")),
+        };
+        let mut sip = self.begin_field(name, tag);
+        match value {
+            Plain::Word(word) => sip.add(word, 8),
+            Plain::Wide(wide) => {
+                sip.add(wide as u64, 8);
+                sip.add((wide >> 64) as u64, 8);
+            }
+            Plain::Text(_) => {}
+        }
+        sip.write_here(name.as_bytes());
+        if let Plain::Text(text) = value {
+            sip.write_here(text);
+        }
+        FieldsHash { sum: sip.finish(), count: 1 }
+    }
+
+    /// A field is hashed as its type and the length of its name in one word, then a value of a
+    /// size that the type knows, the name, and a value of any size, up to the end.
+    #[inline(always)]
+    fn begin_field(&self, name: &str, tag: u8) -> SipHasher {
+        let mut sip = SipHasher::new(self.key);
+        sip.add((name.len() as u64) << 8 | u64::from(tag), 8);
+        sip
+    }
+
+    fn streamed(&mut self, name: &str, tag: u8, text: fmt::Arguments<'_>) -> FieldsHash {
+        let mut sip = self.begin_field(name, tag);
+        sip.write(name.as_bytes());
+        self.failed |= Streamed(&mut sip).write_fmt(text).is_err();
+        FieldsHash { sum: sip.finish(), count: 1 }
+    }
+
+    /// Sets the namespace; the last call counts.
+    pub fn namespace(&mut self, namespace: Namespace) {
+        self.namespace = namespace;
+    }
+
+    /// Whether a value's `Display` or `Debug` returned an error. The fingerprint
+    /// of what it wrote until then means nothing: log such an event without a
+    /// check.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// The fingerprint of all that was added so far.
+    #[must_use]
+    #[inline]
+    pub fn finish(&self) -> Fingerprint {
+        let mut sip = self.text;
+        let has_fields = self.fields.count != 0;
+        if has_fields {
+            sip.add(self.fields.sum as u64, 8);
+            sip.add((self.fields.sum >> 64) as u64, 8);
+            sip.add(self.fields.count & u64::from(u32::MAX), 4);
+        }
+        // The last byte tells the two endings apart, so the whole is injective.
+        sip.add(u64::from(self.namespace.0) | u64::from(has_fields) << 16, 3);
+        Fingerprint(sip.finish()).with_namespace(self.namespace)
+    }
+}
+
+impl fmt::Write for FingerprintHasher {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// A value by what of it is hashed.
+enum Plain<'a> {
+    Word(u64),
+    Wide(u128),
+    Text(&'a [u8]),
+}
+
+struct Streamed<'a>(&'a mut SipHasher);
+
+impl fmt::Write for Streamed<'_> {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECRET: Secret = Secret::from_bytes(*b"sixteen byte key");
+
+    fn text(parts: &[&[u8]]) -> Fingerprint {
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        for part in parts {
+            hasher.bytes(part);
+        }
+        hasher.finish()
+    }
+
+    fn fields(fields: &[(&str, Value<'_>)]) -> Fingerprint {
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        for (name, value) in fields {
+            hasher.field(name, *value);
+        }
+        hasher.finish()
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_do_not_matter(bytes: Vec<u8>, cut in 0.0..1.0f64, cut2 in 0.0..1.0f64) {
+            let a = (bytes.len() as f64 * cut) as usize;
+            let b = a + ((bytes.len() - a) as f64 * cut2) as usize;
+            prop_assert_eq!(text(&[&bytes]), text(&[&bytes[..a], &bytes[a..b], &bytes[b..]]));
+        }
+
+        #[test]
+        fn namespaces_come_back(bits: u128, ns: u16) {
+            let fp = Fingerprint::from_u128(bits).with_namespace(Namespace(ns));
+            prop_assert_eq!(fp.namespace(), Namespace(ns));
+            prop_assert_eq!(fp.as_u128() << 16, bits << 16);
+        }
+    }
+
+    #[test]
+    fn field_order_does_not_matter_and_pairs_do_not_cancel() {
+        let (a, b) = (("a", Value::U64(1)), ("b", Value::U64(2)));
+        assert_eq!(fields(&[a, b]), fields(&[b, a]));
+        assert_ne!(fields(&[a, a]), fields(&[]));
+        assert_ne!(fields(&[a, a, b]), fields(&[b]));
+        assert_ne!(fields(&[a, a]), fields(&[b, b]));
+    }
+
+    #[test]
+    fn types_and_borders_of_fields_matter() {
+        let all = [
+            fields(&[]),
+            fields(&[("a", Value::Null)]),
+            fields(&[("a", Value::U64(1))]),
+            fields(&[("a", Value::I64(1))]),
+            fields(&[("a", Value::F64(1.0))]),
+            fields(&[("a", Value::Str("1"))]),
+            fields(&[("a", Value::Bytes(b"1"))]),
+            fields(&[("a", Value::Display(&1))]),
+            fields(&[("a", Value::Debug(&1))]),
+            fields(&[("a", Value::Bool(true))]),
+            fields(&[("a", Value::Char('1'))]),
+            fields(&[("a", Value::U128(1))]),
+            fields(&[("a", Value::I128(1))]),
+            fields(&[("ab", Value::Str("c"))]),
+            fields(&[("a", Value::Str("bc"))]),
+            text(&[b"a1"]),
+        ];
+        for (i, one) in all.iter().enumerate() {
+            for other in &all[i + 1..] {
+                assert_ne!(one, other);
+            }
+        }
+    }
+
+    /// Processes that share a secret may be of different builds.
+    #[test]
+    fn fingerprints_are_what_the_design_says() {
+        use siphasher::sip128::{Hash128, SipHasher13};
+        let siphash = |parts: &[&[u8]]| -> u128 {
+            let hash: Hash128 = SipHasher13::new_with_key(&SECRET.0).hash(&parts.concat());
+            hash.into()
+        };
+        let ns = |bits: u128| Fingerprint(bits).with_namespace(Namespace(0x102));
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        hasher.namespace(Namespace(0x102));
+        hasher.bytes(b"disk full");
+        assert_eq!(hasher.finish(), ns(siphash(&[b"disk full", &[2, 1, 0]])));
+
+        hasher.field("peer", Value::Str("db1"));
+        hasher.field("tries", Value::U64(7));
+        hasher.field("cause", Value::Display(&"x"));
+        let word = |word: u64| word.to_le_bytes();
+        let sum = siphash(&[&word(4 << 8 | 8), b"peer", b"db1"])
+            .wrapping_add(siphash(&[&word(5 << 8 | 3), &word(7), b"tries"]))
+            .wrapping_add(siphash(&[&word(5 << 8 | 10), b"cause", b"x"]));
+        let end = [&sum.to_le_bytes()[..], &3u32.to_le_bytes(), &[2, 1, 1]].concat();
+        assert_eq!(hasher.finish(), ns(siphash(&[b"disk full", &end])));
+    }
+
+    #[test]
+    fn a_text_that_spells_the_ending_is_another_text() {
+        let mut with_field = FingerprintHasher::new(&SECRET);
+        with_field.field("a", Value::U64(1));
+        let hash = FingerprintHasher::new(&SECRET).hash_field("a", Value::U64(1));
+        assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes()]));
+        assert_ne!(
+            with_field.finish(),
+            text(&[&hash.sum.to_le_bytes(), &hash.count.to_le_bytes()])
+        );
+        let count = (hash.count as u32).to_le_bytes();
+        assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &count]));
+        assert_ne!(with_field.finish(), text(&[&hash.sum.to_le_bytes(), &count, &[0, 0, 1]]));
+        // Nor do zeros.
+        assert_ne!(text(&[b"a"]), text(&[b"a\0"]));
+        assert_ne!(text(&[]), text(&[&[0; 8]]));
+    }
+
+    #[test]
+    fn namespaces_and_secrets_separate() {
+        let mut a = FingerprintHasher::new(&SECRET);
+        a.bytes(b"x");
+        let mut b = a.clone();
+        b.namespace(Namespace(1));
+        let (a, b) = (a.finish(), b.finish());
+        assert_eq!(b.namespace(), Namespace(1));
+        assert_ne!(a.as_u128() << 16, b.as_u128() << 16, "the hash differs too");
+
+        let mut c = FingerprintHasher::new(&Secret::random());
+        c.bytes(b"x");
+        assert_ne!(a, c.finish());
+        let (s, t) = (Secret::random(), Secret::random());
+        assert_ne!(s.0, t.0);
+        assert_eq!(format!("{s:?}"), "Secret(..)");
+    }
+
+    #[test]
+    fn a_failing_display_is_noted() {
+        struct Fails;
+        impl fmt::Display for Fails {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Err(fmt::Error)
+            }
+        }
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        assert!(!hasher.failed());
+        hasher.field("a", Value::Display(&Fails));
+        assert!(hasher.failed());
+    }
+
+    #[test]
+    fn precomputed_fields_equal_fields_added_one_by_one() {
+        let mut hasher = FingerprintHasher::new(&SECRET);
+        let a = hasher.hash_field("a", Value::U64(1));
+        let b = hasher.hash_field("b", Value::Str("x"));
+        hasher.add_fields(b.plus(a));
+        assert_eq!(hasher.finish(), fields(&[("a", Value::U64(1)), ("b", Value::Str("x"))]));
+    }
+}

@@ -1,0 +1,179 @@
+//! Values of fields, borrowed and owned.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+/// The value of a field of a key. Values of different types never have the
+/// same hash: `1u64`, `1i64`, `1.0` and `"1"` are four values.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// No value.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A signed integer.
+    I64(i64),
+    /// An unsigned integer.
+    U64(u64),
+    /// A wide signed integer.
+    I128(i128),
+    /// A wide unsigned integer.
+    U128(u128),
+    /// A float, compared by its bits (so `0.0` and `-0.0` differ, and a NaN equals itself).
+    F64(f64),
+    /// A character.
+    Char(char),
+    /// Text.
+    Str(&'a str),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// Anything, by what its `Display` writes.
+    Display(&'a dyn fmt::Display),
+    /// Anything, by what its `Debug` writes.
+    Debug(&'a dyn fmt::Debug),
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Bool(v) => fmt::Debug::fmt(v, f),
+            Value::I64(v) => fmt::Debug::fmt(v, f),
+            Value::U64(v) => fmt::Debug::fmt(v, f),
+            Value::I128(v) => fmt::Debug::fmt(v, f),
+            Value::U128(v) => fmt::Debug::fmt(v, f),
+            Value::F64(v) => fmt::Debug::fmt(v, f),
+            Value::Char(v) => fmt::Debug::fmt(v, f),
+            Value::Str(v) => fmt::Debug::fmt(v, f),
+            Value::Bytes(v) => fmt::Debug::fmt(v, f),
+            Value::Display(v) => fmt::Display::fmt(v, f),
+            Value::Debug(v) => fmt::Debug::fmt(v, f),
+        }
+    }
+}
+
+impl fmt::Display for Value<'_> {
+    /// As `Debug`, but text stands without quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Str(v) => f.write_str(v),
+            Value::Char(v) => f.write_char(*v),
+            other => fmt::Debug::fmt(other, f),
+        }
+    }
+}
+
+/// The value of an attribute, owned by the logger that carries it.
+///
+/// Made from integers, floats, booleans, characters and text. Types stay apart
+/// in the key as those of [`Value`] do.
+///
+/// ```
+/// use quell::AttrValue;
+/// assert_eq!(AttrValue::from(7).to_string(), "7");
+/// assert_eq!(AttrValue::from("a b").to_string(), "a b");
+/// ```
+#[derive(Clone)]
+pub struct AttrValue(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    I128(i128),
+    U128(u128),
+    F64(f64),
+    Char(char),
+    Str(Box<str>),
+}
+
+impl AttrValue {
+    /// The same value, borrowed.
+    #[must_use]
+    pub fn as_value(&self) -> Value<'_> {
+        match &self.0 {
+            Repr::Bool(v) => Value::Bool(*v),
+            Repr::I64(v) => Value::I64(*v),
+            Repr::U64(v) => Value::U64(*v),
+            Repr::I128(v) => Value::I128(*v),
+            Repr::U128(v) => Value::U128(*v),
+            Repr::F64(v) => Value::F64(*v),
+            Repr::Char(v) => Value::Char(*v),
+            Repr::Str(v) => Value::Str(v),
+        }
+    }
+}
+
+impl fmt::Debug for AttrValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_value().fmt(f)
+    }
+}
+
+impl fmt::Display for AttrValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.as_value(), f)
+    }
+}
+
+macro_rules! from_plain {
+    ($($variant:ident($wide:ty): $($ty:ty),+;)*) => {$($(
+        impl From<$ty> for Value<'_> {
+            fn from(value: $ty) -> Self {
+                Value::$variant(value as $wide)
+            }
+        }
+
+        impl From<$ty> for AttrValue {
+            fn from(value: $ty) -> Self {
+                Self(Repr::$variant(value as $wide))
+            }
+        }
+    )+)*};
+}
+from_plain! {
+    Bool(bool): bool;
+    Char(char): char;
+    F64(f64): f32, f64;
+    I64(i64): i8, i16, i32, i64, isize;
+    U64(u64): u8, u16, u32, u64, usize;
+    I128(i128): i128;
+    U128(u128): u128;
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Value::Str(value)
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(value: &'a String) -> Self {
+        Value::Str(value)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Value::Bytes(value)
+    }
+}
+
+macro_rules! attr_from_text {
+    ($($ty:ty),+) => {$(
+        impl From<$ty> for AttrValue {
+            fn from(value: $ty) -> Self {
+                Self(Repr::Str(value.into()))
+            }
+        }
+    )+};
+}
+attr_from_text!(&str, String, Box<str>, Cow<'_, str>);
+
+impl From<&String> for AttrValue {
+    fn from(value: &String) -> Self {
+        Self::from(value.as_str())
+    }
+}

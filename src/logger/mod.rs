@@ -1,0 +1,340 @@
+//! Loggers: what a program without a logging crate logs through.
+
+mod scope;
+mod sink;
+mod write_sink;
+
+pub use sink::{Event, Sink};
+pub use write_sink::WriteSink;
+
+use crate::front::{Builder, Core, Emission, Inner};
+use crate::panics::catch_panic;
+use crate::{
+    AttrValue, Cache, Clock, Coarse, Exemplar, Fields, Guard, InitError, Key, Level, Namespace,
+    SharedRules, Summary, Tick, Value,
+};
+use scope::Scope;
+use std::convert::Infallible;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// A thin logger: logs through a shared [`Cache`] into a [`Sink`].
+///
+/// [`Logger::new`] and [`Logger::builder`] make the first of a family; the others are derived from
+/// it by [`with_attr`](Self::with_attr), [`with_group`](Self::with_group),
+/// [`with_key`](Self::with_key) or `clone`. A family
+/// shares its settings, its cache, its sink, and one namespace of its own, so several families
+/// over one cache do not hide each other's messages: each sink is told of
+/// each message.
+///
+/// A logger owns no lock, no map and no thread. Deriving copies a list of
+/// attributes, never the cache, and dropping one logger never affects another.
+///
+/// ```
+/// use quell::{Cache, Logger, WriteSink};
+/// use std::sync::Arc;
+/// let cache = Arc::new(Cache::builder().build()?);
+/// let log = Logger::new(cache, WriteSink::new(std::io::stderr()));
+///
+/// let queue = log.with_group("remote_write").with_attr("shard", 3);
+/// for attempt in 0..100 {
+///     queue.error(format_args!("connection refused"));   // written once
+///     queue.debug(format_args!("attempt {attempt}"));    // 100 messages
+/// }
+/// drop((log, queue));   // the last one writes: "... connection refused shard=3: 99 more suppressed"
+/// # Ok::<(), quell::ConfigError>(())
+/// ```
+///
+/// # Guarantees
+/// * Each call of [`log`](Self::log) is either written to the sink or counted; each
+///   counted call is reported once, by [`Event::suppressed`] or in a
+///   [`Summary`](crate::Summary).
+/// * When the last logger of a family is dropped, what is pending in its namespace
+///   is written to the sink and the sink is flushed. A panic of the sink is
+///   caught there.
+pub struct Logger<S: Sink, C: Clock = Coarse> {
+    core: Arc<Core<Output<S>, C>>,
+    scope: Scope,
+    key: Option<Key>,
+}
+
+impl<S: Sink, C: Clock> Logger<S, C> {
+    /// Makes the first logger of a family, with a new namespace of `cache`.
+    pub fn new(cache: Arc<Cache<C>>, sink: S) -> Self {
+        Self::builder(cache, sink).build()
+    }
+
+    /// Returns a builder for the first logger of a family with other settings: rules, keys,
+    /// notices, metrics.
+    ///
+    /// ```
+    /// use quell::{Cache, Fields, Logger, Rule, WriteSink};
+    /// # let cache = std::sync::Arc::new(Cache::builder().build()?);
+    /// let log = Logger::builder(cache, WriteSink::new(std::io::stderr()))
+    ///     .rules(Rule::first(3)?)
+    ///     .fields(Fields::except(["attempt"]))
+    ///     .notices(true)
+    ///     .build();
+    /// let _guard = log.guard()?; // writes the summaries
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn builder(cache: Arc<Cache<C>>, sink: S) -> Builder<Output<S>, C> {
+        Builder::new(cache, Output(sink))
+    }
+
+    /// Starts the thread that writes summaries. The guard does not keep the family alive.
+    ///
+    /// # Errors
+    /// [`InitError::Config`] if the [interval](Builder::interval) is zero,
+    /// [`InitError::Thread`] if the thread cannot be started.
+    pub fn guard(&self) -> Result<Guard, InitError>
+    where
+        S: 'static,
+    {
+        self.core.guard()
+    }
+
+    /// Derives a logger that adds the attribute `key`, in the innermost group entered, to each
+    /// event. The attribute is hashed here, once.
+    ///
+    /// A key may be added twice; both are then written and belong to the key.
+    #[must_use]
+    pub fn with_attr(&self, key: &str, value: impl Into<AttrValue>) -> Self {
+        // As if they belonged to each key: a logger derived from this one may have another.
+        let fields = self.core.settings().fields.as_ref();
+        let fields = fields.unwrap_or(const { &Fields::all() });
+        let empty = self.core.decider.cache.hasher();
+        self.with_scope(self.scope.with_attr(key, value.into(), fields, &empty))
+    }
+
+    /// Derives a logger within the group `name`: the names of attributes and fields added from
+    /// here on begin with `name.`, and the group is part of the target. Groups nest. An empty name
+    /// changes nothing.
+    #[must_use]
+    pub fn with_group(&self, name: &str) -> Self {
+        self.with_scope(self.scope.with_group(name))
+    }
+
+    fn with_scope(&self, scope: Scope) -> Self {
+        Self { scope, ..self.clone() }
+    }
+
+    /// Derives a logger that tells messages apart by `key` instead of the family's.
+    ///
+    /// With [`Key::Message`] loggers derived from one another hide each other's repeats, whatever
+    /// their levels and attributes. The line that is let through is the first one's.
+    #[must_use]
+    pub fn with_key(&self, key: Key) -> Self {
+        Self { key: Some(key), ..self.clone() }
+    }
+
+    /// Logs a message, unless it is a repeat.
+    ///
+    /// ```
+    /// # use quell::{Cache, Logger, Level, WriteSink};
+    /// # let log = Logger::new(std::sync::Arc::new(Cache::builder().build()?), WriteSink::new(std::io::sink()));
+    /// log.log(Level::Warn, format_args!("retry {} of {}", 1, 5));
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    ///
+    /// # Guarantees
+    /// * The arguments are formatted into the hash, not into a buffer. Nothing is
+    ///   held meanwhile: a `Display` that logs is harmless.
+    /// * An argument that panics or returns an error while it is read is no reason
+    ///   to lose the event: it is written without a check, and counted in
+    ///   [`Stats::failed_open`](crate::Stats::failed_open).
+    /// * A call from within a sink, a `Display` or a clock, on the same thread,
+    ///   is treated like any other up to four levels deep. A deeper one is not
+    ///   written but counted, under no fingerprint, in the sum of its
+    ///   namespace: a sink that logs whenever it is called comes to an end.
+    ///
+    /// # Progress
+    /// A suppressed call allocates nothing and takes no lock, what its arguments'
+    /// own `Display` does aside. See [`Cache`] for the rest.
+    ///
+    /// # Panics
+    /// Only if the sink or the clock does.
+    #[inline]
+    #[track_caller]
+    pub fn log(&self, level: Level, args: fmt::Arguments<'_>) {
+        self.log_with(level, args, &[]);
+    }
+
+    /// As [`log`](Self::log), with fields that belong to this event alone. They
+    /// join the key and the line as the attributes of the logger do.
+    ///
+    /// ```
+    /// # use quell::{Cache, Logger, Level, WriteSink};
+    /// # let log = Logger::new(std::sync::Arc::new(Cache::builder().build()?), WriteSink::new(std::io::sink()));
+    /// let error = std::fmt::Error;
+    /// log.log_with(Level::Error, format_args!("append failed"), &[
+    ///     ("segment", 17.into()),
+    ///     ("error", quell::Value::Display(&error)),
+    /// ]);
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn log_with(&self, level: Level, args: fmt::Arguments<'_>, fields: &[(&str, Value<'_>)]) {
+        let Ok(()) = self.core.log(&Event {
+            level,
+            args,
+            scope: &self.scope,
+            key: self.key,
+            fields,
+            namespace: self.core.decider.namespace,
+            fingerprint: None,
+            suppressed: 0,
+            at: Tick::MAX,
+            location: Location::caller(),
+            now: &|| self.core.decider.cache.now(),
+        });
+    }
+
+    /// Logs an error.
+    #[inline]
+    #[track_caller]
+    pub fn error(&self, args: fmt::Arguments<'_>) {
+        self.log(Level::Error, args);
+    }
+
+    /// Logs a warning.
+    #[inline]
+    #[track_caller]
+    pub fn warn(&self, args: fmt::Arguments<'_>) {
+        self.log(Level::Warn, args);
+    }
+
+    /// Logs normal operation.
+    #[inline]
+    #[track_caller]
+    pub fn info(&self, args: fmt::Arguments<'_>) {
+        self.log(Level::Info, args);
+    }
+
+    /// Logs a detail for developers.
+    #[inline]
+    #[track_caller]
+    pub fn debug(&self, args: fmt::Arguments<'_>) {
+        self.log(Level::Debug, args);
+    }
+
+    /// Logs a very fine detail.
+    #[inline]
+    #[track_caller]
+    pub fn trace(&self, args: fmt::Arguments<'_>) {
+        self.log(Level::Trace, args);
+    }
+
+    /// Writes a summary of each message of the family that has suppressed calls
+    /// pending, in its window or not, and flushes the sink.
+    ///
+    /// A sink that flushes the logger that calls it is served like one that logs,
+    /// four levels deep; a deeper flush does nothing.
+    ///
+    /// # Panics
+    /// Only if the sink does. The summary it panicked in is spent; those not yet
+    /// written stay pending.
+    pub fn flush(&self) {
+        self.core.flush_with(|sink: &S| sink.flush());
+    }
+
+    /// Returns the cache that decides.
+    #[must_use]
+    pub fn cache(&self) -> &Arc<Cache<C>> {
+        &self.core.decider.cache
+    }
+
+    /// Returns the sink it writes to.
+    #[must_use]
+    pub fn sink(&self) -> &S {
+        &self.core.inner.0
+    }
+
+    /// Returns the namespace of the family.
+    #[must_use]
+    pub fn namespace(&self) -> Namespace {
+        self.core.decider.namespace
+    }
+
+    /// Returns the rules of the family, to be changed while it is in use.
+    #[must_use]
+    pub fn rules(&self) -> &SharedRules {
+        &self.core.settings().rules
+    }
+}
+
+// Not derived: a clone shares the sink and needs no copy of it.
+impl<S: Sink, C: Clock> Clone for Logger<S, C> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core), scope: self.scope.clone(), key: self.key }
+    }
+}
+
+impl<S: Sink, C: Clock> fmt::Debug for Logger<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logger")
+            .field("namespace", &self.namespace())
+            .field("target", &self.scope.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Sink, C: Clock> Builder<Output<S>, C> {
+    /// Returns the first logger of a family.
+    pub fn build(self) -> Logger<S, C> {
+        Logger { core: Arc::new(Core::new(self)), scope: Scope::default(), key: None }
+    }
+}
+
+/// A [`Sink`] behind quell.
+#[derive(Debug)]
+pub struct Output<S>(S);
+
+impl<S: Sink> Inner for Output<S> {
+    type Record<'a> = Event<'a>;
+    type Error = Infallible;
+    type Wrapped = S;
+    const FRONT_END: &'static str = "logger";
+
+    fn wrapped(&self) -> &S {
+        &self.0
+    }
+
+    fn forward(&self, event: &Event<'_>, how: &Emission) -> Result<(), Infallible> {
+        let Emission { fingerprint, suppressed, now, .. } = *how;
+        let at = now.unwrap_or_else(|| catch_panic(event.now).unwrap_or(Tick::MAX));
+        self.0.write(&Event { fingerprint, suppressed, at, ..*event });
+        Ok(())
+    }
+
+    /// An event guards its text by itself.
+    fn forward_guarded(&self, event: &Event<'_>) -> Result<(), Infallible> {
+        self.forward(event, &Emission::default())
+    }
+
+    /// The event itself says how many.
+    fn forward_with(
+        &self,
+        event: &Event<'_>,
+        how: &Emission,
+        _: impl FnOnce() -> (Summary, u64),
+    ) -> Result<(), Infallible> {
+        self.forward(event, how)
+    }
+
+    fn summary(&self, summary: &Summary, _: u64) -> Result<(), Infallible> {
+        self.0.summary(summary);
+        Ok(())
+    }
+
+    fn notice(&self, event: &Event<'_>, _: impl FnOnce() -> Exemplar) -> Result<(), Infallible> {
+        self.0.notice(event);
+        Ok(())
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}

@@ -1,0 +1,42 @@
+//! Panics of user code, kept from going further.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs `f`; `None` if it panicked.
+///
+/// The callers see to it that whatever `f` leaves half done is either local to
+/// it or safe to look at in any state.
+pub(crate) fn catch_panic<T>(f: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            discard(payload);
+            None
+        }
+    }
+}
+
+/// Drops a panic's payload, which may itself panic when dropped.
+#[cold]
+pub(crate) fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_that_panics_when_dropped_is_discarded() {
+        struct Nasty;
+        impl Drop for Nasty {
+            fn drop(&mut self) {
+                std::panic::panic_any(Nasty);
+            }
+        }
+        assert_eq!(catch_panic(|| std::panic::panic_any(Nasty)), None::<()>);
+    }
+}

@@ -1,0 +1,75 @@
+//! Where summaries come from: a namespace, and the sink that they belong to.
+
+use super::recursion::RecursionGuard;
+use crate::Summary;
+use crate::atomic_cell::AtomicCell;
+use crate::panics::catch_panic;
+use std::cell::Cell;
+
+pub(crate) trait SummarySource: Send + Sync {
+    /// Takes the counts whose window has ended, or all that are pending.
+    fn take(&self, all: bool, each: &mut dyn FnMut(Summary));
+
+    /// Writes one of them.
+    fn write(&self, summary: &Summary);
+
+    /// Flushes the sink.
+    fn flush(&self) {}
+
+    /// Returns whether there may be more to report later.
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    /// Writes what is due or, with a flush of the sink, everything. A panic of the sink costs
+    /// the summary it happens in and no other.
+    ///
+    /// Nested too deep, a report of everything leaves what is pending to others: a sink whose
+    /// `write` makes and drops loggers cannot recurse forever.
+    fn report(&self, all: bool) {
+        let recursion = RecursionGuard::enter();
+        if all && recursion.is_too_deep() {
+            return;
+        }
+        let _in_progress = InProgress::begin();
+        let mut write = |summary| {
+            catch_panic(|| self.write(&summary));
+        };
+        catch_panic(|| self.take(all, &mut write));
+        if all {
+            catch_panic(|| self.flush());
+        }
+    }
+}
+
+/// How many reports are in progress: what they have taken is in no cache any more. Not a lock,
+/// which a fork could leave locked.
+static ALL: AtomicCell<u64> = AtomicCell::new(0);
+
+thread_local! {
+    /// Of this thread: a sink may end the process.
+    static OWN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A report in progress, until dropped.
+pub(crate) struct InProgress(());
+
+impl InProgress {
+    pub(crate) fn begin() -> Self {
+        ALL.fetch_add(1);
+        OWN.set(OWN.get() + 1);
+        Self(())
+    }
+
+    /// Returns whether a thread other than this one is in a report.
+    pub(crate) fn elsewhere() -> bool {
+        ALL.load() > OWN.get()
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        OWN.set(OWN.get() - 1);
+        ALL.fetch_sub(1);
+    }
+}

@@ -1,0 +1,388 @@
+//! Rules: how often a message may pass. Pure functions; where an entry's state is kept is
+//! the engine's affair.
+
+use crate::clock::window_millis;
+use crate::error::MAX_RULE;
+use crate::{ConfigError, Tick};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+/// How often a message may pass.
+///
+/// A rule is a value of a few bytes that comes with each call
+/// ([`Cache::check_with`](crate::Cache::check_with)). Nothing has to be registered, and
+/// the next call may bring another rule: it goes on from when the message was last
+/// emitted, and from how often if both rules count.
+///
+/// ```
+/// use quell::{Cache, Decision, Fingerprint, Rule, Tick};
+/// use std::time::Duration;
+/// let cache = Cache::builder().build()?;
+/// let rule = Rule::first(2)?.window(Duration::from_millis(10))?;
+/// let decide = |now| cache.check_with_at(Fingerprint::from_u128(7), Tick::from_millis(now), &rule, || None);
+/// assert_eq!(decide(0).reports(), Some(0));
+/// assert_eq!(decide(5).reports(), Some(0));
+/// assert_eq!(decide(9), Decision::Suppress { first: true });
+/// assert_eq!(decide(10).reports(), Some(1));
+/// # Ok::<(), quell::ConfigError>(())
+/// ```
+///
+/// In every rule a window begins with the emission that finds the last one ended, and is
+/// not prolonged by what comes in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    policy: Policy,
+    /// In milliseconds; the cache's if there is none.
+    window: Option<NonZeroU64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Policy {
+    #[default]
+    Once,
+    /// The first `n` of a window and, unless it is zero, then every `every`-th.
+    First { n: u32, every: u32 },
+    /// Milliseconds.
+    BackOff { ceiling: NonZeroU64 },
+}
+
+impl Rule {
+    /// The largest number that a rule takes.
+    pub const MAX: u32 = MAX_RULE;
+
+    /// Once per window, as [`Cache::check`](crate::Cache::check) decides; the default.
+    #[must_use]
+    pub const fn once() -> Self {
+        Self { policy: Policy::Once, window: None }
+    }
+
+    /// The first `n` of each window.
+    ///
+    /// # Errors
+    /// [`ConfigError::RuleOutOfRange`] unless `n` is from 1 to [`Rule::MAX`].
+    pub const fn first(n: u32) -> Result<Self, ConfigError> {
+        match in_range(n) {
+            Ok(n) => Ok(Self { policy: Policy::First { n, every: 0 }, window: None }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The first `n` of each window, and of those after them every `every`-th: with 2 and 3
+    /// the calls 1, 2, 5, 8, ... of a window.
+    ///
+    /// # Errors
+    /// [`ConfigError::RuleOutOfRange`] unless both are from 1 to [`Rule::MAX`].
+    pub const fn first_then_every(n: u32, every: u32) -> Result<Self, ConfigError> {
+        match (in_range(n), in_range(every)) {
+            (Ok(n), Ok(every)) => Ok(Self { policy: Policy::First { n, every }, window: None }),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
+    }
+
+    /// Once per window, and the window doubles each time that something was suppressed in
+    /// it: 1, 2, 4, 8, ... times the window, at most `ceiling` and 2^31 times the window.
+    ///
+    /// It starts over at 1 after a window, whatever its length, in which nothing was
+    /// suppressed: after a window without a repeat, or when the time of one more such
+    /// window passed silently after its end. A ceiling below the cache's window is
+    /// that window. Rounded up to a millisecond.
+    ///
+    /// # Errors
+    /// [`ConfigError::ZeroCeiling`].
+    pub fn back_off(ceiling: Duration) -> Result<Self, ConfigError> {
+        let millis = window_millis(ceiling).ok().and_then(NonZeroU64::new);
+        let ceiling = millis.ok_or(ConfigError::ZeroCeiling)?;
+        Ok(Self { policy: Policy::BackOff { ceiling }, window: None })
+    }
+
+    /// This rule with a window of its own, in place of the cache's. Rounded up to a
+    /// millisecond.
+    ///
+    /// # Errors
+    /// [`ConfigError::ZeroWindow`]; [`ConfigError::CeilingBelowWindow`] if it is longer
+    /// than this rule's ceiling.
+    pub fn window(self, window: Duration) -> Result<Self, ConfigError> {
+        let millis = window_millis(window)?;
+        match self.policy {
+            Policy::BackOff { ceiling } if ceiling.get() < millis => {
+                Err(ConfigError::CeilingBelowWindow {
+                    ceiling: Duration::from_millis(ceiling.get()),
+                    window,
+                })
+            }
+            _ => Ok(Self { window: NonZeroU64::new(millis), ..self }),
+        }
+    }
+
+    /// The rule's window in milliseconds, or the cache's.
+    #[inline]
+    pub(crate) fn base(&self, cache_window: u64) -> u64 {
+        self.window.map_or(cache_window, NonZeroU64::get)
+    }
+
+    /// How long the present window of an entry is, in milliseconds, at a level of its back-off.
+    pub(crate) fn window_at(&self, level: u32, cache_window: u64) -> u64 {
+        self.length(level, self.base(cache_window))
+    }
+
+    /// Whether it has to know how many calls there were in a window.
+    #[inline]
+    pub(crate) fn counts_calls(&self) -> bool {
+        matches!(self.policy, Policy::First { .. })
+    }
+
+    #[inline]
+    fn length(&self, level: u32, base: u64) -> u64 {
+        match self.policy {
+            Policy::BackOff { ceiling } => {
+                let doubled =
+                    1u64.checked_shl(level).map_or(u64::MAX, |times| base.saturating_mul(times));
+                doubled.min(ceiling.get()).max(base)
+            }
+            _ => base,
+        }
+    }
+
+    /// Whether a call at `now` is suppressed and leaves the entry as it is: what
+    /// [`decide`](Self::decide) says in most calls, in fewer steps.
+    #[inline]
+    pub(crate) fn holds(&self, state: RuleState, now: Tick, base: u64) -> bool {
+        let enough = match self.policy {
+            Policy::First { n, every } => every == 0 && state.calls + 1 >= n,
+            _ => true,
+        };
+        let elapsed = now.millis_since(state.since);
+        state.noticed && enough && (elapsed < base || elapsed < self.length(state.level, base))
+    }
+
+    /// What becomes of a call at `now`, by the rule's `base` window: whether it is emitted,
+    /// and what the entry is then. If it is what it was there is nothing to write.
+    #[inline]
+    pub(crate) fn decide(&self, state: RuleState, now: Tick, base: u64) -> (bool, RuleState) {
+        let elapsed = now.millis_since(state.since);
+        let length = self.length(state.level, base);
+        if elapsed >= length {
+            let level = match self.policy {
+                // In time, after a window with something suppressed in it.
+                Policy::BackOff { ceiling }
+                    if state.noticed && elapsed < length.saturating_mul(2) =>
+                {
+                    (state.level + u32::from(length < ceiling.get())).min(RuleState::MAX_LEVEL)
+                }
+                _ => 0,
+            };
+            return (true, RuleState { since: now, level, calls: 0, noticed: false });
+        }
+        let suppressed = RuleState { noticed: true, ..state };
+        let Policy::First { n, every } = self.policy else { return (false, suppressed) };
+        if state.calls + 1 < n {
+            return (true, RuleState { calls: state.calls + 1, ..state });
+        }
+        if every == 0 {
+            return (false, suppressed);
+        }
+        let nth = (state.calls - (n - 1)) % every + 1;
+        if nth == every {
+            return (true, RuleState { calls: n - 1, ..state });
+        }
+        (false, RuleState { calls: n - 1 + nth, ..suppressed })
+    }
+}
+
+const fn in_range(n: u32) -> Result<u32, ConfigError> {
+    if n == 0 || n > Rule::MAX { Err(ConfigError::RuleOutOfRange { asked: n }) } else { Ok(n) }
+}
+
+/// What rules know of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RuleState {
+    /// When its window began: the last emission that found the one before ended.
+    pub(crate) since: Tick,
+    /// How often a back-off has doubled its window; at most [`RuleState::MAX_LEVEL`].
+    pub(crate) level: u32,
+    /// How many calls a rule has counted after the one that began the window, as far as it
+    /// counts; below [`RuleState::CALLS`].
+    pub(crate) calls: u32,
+    /// Whether something was suppressed in the window.
+    pub(crate) noticed: bool,
+}
+
+impl RuleState {
+    pub(crate) const CALLS: u32 = 1 << 20;
+    pub(crate) const MAX_LEVEL: u32 = 31;
+}
+
+const _: () = assert!(2 * Rule::MAX <= RuleState::CALLS);
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(millis: u64) -> Tick {
+        Tick::from_millis(millis)
+    }
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// The outcomes of calls at these moments, of a new entry.
+    fn outcomes(rule: Rule, base: u64, moments: impl IntoIterator<Item = u64>) -> Vec<bool> {
+        let mut entry: Option<RuleState> = None;
+        let outcome = |now| {
+            let new = (true, RuleState { since: at(now), level: 0, calls: 0, noticed: false });
+            let (emit, next) = entry.map_or(new, |entry| rule.decide(entry, at(now), base));
+            assert!(next.calls < RuleState::CALLS);
+            entry = Some(next);
+            emit
+        };
+        moments.into_iter().map(outcome).collect()
+    }
+
+    fn emitted(outcomes: &[bool]) -> Vec<usize> {
+        (0..outcomes.len()).filter(|&i| outcomes[i]).collect()
+    }
+
+    #[test]
+    fn an_own_window_takes_the_caches_place() {
+        assert_eq!(Rule::default(), Rule::once());
+        assert_eq!(Rule::once().window_at(0, 70), 70);
+        let own = Rule::once().window(Duration::from_micros(1001)).unwrap();
+        assert_eq!(own.window_at(0, 70), 2);
+        assert!(!own.counts_calls());
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_errors() {
+        let out = |asked| Err(ConfigError::RuleOutOfRange { asked });
+        assert_eq!(Rule::first(0), out(0));
+        assert_eq!(Rule::first(Rule::MAX + 1), out(Rule::MAX + 1));
+        assert!(Rule::first(Rule::MAX).is_ok());
+        assert_eq!(Rule::first_then_every(0, 1), out(0));
+        assert_eq!(Rule::first_then_every(1, 0), out(0));
+        assert_eq!(Rule::first_then_every(1, u32::MAX), out(u32::MAX));
+        assert_eq!(Rule::back_off(Duration::ZERO), Err(ConfigError::ZeroCeiling));
+        assert_eq!(Rule::once().window(Duration::ZERO), Err(ConfigError::ZeroWindow));
+        let rule = Rule::back_off(millis(10)).unwrap();
+        assert!(rule.window(millis(10)).is_ok());
+        let below = ConfigError::CeilingBelowWindow { ceiling: millis(10), window: millis(11) };
+        assert_eq!(rule.window(millis(11)), Err(below));
+    }
+
+    #[test]
+    fn a_sampler_emits_the_first_and_then_some() {
+        let rule = Rule::first_then_every(2, 3).unwrap();
+        assert_eq!(emitted(&outcomes(rule, 10, [0; 12])), [0, 1, 4, 7, 10]);
+        assert_eq!(emitted(&outcomes(Rule::first(3).unwrap(), 10, [0; 9])), [0, 1, 2]);
+        assert_eq!(
+            emitted(&outcomes(Rule::first_then_every(1, 1).unwrap(), 10, [0; 4])),
+            [0, 1, 2, 3]
+        );
+        let largest = Rule::first_then_every(Rule::MAX, Rule::MAX).unwrap();
+        let many = outcomes(largest, 10, (0..3 * Rule::MAX).map(|_| 0));
+        assert_eq!(emitted(&many).len() as u32, Rule::MAX + 2);
+    }
+
+    #[test]
+    fn windows_back_off_and_start_over() {
+        let rule = Rule::back_off(millis(50)).unwrap();
+        // Without a pause: 1, 2, 4 times the window, then the ceiling.
+        assert_eq!(emitted(&outcomes(rule, 10, 0..300)), [0, 10, 30, 70, 120, 170, 220, 270]);
+        // A window without a repeat, and one that nothing follows in time.
+        assert_eq!(emitted(&outcomes(rule, 10, [0, 1, 10, 30, 31, 40])), [0, 2, 3, 5]);
+        assert_eq!(
+            emitted(&outcomes(rule, 10, [0, 1, 10, 11, 49, 50, 88, 89])),
+            [0, 2, 4, 7],
+            "just in time"
+        );
+        assert_eq!(
+            emitted(&outcomes(rule, 10, [0, 1, 10, 11, 50, 51, 60])),
+            [0, 2, 4, 6],
+            "started over"
+        );
+        let mut entry = RuleState { since: at(0), level: 0, calls: 0, noticed: false };
+        for length in [10, 20, 40, 50, 50] {
+            assert_eq!(rule.window_at(entry.level, 10), length);
+            entry = rule
+                .decide(RuleState { noticed: true, ..entry }, entry.since.after(millis(length)), 10)
+                .1;
+        }
+        assert_eq!(rule.window_at(0, 70), 70, "a ceiling below the window");
+    }
+
+    #[test]
+    fn a_count_does_not_outlive_its_window() {
+        let noticed = RuleState { since: at(0), level: 0, calls: 5, noticed: true };
+        let at_ceiling = Rule::back_off(millis(1)).unwrap();
+        let (emit, next) = at_ceiling.decide(noticed, at(10), 10);
+        assert!(emit && next.calls == 0, "{next:?}");
+        assert!(Rule::first(2).unwrap().decide(next, at(11), 10).0, "the second of its window");
+    }
+
+    #[test]
+    fn levels_do_not_overflow() {
+        let rule = Rule::back_off(Duration::MAX).unwrap();
+        let mut entry = RuleState { since: at(0), level: 0, calls: 0, noticed: true };
+        let mut length = 1;
+        while entry.since.as_millis() + length < Tick::MAX.as_millis() {
+            let (emit, next) = rule.decide(entry, at(entry.since.as_millis() + length), 1);
+            assert!(emit && next.level <= RuleState::MAX_LEVEL);
+            (entry, length) =
+                (RuleState { noticed: true, ..next }, (2 * length).min(1 << RuleState::MAX_LEVEL));
+            assert_eq!(rule.window_at(entry.level, 1), length);
+        }
+        assert_eq!(entry.level, RuleState::MAX_LEVEL);
+        assert_eq!(rule.window_at(RuleState::MAX_LEVEL, u64::MAX), u64::MAX);
+    }
+
+    fn any_rule() -> impl Strategy<Value = Rule> {
+        prop_oneof![
+            Just(Rule::once()),
+            (1..6u32).prop_map(|n| Rule::first(n).unwrap()),
+            (1..6u32, 1..6u32).prop_map(|(n, every)| Rule::first_then_every(n, every).unwrap()),
+            (1..100u64).prop_map(|ceiling| Rule::back_off(millis(ceiling)).unwrap()),
+        ]
+    }
+
+    proptest! {
+        /// Of any rule, on what any rule has left behind.
+        #[test]
+        fn nothing_is_suppressed_out_of_its_window(
+            rule in any_rule(), since in 0..1000u64, level in 0..=RuleState::MAX_LEVEL, calls in 0..RuleState::CALLS,
+            noticed: bool, now in 0..1000u64, base in 1..50u64
+        ) {
+            let entry = RuleState { since: at(since), level, calls, noticed };
+            let (emit, next) = rule.decide(entry, at(now), base);
+            let length = rule.length(level, base);
+            let fresh = now.saturating_sub(since) < length;
+            prop_assert!(fresh || emit);
+            prop_assert_eq!(next.since, if fresh { entry.since } else { at(now) });
+            prop_assert!(next.calls < RuleState::CALLS && length >= base);
+            prop_assert_eq!(rule.holds(entry, at(now), base), (emit, next) == (false, entry));
+            prop_assert_eq!(next.noticed, if emit { noticed && fresh } else { true });
+            // A suppression by a rule that does not sample has nothing to write twice.
+            if !emit && !matches!(rule.policy, Policy::First { every: 1.., .. }) {
+                prop_assert_eq!(rule.decide(next, at(now), base), (false, next));
+            }
+        }
+
+        /// Windows of their own, told by the calls alone.
+        #[test]
+        fn samplers_count_calls_in_windows(
+            n in 1..5u32, every in 0..5u32, base in 1..20u64, steps in proptest::collection::vec(0..6u64, 1..100)
+        ) {
+            let rule = Rule { policy: Policy::First { n, every }, window: None };
+            let moments: Vec<u64> = steps.iter().scan(0, |now, step| { *now += step; Some(*now) }).collect();
+            let (mut began, mut nth) = (None, 0);
+            let expected: Vec<bool> = moments.iter().map(|&now| {
+                if began.is_none_or(|began| now - began >= base) {
+                    (began, nth) = (Some(now), 0);
+                }
+                nth += 1;
+                nth <= n || every != 0 && (nth - n) % every == 0
+            }).collect();
+            prop_assert_eq!(outcomes(rule, base, moments), expected);
+        }
+    }
+}
