@@ -126,6 +126,7 @@ mod logger;
 #[cfg(all(feature = "metrics", any(feature = "log", feature = "slog", feature = "tracing")))]
 mod metrics;
 mod nesting;
+mod normalize;
 mod outlet;
 mod reporter;
 mod rule;
@@ -154,6 +155,9 @@ pub use front::SharedRules;
 pub use guard::Guard;
 pub use level::{Level, ParseLevelError};
 pub use logger::{KeyPolicy, Logger};
+pub use normalize::{
+    Class, Classes, Normalizer, NormalizerWriter, ParseClassesError, Piece, Pieces,
+};
 pub use reporter::{Reporter, ReporterError};
 pub use rule::Rule;
 pub use rules::Rules;
