@@ -116,6 +116,7 @@ pub mod front;
 mod key;
 mod level;
 mod logger;
+mod normalize;
 mod panics;
 mod report;
 mod rules;
@@ -131,6 +132,9 @@ pub use key::{
 };
 pub use level::{Level, ParseLevelError};
 pub use logger::{Event, Logger, Sink, WriteSink};
+pub use normalize::{
+    Class, Classes, Normalizer, NormalizerWriter, ParseClassesError, Piece, Pieces,
+};
 pub use report::{Guard, exit, install_panic_hook};
 pub use rules::{Rule, Rules, SharedRules};
 pub use summary::{Exemplar, Summary};

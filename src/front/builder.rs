@@ -1,7 +1,7 @@
 //! What a front end can be told.
 
-use crate::{Cache, Clock, Coarse, Fields, Key, SharedRules};
-use std::fmt;
+use crate::{Cache, Clock, Coarse, Fields, FingerprintHasher, Key, Normalizer, SharedRules};
+use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) key: Key,
     /// `None`: as the key has it.
     pub(crate) fields: Option<Fields>,
+    pub(crate) normalizer: Option<Normalizer>,
     pub(crate) notices: bool,
     #[cfg(feature = "metrics")]
     pub(crate) metrics: bool,
@@ -36,6 +37,26 @@ impl Settings {
         let all = const { &Fields::all() };
         self.fields.as_ref().or((key == Key::Event).then_some(all))
     }
+
+    /// Adds the text of an event to a key.
+    #[inline]
+    pub(crate) fn hash_text(
+        &self,
+        text: fmt::Arguments<'_>,
+        hasher: &mut FingerprintHasher,
+    ) -> fmt::Result {
+        match (self.normalizer, text.as_str()) {
+            // The same text is the same message, literal or formatted.
+            (None, Some(text)) => hasher.write_str(text),
+            (None, None) => hasher.write_fmt(text),
+            (Some(normalizer), _) => {
+                let mut writer = normalizer.writer(|bytes| hasher.bytes(bytes));
+                let result = writer.write_fmt(text);
+                writer.finish();
+                result
+            }
+        }
+    }
 }
 
 impl<T, C: Clock> Builder<T, C> {
@@ -44,6 +65,7 @@ impl<T, C: Clock> Builder<T, C> {
             rules: SharedRules::default(),
             key: Key::default(),
             fields: None,
+            normalizer: None,
             notices: false,
             #[cfg(feature = "metrics")]
             metrics: false,
@@ -71,6 +93,16 @@ impl<T, C: Clock> Builder<T, C> {
     /// timestamps and request ids first of all: `.fields(Fields::except(["ts"]))`.
     pub fn fields(mut self, fields: Fields) -> Self {
         self.settings.fields = Some(fields);
+        self
+    }
+
+    /// Sets which numbers, times, addresses and the like in an event's text do not tell it from
+    /// others: with [`Classes::NUMBER`](crate::Classes), `request 17 failed` and `request 18
+    /// failed` are one message. None unless set.
+    ///
+    /// The text is read as the [`Normalizer`] does it, in one pass and without an allocation.
+    pub fn normalize(mut self, normalizer: impl Into<Normalizer>) -> Self {
+        self.settings.normalizer = Some(normalizer.into());
         self
     }
 

@@ -10,7 +10,7 @@ use crate::{
     Clock, Exemplar, Fields, Fingerprint, FingerprintHasher, Guard, InitError, Key, Level, Summary,
     Tick,
 };
-use std::fmt::{self, Write};
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -193,11 +193,7 @@ impl<I: Inner, C: Clock> Core<I, C> {
             Key::Message => {}
         }
         if key != Key::Callsite {
-            // The same text is the same message, literal or formatted.
-            match record.message().as_str() {
-                Some(text) => hasher.write_str(text)?,
-                None => hasher.write_fmt(record.message())?,
-            }
+            settings.hash_text(record.message(), hasher)?;
         }
         match settings.fields(key) {
             Some(fields) => record.hash_fields(fields, hasher),

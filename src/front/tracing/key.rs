@@ -5,7 +5,7 @@ use crate::front::builder::Settings;
 use crate::text::{ErrorChain, ExemplarText, Field};
 use crate::{Exemplar, FingerprintHasher, Key, Level, Value};
 use std::error::Error;
-use std::fmt::{self, Write};
+use std::fmt::{self, Write as _};
 use std::ops::Deref;
 use std::ptr;
 use std::sync::Arc;
@@ -168,10 +168,10 @@ pub(super) fn write(
         if name == "message" {
             if message && result.is_ok() {
                 result = match value {
-                    Value::Str(text) => hasher.write_str(text),
-                    Value::Debug(text) => write!(hasher, "{text:?}"),
+                    Value::Str(text) if settings.normalizer.is_none() => hasher.write_str(text),
+                    Value::Debug(text) => settings.hash_text(format_args!("{text:?}"), hasher),
                     // A typed one: 404 is not 500.
-                    value => write!(hasher, "{value}"),
+                    value => settings.hash_text(format_args!("{value}"), hasher),
                 };
             }
         } else if fields.is_some_and(|fields| fields.has(name)) && !source.adds(name) {

@@ -1,0 +1,573 @@
+//! One pass over a text, which finds what is of a class.
+//!
+//! What is found at a byte depends on nothing but the byte before it and the
+//! [`LOOK`] bytes from it on (and on where the path of a URL begins, which an
+//! earlier byte's window told). So a text that comes in chunks is scanned as the
+//! whole, as soon as so many bytes are there. Bytes that are passed over in a hurry are
+//! those at which nothing can begin.
+
+use super::classes::{Class, Classes};
+use super::time;
+
+/// How far the scanner looks: what is longer is judged by so many bytes.
+pub(super) const LOOK: usize = 128;
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// What stands in its place; nothing if there is none.
+    pub(super) class: Option<Class>,
+}
+
+/// What [`Scan::next`] returns.
+#[derive(Debug)]
+pub(super) enum Step {
+    Found(Token),
+    /// Nothing up to here.
+    Nothing(usize),
+}
+
+/// The state between two steps.
+#[derive(Clone, Debug)]
+pub(super) struct Scan {
+    classes: Classes,
+    /// Of [`FLAGS`]: the bytes at which something may begin.
+    mask: u16,
+    /// The byte before the next one, terminal sequences left out.
+    prev: u8,
+    /// The class of a token that went beyond the window: what continues it belongs to it.
+    tail: Option<Class>,
+    /// Where the path of a URL begins, even though a letter is before it.
+    url_path: usize,
+    found: Classes,
+}
+
+impl Scan {
+    #[inline]
+    pub(super) fn new(classes: Classes) -> Self {
+        Self {
+            classes,
+            mask: mask(classes),
+            prev: 0,
+            tail: None,
+            url_path: usize::MAX,
+            found: Classes::none(),
+        }
+    }
+
+    pub(super) fn found(&self) -> Classes {
+        self.found
+    }
+
+    /// Tells that `count` bytes are gone from the beginning of the text.
+    pub(super) fn shift(&mut self, count: usize) {
+        // Before the text there is none to come.
+        self.url_path = self.url_path.checked_sub(count).unwrap_or(usize::MAX);
+    }
+
+    /// Looks for the first token from `from` on that begins before `limit`. All of the text
+    /// must be there, or [`LOOK`] bytes from each byte before `limit` on.
+    #[inline]
+    pub(super) fn next(&mut self, text: &[u8], from: usize, limit: usize) -> Step {
+        if let Some(class) = self.tail {
+            let end = (from..limit).find(|i| !continues(class, text[*i])).unwrap_or(limit);
+            if end < limit {
+                self.tail = None;
+            }
+            if end > from {
+                self.prev = text[end - 1];
+                return Step::Found(Token { start: from, end, class: None });
+            }
+        }
+        // What is before is in `self.prev`.
+        let mut origin = from;
+        let mut i = from;
+        loop {
+            while i < limit && FLAGS[usize::from(text[i])] & self.mask == 0 {
+                i += 1;
+            }
+            if i >= limit {
+                if i > origin {
+                    self.prev = text[i - 1];
+                }
+                return Step::Nothing(i);
+            }
+            let prev = if i > origin { text[i - 1] } else { self.prev };
+            let first = text[i];
+            let in_word = prev.is_ascii_alphanumeric();
+            if first.is_ascii_alphabetic() {
+                if !in_word {
+                    let window = &text[i..text.len().min(i + LOOK)];
+                    if let Some((class, len)) = self.at_letter(window) {
+                        return self.token(text, i, len, class);
+                    }
+                }
+                i += 1;
+                while i < limit && text[i].is_ascii_alphabetic() {
+                    i += 1;
+                }
+                continue;
+            }
+            let window = &text[i..text.len().min(i + LOOK)];
+            if first == ESC {
+                let len = escape_sequence(window);
+                if len > 0 {
+                    // Neither letters nor digits of it touch what is around it.
+                    self.prev = prev;
+                    if self.classes.contains(Class::Ansi) {
+                        self.found |= Classes::ANSI;
+                        return Step::Found(Token { start: i, end: i + len, class: None });
+                    }
+                    i += len;
+                    origin = i;
+                    continue;
+                }
+            } else if first.is_ascii_digit() {
+                if let Some((class, len)) = self.at_digit(window, in_word, prev) {
+                    return self.token(text, i, len, class);
+                }
+            } else if let Some((class, len)) = self.at_mark(window, prev, i) {
+                return self.token(text, i, len, class);
+            }
+            i += 1;
+        }
+    }
+
+    #[inline]
+    fn token(&mut self, text: &[u8], start: usize, len: usize, class: Class) -> Step {
+        let end = start + len;
+        self.found |= class.into();
+        self.prev = text[end - 1];
+        if len >= LOOK {
+            self.tail = Some(class);
+        }
+        Step::Found(Token { start, end, class: Some(class) })
+    }
+
+    /// At a letter that begins a word.
+    #[inline]
+    fn at_letter(&self, w: &[u8]) -> Option<(Class, usize)> {
+        let flags = FLAGS[usize::from(w[0])] & self.mask;
+        if flags & NAME != 0 {
+            if let Some(end) = time::at_letter(w) {
+                return Some((Class::Time, end));
+            }
+        }
+        if flags & HEX != 0 {
+            let run = hex_digits(w, 0);
+            if run > 1 || matches!(byte(w, 1), b':') {
+                if let Some(found) = self.at_hex(w, run) {
+                    return Some(found);
+                }
+            }
+        }
+        if flags & DRIVE != 0 && byte(w, 1) == b':' && byte(w, 2) == b'\\' {
+            return windows_path(w).map(|end| (Class::Path, end));
+        }
+        None
+    }
+
+    #[inline]
+    fn at_digit(&self, w: &[u8], in_word: bool, prev: u8) -> Option<(Class, usize)> {
+        if !in_word {
+            let run = digits(w, 0);
+            let next = byte(w, run);
+            if self.classes.contains(Class::Time) && run <= 8 {
+                if let Some(end) = time::at_digit(w, run) {
+                    return Some((Class::Time, end));
+                }
+            }
+            if run <= 3 && next == b'.' && prev != b'.' && self.classes.contains(Class::Ip) {
+                if let Some(end) = ipv4(w, 0) {
+                    return Some((Class::Ip, port(w, end)));
+                }
+            }
+            let hex = run + hex_digits(w, run);
+            if let Some(found) = self.at_hex(w, hex) {
+                return Some(found);
+            }
+        }
+        self.classes.contains(Class::Number).then(|| (Class::Number, number(w, in_word)))
+    }
+
+    /// At a word that begins with `run` hexadecimal digits.
+    #[inline]
+    fn at_hex(&self, w: &[u8], run: usize) -> Option<(Class, usize)> {
+        let next = byte(w, run);
+        if run == 8 && next == b'-' && self.classes.contains(Class::Uuid) && is_uuid(w) {
+            return Some((Class::Uuid, UUID_LEN));
+        }
+        let pairs = || {
+            let is_pair = run == 2 && matches!(next, b':' | b'-');
+            if is_pair { pairs(w, next) } else { None }
+        };
+        if next == b':' && run <= 4 && self.classes.contains(Class::Ip) {
+            // More pairs than an address has are a fingerprint.
+            if pairs().is_none_or(|end| end <= 8 * 3) {
+                if let Some(end) = ipv6(w, 0, false) {
+                    return Some((Class::Ip, end));
+                }
+            }
+        }
+        if self.classes.contains(Class::Hex) {
+            if let Some(end) = pairs() {
+                return Some((Class::Hex, end));
+            }
+            if run >= 8 && ends_word(w, run) {
+                let digit = w[..run].iter().any(u8::is_ascii_digit);
+                let letter = w[..run].iter().any(u8::is_ascii_alphabetic);
+                return (digit && letter).then_some((Class::Hex, run));
+            }
+            if run == 1 && w[0] == b'0' && matches!(next, b'x' | b'X') {
+                let run = hex_digits(w, 2);
+                return (run > 0 && ends_word(w, 2 + run)).then_some((Class::Hex, 2 + run));
+            }
+        }
+        None
+    }
+
+    /// At a byte that is neither a letter nor a digit.
+    fn at_mark(&mut self, w: &[u8], prev: u8, at: usize) -> Option<(Class, usize)> {
+        match w[0] {
+            b'/' if self.classes.contains(Class::Path) => {
+                let url = self.url_path == at;
+                // Else it is in a relative path, in `and/or` or in a rate.
+                let begins = !(prev.is_ascii_alphanumeric()
+                    || prev >= 0x80
+                    || matches!(prev, b'/' | b'.' | b'~' | b'_' | b'-' | b'\\' | b'*' | b'<'));
+                let end = if begins || url { unix_path(w) } else { None };
+                end.map(|end| (Class::Path, end))
+            }
+            b':' => {
+                if byte(w, 1) == b'/' && byte(w, 2) == b'/' && prev.is_ascii_alphanumeric() {
+                    let host = w[3..].iter().take_while(|b| is_host(**b)).count();
+                    self.url_path = at + 3 + host;
+                    return None;
+                }
+                let begins = byte(w, 1) == b':' && !prev.is_ascii_alphanumeric() && prev != b':';
+                let end = if begins && self.classes.contains(Class::Ip) {
+                    ipv6(w, 0, false)
+                } else {
+                    None
+                };
+                end.map(|end| (Class::Ip, end))
+            }
+            b'[' if self.classes.contains(Class::Ip) => {
+                // With a port only: else the brackets are not of the address.
+                let end = ipv6(w, 1, true)?;
+                let closed = byte(w, end) == b']' && port(w, end + 1) > end + 1;
+                closed.then(|| (Class::Ip, port(w, end + 1)))
+            }
+            b'+' | b'-' if byte(w, 1).is_ascii_digit() && !prev.is_ascii_alphanumeric() => {
+                match self.at_digit(&w[1..], false, w[0]) {
+                    Some((Class::Number, len)) => Some((Class::Number, 1 + len)),
+                    // The sign is no part of what comes next.
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+const ESC: u8 = 0x1b;
+
+const DIGIT: u16 = 1;
+/// A hexadecimal digit that is a letter.
+const HEX: u16 = 1 << 1;
+/// The initial of a month or a day of the week.
+const NAME: u16 = 1 << 2;
+/// A letter: a drive's, perhaps.
+const DRIVE: u16 = 1 << 3;
+const SLASH: u16 = 1 << 4;
+const COLON: u16 = 1 << 5;
+const BRACKET: u16 = 1 << 6;
+const SIGN: u16 = 1 << 7;
+const ESCAPE: u16 = 1 << 8;
+
+/// What may begin at a byte.
+static FLAGS: [u16; 256] = {
+    let mut flags = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        let byte = i as u8;
+        flags[i] = match byte {
+            b'0'..=b'9' => DIGIT,
+            b'/' => SLASH,
+            b':' => COLON,
+            b'[' => BRACKET,
+            b'+' | b'-' => SIGN,
+            ESC => ESCAPE,
+            _ => 0,
+        };
+        if byte.is_ascii_alphabetic() {
+            flags[i] |= DRIVE;
+        }
+        if matches!(byte, b'a'..=b'f' | b'A'..=b'F') {
+            flags[i] |= HEX;
+        }
+        if matches!(byte, b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' | b'T' | b'W') {
+            flags[i] |= NAME;
+        }
+        i += 1;
+    }
+    flags
+};
+
+/// The bytes at which `classes` can begin.
+fn mask(classes: Classes) -> u16 {
+    classes.iter().fold(0, |mask, class| {
+        mask | ESCAPE
+            | match class {
+                Class::Ansi => 0,
+                Class::Time => DIGIT | NAME,
+                Class::Uuid => DIGIT | HEX,
+                Class::Ip => DIGIT | HEX | COLON | BRACKET,
+                Class::Path => SLASH | COLON | DRIVE,
+                Class::Hex => DIGIT | HEX,
+                Class::Number => DIGIT | SIGN,
+            }
+    })
+}
+
+/// Whether `byte` goes on with a token that is longer than the window.
+fn continues(class: Class, byte: u8) -> bool {
+    match class {
+        Class::Path => is_path(byte) || matches!(byte, b'/' | b'\\'),
+        Class::Hex => byte.is_ascii_hexdigit(),
+        _ => byte.is_ascii_digit(),
+    }
+}
+
+/// The byte at `at`; after the end there are zeros.
+#[inline(always)]
+pub(super) fn byte(w: &[u8], at: usize) -> u8 {
+    w.get(at).copied().unwrap_or(0)
+}
+
+/// Whether a word that reaches to `at` is at its end.
+#[inline(always)]
+pub(super) fn ends_word(w: &[u8], at: usize) -> bool {
+    !byte(w, at).is_ascii_alphanumeric()
+}
+
+/// How many decimal digits are at `at`.
+#[inline]
+pub(super) fn digits(w: &[u8], at: usize) -> usize {
+    let mut end = at;
+    while byte(w, end).is_ascii_digit() {
+        end += 1;
+    }
+    end - at
+}
+
+#[inline]
+fn hex_digits(w: &[u8], at: usize) -> usize {
+    let mut end = at;
+    while byte(w, end).is_ascii_hexdigit() {
+        end += 1;
+    }
+    end - at
+}
+
+/// The length of an escape sequence (ECMA-48), or zero. One that does not end in the window
+/// is none.
+fn escape_sequence(w: &[u8]) -> usize {
+    let skip = |at: usize, from: u8, to: u8| {
+        at + w[at.min(w.len())..].iter().take_while(|b| (from..=to).contains(*b)).count()
+    };
+    match byte(w, 1) {
+        // A control sequence: parameters, intermediates and a final byte.
+        b'[' => {
+            let end = skip(skip(2, 0x30, 0x3f), 0x20, 0x2f);
+            if matches!(byte(w, end), 0x40..=0x7e) { end + 1 } else { 0 }
+        }
+        // A string, up to BEL or ESC \.
+        b']' | b'P' | b'X' | b'^' | b'_' => {
+            match w.iter().skip(2).position(|b| matches!(*b, 0x07 | ESC)) {
+                Some(len) if byte(w, 2 + len) == 0x07 => 2 + len + 1,
+                Some(len) if byte(w, 2 + len + 1) == b'\\' => 2 + len + 2,
+                _ => 0,
+            }
+        }
+        _ => {
+            let end = skip(1, 0x20, 0x2f);
+            if matches!(byte(w, end), 0x30..=0x7e) { end + 1 } else { 0 }
+        }
+    }
+}
+
+const UUID_LEN: usize = 36;
+
+fn is_uuid(w: &[u8]) -> bool {
+    w.len() >= UUID_LEN
+        && ends_word(w, UUID_LEN)
+        && w[..UUID_LEN].iter().enumerate().all(|(i, b)| match i {
+            8 | 13 | 18 | 23 => *b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
+}
+
+/// Four numbers below 256; a fifth would make a version of it.
+fn ipv4(w: &[u8], at: usize) -> Option<usize> {
+    let mut end = at;
+    for i in 0..4 {
+        if i > 0 {
+            if byte(w, end) != b'.' {
+                return None;
+            }
+            end += 1;
+        }
+        let run = digits(w, end);
+        if run == 0 || run > 3 {
+            return None;
+        }
+        let value = w[end..end + run].iter().fold(0, |value, b| value * 10 + u16::from(b - b'0'));
+        if value > 255 {
+            return None;
+        }
+        end += run;
+    }
+    let goes_on = byte(w, end) == b'.' && byte(w, end + 1).is_ascii_digit();
+    (ends_word(w, end) && !goes_on).then_some(end)
+}
+
+/// The end of a port, if there is one at `at`.
+fn port(w: &[u8], at: usize) -> usize {
+    if byte(w, at) != b':' {
+        return at;
+    }
+    let end = at + 1 + digits(w, at + 1);
+    if (at + 2..at + 7).contains(&end) && ends_word(w, end) { end } else { at }
+}
+
+/// Eight groups, or fewer around one `::`; with an IPv4 address at the end, and a port.
+/// Unless `any`, there must be a digit, as `add::bad` is more likely something else.
+fn ipv6(w: &[u8], at: usize, any: bool) -> Option<usize> {
+    let mut i = at;
+    let (mut groups, mut gap, mut digit) = (0, false, any);
+    if byte(w, i) == b':' && byte(w, i + 1) == b':' {
+        gap = true;
+        i += 2;
+    }
+    loop {
+        let run = hex_digits(w, i);
+        if run == 0 || run > 4 {
+            break;
+        }
+        if byte(w, i + run) == b'.' {
+            if let Some(end) = ipv4(w, i) {
+                groups += 2;
+                digit = true;
+                i = end;
+                break;
+            }
+        }
+        if !ends_word(w, i + run) {
+            break;
+        }
+        groups += 1;
+        digit |= w[i..i + run].iter().any(u8::is_ascii_digit);
+        i += run;
+        if byte(w, i) != b':' {
+            break;
+        }
+        if byte(w, i + 1) == b':' {
+            if gap {
+                return None;
+            }
+            gap = true;
+            i += 2;
+            continue;
+        }
+        let next = hex_digits(w, i + 1);
+        if groups == 8 || next == 0 || next > 4 || !ends_word(w, i + 1 + next) {
+            break;
+        }
+        i += 1;
+    }
+    let whole = if gap { groups <= 7 } else { groups == 8 };
+    let goes_on = byte(w, i) == b':' && byte(w, i + 1) == b':';
+    (whole && digit && ends_word(w, i) && !goes_on).then(|| port(w, i))
+}
+
+/// Six pairs of hexadecimal digits or more with `separator` between them.
+fn pairs(w: &[u8], separator: u8) -> Option<usize> {
+    let mut end = 2;
+    while byte(w, end) == separator && hex_digits(w, end + 1) == 2 {
+        end += 3;
+    }
+    (end >= 6 * 3 - 1 && ends_word(w, end)).then_some(end)
+}
+
+/// Whether `byte` may be in a component of a path.
+fn is_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || byte >= 0x80
+        || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'@' | b'%' | b'~' | b'$' | b'=')
+}
+
+/// Whether `byte` may be between `://` and the path.
+fn is_host(byte: u8) -> bool {
+    is_path(byte) || matches!(byte, b':' | b'[' | b']')
+}
+
+fn unix_path(w: &[u8]) -> Option<usize> {
+    let mut components = 0;
+    let mut end = 1;
+    if !is_path(byte(w, end)) {
+        return None;
+    }
+    loop {
+        let component = end;
+        while end < w.len() && is_path(w[end]) {
+            end += 1;
+        }
+        components += usize::from(end > component);
+        if byte(w, end) != b'/' {
+            break;
+        }
+        end += 1;
+    }
+    (components >= 2).then(|| without_dots(w, end))
+}
+
+fn windows_path(w: &[u8]) -> Option<usize> {
+    let len = w[3..].iter().take_while(|b| is_path(**b) || matches!(b, b'/' | b'\\')).count();
+    (len > 0).then(|| without_dots(w, 3 + len))
+}
+
+/// A path that ends at `end`, without the dots that end a sentence.
+fn without_dots(w: &[u8], end: usize) -> usize {
+    if end >= LOOK {
+        return end;
+    }
+    let dots = w[..end].iter().rev().take_while(|b| **b == b'.').count();
+    // `/a/..` is a path to its end.
+    if dots == 2 || end == dots { end } else { end - dots }
+}
+
+/// The end of a number: `1`, `1.5`, `1,234`, `1e-5`; in a word there is no exponent.
+#[inline]
+fn number(w: &[u8], in_word: bool) -> usize {
+    let mut end = digits(w, 0);
+    if end <= 3 {
+        while byte(w, end) == b',' && digits(w, end + 1) == 3 {
+            end += 4;
+        }
+    }
+    if byte(w, end) == b'.' {
+        let run = digits(w, end + 1);
+        end += if run > 0 { 1 + run } else { 0 };
+    }
+    if !in_word && matches!(byte(w, end), b'e' | b'E') {
+        let sign = usize::from(matches!(byte(w, end + 1), b'+' | b'-'));
+        let run = digits(w, end + 1 + sign);
+        if run > 0 && ends_word(w, end + 1 + sign + run) {
+            end += 1 + sign + run;
+        }
+    }
+    end
+}
