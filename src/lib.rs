@@ -19,16 +19,16 @@
 //! # Ok::<(), quell::ConfigError>(())
 //! ```
 //!
-//! Handles that are derived from one another share one cache; they own no lock, no
+//! Loggers that are derived from one another share one cache; they own no lock, no
 //! map and no thread. A [`Guard`] writes summaries of messages that stay silent.
 //!
 //! # In front of the logger you have
 //!
 //! | feature | in one line | piece by piece | what it is |
 //! |---|---|---|---|
-//! | `log` | [`quell::front::log::init`](https://docs.rs/quell/latest/quell/log/fn.init.html) | [`quell::front::log::Dedup`](https://docs.rs/quell/latest/quell/log/struct.Dedup.html) | a wrapper for any `log::Log` |
-//! | `tracing` | [`quell::front::tracing::init`](https://docs.rs/quell/latest/quell/tracing/fn.init.html) | [`quell::front::tracing::Dedup`](https://docs.rs/quell/latest/quell/tracing/struct.Dedup.html) | a filter for each layer of `tracing-subscriber` |
-//! | `slog` | [`quell::front::slog::root`](https://docs.rs/quell/latest/quell/slog/fn.root.html) | [`quell::front::slog::Dedup`](https://docs.rs/quell/latest/quell/slog/struct.Dedup.html) | a drain around any drain |
+//! | `log` | `front::log::init` | `front::log::Dedup` | a wrapper for any `log::Log` |
+//! | `tracing` | `front::tracing::init` | `front::tracing::Dedup` | a filter for each layer |
+//! | `slog` | `front::slog::root` | `front::slog::Dedup` | a drain around any drain |
 //!
 //! In each, level, target, text and typed fields tell messages apart, as far as `Fields`
 //! and `Key` leave them in; each sink has a [`Namespace`], so it sees the first of each
@@ -54,15 +54,14 @@
 //! ```
 //!
 //! Front ends take them by
-//! [`SharedRules`](https://docs.rs/quell/latest/quell/struct.SharedRules.html), which are
+//! [`SharedRules`], which are
 //! swapped at run time; your own one asks [`Cache::check_with`].
 //!
 //! # How summaries come out
 //!
 //! With the next line of the message, when its window has ended, when the cache forgets it,
 //! and at the end. For the last of them a program keeps a front end's
-//! [`Guard`](https://docs.rs/quell/latest/quell/struct.Guard.html) in `main`, or a
-//! [`Guard`], and ends by returning, by unwinding, or by [`exit`];
+//! [`Guard`] in `main`, and ends by returning, by unwinding, or by [`exit`];
 //! [`install_panic_hook`] is for panics that abort, and `Guard::flush` for a thread of your
 //! own that handles signals.
 //!

@@ -16,7 +16,10 @@ mod support;
 mod until;
 
 use common::WINDOW;
-use quell::{Cache, Guard, Level, Manual, Rule, Rules, SharedRules, Tick};
+use quell::front::Builder;
+use quell::{
+    Cache, Classes, Guard, Key, Level, Manual, Normalizer, Rule, Rules, SharedRules, Tick,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -44,9 +47,24 @@ impl Line {
 /// Takes what the sink was told since the last call.
 type Take = Arc<dyn Fn() -> Vec<Line> + Send + Sync>;
 
+/// What is the same for all front ends.
+struct Setup {
+    rules: SharedRules,
+    interval: Duration,
+    key: Key,
+    normalizer: Normalizer,
+}
+
+impl Setup {
+    fn apply<T>(self, builder: Builder<T, Manual>) -> Builder<T, Manual> {
+        let builder = builder.rules(self.rules).interval(self.interval).notices(true);
+        builder.key(self.key).normalize(self.normalizer)
+    }
+}
+
 trait FrontEnd: Send + Sync + Sized {
-    /// With notices, and a guard whose thread looks each `interval`.
-    fn new(cache: Arc<Cache<Manual>>, rules: SharedRules, interval: Duration) -> Self;
+    /// With notices, and a guard whose thread looks each interval.
+    fn new(cache: Arc<Cache<Manual>>, setup: Setup) -> Self;
 
     /// Of the levels only `Error` and `Info`, of the targets those of `tracing`'s call sites.
     fn say(&self, level: Level, target: &'static str, text: &str);
@@ -64,9 +82,9 @@ struct Log {
 
 #[cfg(feature = "log")]
 impl FrontEnd for Log {
-    fn new(cache: Arc<Cache<Manual>>, rules: SharedRules, interval: Duration) -> Self {
+    fn new(cache: Arc<Cache<Manual>>, setup: Setup) -> Self {
         let builder = quell::front::log::Dedup::builder(cache, records::Lines::new());
-        let dedup = builder.rules(rules).notices(true).interval(interval).build();
+        let dedup = setup.apply(builder).build();
         Self { guard: dedup.guard().unwrap(), dedup }
     }
 
@@ -102,9 +120,9 @@ struct Slog {
 
 #[cfg(feature = "slog")]
 impl FrontEnd for Slog {
-    fn new(cache: Arc<Cache<Manual>>, rules: SharedRules, interval: Duration) -> Self {
+    fn new(cache: Arc<Cache<Manual>>, setup: Setup) -> Self {
         let builder = quell::front::slog::Dedup::builder(cache, drains::Lines::new());
-        let dedup = Arc::new(builder.rules(rules).notices(true).interval(interval).build());
+        let dedup = Arc::new(setup.apply(builder).build());
         let log = slog::Logger::root(Arc::clone(&dedup), slog::o!());
         Self { guard: dedup.guard().unwrap(), dedup, log }
     }
@@ -144,12 +162,8 @@ struct Tracing {
 
 #[cfg(feature = "tracing")]
 impl FrontEnd for Tracing {
-    fn new(cache: Arc<Cache<Manual>>, rules: SharedRules, interval: Duration) -> Self {
-        let dedup = quell::front::tracing::Dedup::builder(cache)
-            .rules(rules)
-            .notices(true)
-            .interval(interval)
-            .build();
+    fn new(cache: Arc<Cache<Manual>>, setup: Setup) -> Self {
+        let dedup = setup.apply(quell::front::tracing::Dedup::builder(cache)).build();
         let memory = support::Memory::default();
         let dispatch = tracing::Dispatch::new(support::stack(&dedup, &memory));
         Self { guard: dedup.guard().unwrap(), dispatch, memory }
@@ -225,6 +239,9 @@ on_each_front_end! {
     what_a_flood_evicts_is_in_some_summary,
     unwinding_writes_what_is_pending,
     ten_threads_share_a_limit_of_a_hundred,
+    numbers_in_a_text_may_be_left_out,
+    by_callsite_texts_do_not_matter,
+    by_message_levels_and_targets_do_not_matter,
 }
 
 /// A front end, and all that its sink was told so far.
@@ -246,12 +263,24 @@ impl<F: FrontEnd> World<F> {
     }
 
     fn with(rules: impl Into<Rules>, max_entries: usize, interval: Duration) -> Self {
+        Self::with_key(rules, max_entries, interval, Key::Event, Classes::none())
+    }
+
+    fn with_key(
+        rules: impl Into<Rules>,
+        max_entries: usize,
+        interval: Duration,
+        key: Key,
+        classes: Classes,
+    ) -> Self {
         let clock = Manual::new(Tick::from_millis(1_000_000));
         let cache =
             Cache::builder().window(WINDOW).max_entries(max_entries).clock(clock.clone()).build();
         let cache = Arc::new(cache.unwrap());
         let rules = SharedRules::from(rules.into());
-        let front_end = F::new(Arc::clone(&cache), rules.clone(), interval);
+        let normalizer = Normalizer::new(classes);
+        let setup = Setup { rules: rules.clone(), interval, key, normalizer };
+        let front_end = F::new(Arc::clone(&cache), setup);
         Self { sink: front_end.sink(), front_end, rules, cache, clock, told: Mutex::default() }
     }
 
@@ -569,4 +598,39 @@ fn ten_threads_share_a_limit_of_a_hundred<F: FrontEnd>() {
         world.assert_conserved(500);
         assert_eq!(world.suppressed(), 400);
     }
+}
+
+/// The texts of the lines that are not quell's own.
+fn passed<F: FrontEnd>(world: &World<F>) -> Vec<String> {
+    world.told().into_iter().filter(|line| !line.is_quells()).map(|line| line.text).collect()
+}
+
+fn numbers_in_a_text_may_be_left_out<F: FrontEnd>() {
+    let classes = Classes::NUMBER | Classes::UUID;
+    let world = World::<F>::with_key(Rule::once(), 1024, NEVER, Key::Event, classes);
+    for n in 0..5 {
+        world.front_end.say(Level::Info, "net", &format!("request {n} took {}ms", 7 * n));
+        world.front_end.say(Level::Info, "net", &format!("reply {n}"));
+    }
+    assert_eq!(passed(&world), ["request 0 took 0ms", "reply 0"]);
+    assert_eq!(world.cache.stats().suppressed, 8);
+}
+
+fn by_callsite_texts_do_not_matter<F: FrontEnd>() {
+    let world = World::<F>::with_key(Rule::once(), 1024, NEVER, Key::Callsite, Classes::none());
+    for text in ["a", "b", "c"] {
+        world.front_end.say(Level::Info, "net", text);
+        world.front_end.say(Level::Error, "net", text);
+    }
+    assert_eq!(passed(&world), ["a", "a"], "one for each level");
+}
+
+fn by_message_levels_and_targets_do_not_matter<F: FrontEnd>() {
+    let world = World::<F>::with_key(Rule::once(), 1024, NEVER, Key::Message, Classes::none());
+    for (level, target, text) in
+        [(Level::Info, "net", "x"), (Level::Error, "store", "x"), (Level::Info, "net", "y")]
+    {
+        world.front_end.say(level, target, text);
+    }
+    assert_eq!(passed(&world), ["x", "y"]);
 }

@@ -753,3 +753,61 @@ mod write_sink {
         assert_eq!(sink.errors(), 1);
     }
 }
+
+mod settings {
+    use super::*;
+    use quell::{ConfigError, Fields, InitError, Rule, Rules};
+
+    #[test]
+    fn rules_hold_by_level_and_group() {
+        let (cache, _) = cache();
+        let recorder = Recorder::new();
+        let rules = Rules::new(Rule::once()).target("store", Rule::first(2).unwrap());
+        let rules = rules.exempt_level(Level::Error);
+        let log = Logger::builder(Arc::clone(&cache), Arc::clone(&recorder)).rules(rules).build();
+        for _ in 0..4 {
+            log.info(format_args!("a"));
+            log.with_group("store").info(format_args!("b"));
+            log.error(format_args!("c"));
+        }
+        let mut texts = recorder.texts();
+        texts.sort();
+        assert_eq!(texts, ["a", "b", "b", "c", "c", "c", "c"]);
+        assert_eq!((cache.stats().exempt, cache.stats().suppressed), (4, 5));
+        log.rules().set(Rule::first(3).unwrap());
+        log.error(format_args!("c"));
+        assert_eq!(recorder.texts(), ["c"], "no longer exempt, and the first of its window");
+    }
+
+    #[test]
+    fn fields_left_out_of_the_key_are_written() {
+        let (cache, _) = cache();
+        let recorder = Recorder::new();
+        let builder = Logger::builder(cache, Arc::clone(&recorder));
+        let log = builder.fields(Fields::except(["id", "http.id"])).build();
+        let http = log.with_group("http");
+        for id in 0..3 {
+            log.with_attr("id", id).info(format_args!("m"));
+            http.log_with(Level::Info, format_args!("m"), &[("id", id.into())]);
+            http.with_attr("id", id).with_attr("peer", "a").info(format_args!("n"));
+        }
+        assert_eq!(recorder.texts(), ["m id=0", "m http.id=0", "n http.id=0 http.peer=a"]);
+        drop((log, http));
+        let sums = recorder.sums();
+        assert!(sums.iter().any(|sum| sum.text == "n http.peer=a" && sum.suppressed == 2));
+    }
+
+    #[test]
+    fn a_guard_writes_what_is_pending() {
+        let (cache, _) = cache();
+        let recorder = Recorder::new();
+        let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
+        let guard = log.guard().unwrap();
+        (0..4).for_each(|_| log.info(format_args!("m")));
+        assert!(guard.flush());
+        assert_eq!(recorder.sums()[0].suppressed, 3);
+        let zero = Logger::builder(cache, Arc::clone(&recorder)).interval(Duration::ZERO).build();
+        let error = zero.guard().unwrap_err();
+        assert!(matches!(error, InitError::Config(ConfigError::ZeroInterval)));
+    }
+}
