@@ -340,21 +340,28 @@ mod tests {
     fn who_only_looks_keeps_nothing_from_a_drain() {
         let orphans = Orphans::new(4).unwrap();
         let done = std::sync::atomic::AtomicBool::new(false);
+        let (mut sum, mut short) = (0, 0);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     assert!(take_all(&orphans, Select::all().of(Namespace(9))).is_empty());
-                    assert!(orphans.copies().all(|copy| copy.count <= 2) && orphans.sum() <= 2);
+                    assert!(orphans.copies().all(|copy| copy.count <= 4) && orphans.sum() <= 4);
                 }
             });
             for _ in 0..20_000 {
                 orphans.add(pending(5, 1, 0));
                 orphans.add(pending(5, 1, 0));
                 let taken = take_all(&orphans, Select::all());
-                assert_eq!(taken.iter().map(|pending| pending.count).sum::<u64>(), 2);
+                let taken = taken.iter().map(|pending| pending.count).sum::<u64>();
+                sum += taken;
+                short += u32::from(taken < 2);
             }
             done.store(true, Ordering::Relaxed);
         });
+        sum += take_all(&orphans, Select::all()).iter().map(|pending| pending.count).sum::<u64>();
+        assert_eq!(sum, 40_000);
+        // A look that is interrupted for a thousand yields may keep a count until the next drain.
+        assert!(short < 200, "{short} drains of 20,000 came back short");
         assert_eq!(orphans.sum(), 0);
     }
 

@@ -39,24 +39,32 @@ impl Settings {
     }
 
     /// Adds the text of an event to a key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hash_text(
         &self,
         text: fmt::Arguments<'_>,
         hasher: &mut FingerprintHasher,
     ) -> fmt::Result {
         match (self.normalizer, text.as_str()) {
+            (Some(normalizer), _) => hash_normalized(normalizer, text, hasher),
             // The same text is the same message, literal or formatted.
             (None, Some(text)) => hasher.write_str(text),
             (None, None) => hasher.write_fmt(text),
-            (Some(normalizer), _) => {
-                let mut writer = normalizer.writer(|bytes| hasher.bytes(bytes));
-                let result = writer.write_fmt(text);
-                writer.finish();
-                result
-            }
         }
     }
+}
+
+// Not inlined: few programs need it, and each event would pay for its frame.
+#[inline(never)]
+fn hash_normalized(
+    normalizer: Normalizer,
+    text: fmt::Arguments<'_>,
+    hasher: &mut FingerprintHasher,
+) -> fmt::Result {
+    let mut writer = normalizer.writer(|bytes| hasher.bytes(bytes));
+    let result = writer.write_fmt(text);
+    writer.finish();
+    result
 }
 
 impl<T, C: Clock> Builder<T, C> {
@@ -119,7 +127,7 @@ impl<T, C: Clock> Builder<T, C> {
     /// | `quell_events_total` | counter | `outcome`: `emitted`, `suppressed`, `failed_open`, `exempt`; `level`; `front_end` |
     /// | `quell_entries`, `quell_capacity`, `quell_forgotten` | gauges of the whole cache, set by each report | `front_end` |
     ///
-    /// The recorder is the one that is installed when the front end is built. No text of a
+    /// The recorder is the one that is installed when the front end (of tracing: the filter) is made. No text of a
     /// message is ever a label.
     #[cfg(feature = "metrics")]
     pub fn metrics(mut self) -> Self {

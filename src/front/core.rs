@@ -50,7 +50,7 @@ pub trait Record {
     }
 }
 
-/// How an event came to pass.
+/// What was decided on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Emission {
     /// `None` if no decision was asked for.
@@ -61,6 +61,12 @@ pub struct Emission {
     pub(crate) since: Tick,
     /// When it was decided on.
     pub(crate) now: Option<Tick>,
+}
+
+impl Emission {
+    pub(crate) fn of(fingerprint: Fingerprint, now: Tick) -> Self {
+        Self { fingerprint: Some(fingerprint), suppressed: 0, since: now, now: Some(now) }
+    }
 }
 
 /// A logger behind quell.
@@ -108,6 +114,7 @@ pub trait Inner: Send + Sync {
     fn notice(
         &self,
         record: &Self::Record<'_>,
+        how: &Emission,
         exemplar: impl FnOnce() -> Exemplar,
     ) -> Result<(), Self::Error>;
 
@@ -166,7 +173,7 @@ impl<I: Inner, C: Clock> Core<I, C> {
                 self.inner.forward_with(record, &how, summary)
             }
             Action::PassUnread => self.inner.forward_guarded(record),
-            Action::Notice => self.inner.notice(record, exemplar),
+            Action::Notice(how) => self.inner.notice(record, &how, exemplar),
         }
     }
 
@@ -188,6 +195,8 @@ impl<I: Inner, C: Clock> Core<I, C> {
                 let (level, target) = record.key_prefix();
                 hasher.place(level, target);
                 let (module, file, line) = record.location();
+                // No text begins with it.
+                hasher.bytes(&[0xfe]);
                 hasher.location(module, file, line);
             }
             Key::Message => {}

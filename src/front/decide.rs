@@ -22,7 +22,7 @@ pub(crate) enum Action {
     /// It has been counted.
     Drop,
     /// As `Drop`, and say that suppression starts.
-    Notice,
+    Notice(Emission),
 }
 
 /// Decides for one sink of a cache.
@@ -94,15 +94,15 @@ impl<C: Clock> Decider<C> {
         };
         match decided {
             Decision::Emit { suppressed, since, .. } => {
-                let (fingerprint, since) = (Some(fingerprint), since.unwrap_or(now));
-                let emission = Emission { fingerprint, suppressed, since, now: Some(now) };
-                self.metered(level, Outcome::Emitted, Action::Pass(emission))
+                let since = since.unwrap_or(now);
+                let how = Emission { suppressed, since, ..Emission::of(fingerprint, now) };
+                self.metered(level, Outcome::Emitted, Action::Pass(how))
             }
-            Decision::Suppress { first } => {
-                let notice = first && self.settings.notices;
-                let action = if notice { Action::Notice } else { Action::Drop };
-                self.metered(level, Outcome::Suppressed, action)
+            Decision::Suppress { first: true } if self.settings.notices => {
+                let how = Emission::of(fingerprint, now);
+                self.metered(level, Outcome::Suppressed, Action::Notice(how))
             }
+            Decision::Suppress { .. } => self.metered(level, Outcome::Suppressed, Action::Drop),
         }
     }
 

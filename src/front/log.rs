@@ -256,6 +256,7 @@ impl<L: Log> Inner for Behind<L> {
     fn notice(
         &self,
         _: &Record<'_>,
+        _: &Emission,
         exemplar: impl FnOnce() -> Exemplar,
     ) -> Result<(), Infallible> {
         let about = exemplar();

@@ -7,7 +7,7 @@
 //! | `quell_capacity` | gauge | `front_end` |
 //! | `quell_forgotten` | gauge | `front_end` |
 //!
-//! The handles are registered once, when a front end is told to use metrics, with the
+//! The handles are registered once, when a front end (of tracing: a filter) is made, with the
 //! recorder that is installed by then. The gauges are those of the whole cache, and are set by
 //! each report. What a message says is never a label.
 

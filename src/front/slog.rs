@@ -56,6 +56,8 @@
 //!   of its own: nothing would be suppressed. `FnValue` timestamps (`o!("ts" => FnValue(..))`) are the
 //!   usual case; leave them out by `.fields(Fields::except(["ts"]))`. Timestamps that the drain
 //!   behind adds are not seen by quell and do no harm.
+//! * Nested values (`slog::Serde`) are compared as their `Debug` form; strings that serialize
+//!   through `collect_str` stand in it without quotes.
 //! * An `FnValue` is called each time a record is read, left out or not: for the key, for a specimen of the
 //!   text, and by the drain.
 //!
@@ -254,6 +256,11 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
         &self.drain
     }
 
+    // Not asked by the macros: what is off is neither read nor counted.
+    fn enabled(&self, record: &Record<'_>) -> bool {
+        self.drain.is_enabled(record.record.level())
+    }
+
     fn forward(&self, Record { record, values }: &Record<'_>, _: &Emission) -> Result<(), D::Err> {
         self.drain.log(record, values)
     }
@@ -271,7 +278,12 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
         self.write(summary.exemplar.as_deref(), format_args!("{summary}"), &pairs)
     }
 
-    fn notice(&self, _: &Record<'_>, exemplar: impl FnOnce() -> Exemplar) -> Result<(), D::Err> {
+    fn notice(
+        &self,
+        _: &Record<'_>,
+        _: &Emission,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> Result<(), D::Err> {
         let about = exemplar();
         let text = format_args!("{}{NOTICE}", about.text);
         self.write(Some(&about), text, &kv!("quell.notice" => true))

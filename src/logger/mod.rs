@@ -154,7 +154,7 @@ impl<S: Sink, C: Clock> Logger<S, C> {
     /// own `Display` does aside. See [`Cache`] for the rest.
     ///
     /// # Panics
-    /// Only if the sink or the clock does.
+    /// Only if the sink does.
     #[inline]
     #[track_caller]
     pub fn log(&self, level: Level, args: fmt::Arguments<'_>) {
@@ -292,6 +292,15 @@ impl<S: Sink, C: Clock> Builder<Output<S>, C> {
 #[derive(Debug)]
 pub struct Output<S>(S);
 
+impl<S> Output<S> {
+    /// Adds what was decided.
+    fn event<'a>(&self, event: &Event<'a>, how: &Emission) -> Event<'a> {
+        let Emission { fingerprint, suppressed, now, .. } = *how;
+        let at = now.unwrap_or_else(|| catch_panic(event.now).unwrap_or(Tick::MAX));
+        Event { fingerprint, suppressed, at, ..*event }
+    }
+}
+
 impl<S: Sink> Inner for Output<S> {
     type Record<'a> = Event<'a>;
     type Error = Infallible;
@@ -303,9 +312,7 @@ impl<S: Sink> Inner for Output<S> {
     }
 
     fn forward(&self, event: &Event<'_>, how: &Emission) -> Result<(), Infallible> {
-        let Emission { fingerprint, suppressed, now, .. } = *how;
-        let at = now.unwrap_or_else(|| catch_panic(event.now).unwrap_or(Tick::MAX));
-        self.0.write(&Event { fingerprint, suppressed, at, ..*event });
+        self.0.write(&self.event(event, how));
         Ok(())
     }
 
@@ -329,8 +336,13 @@ impl<S: Sink> Inner for Output<S> {
         Ok(())
     }
 
-    fn notice(&self, event: &Event<'_>, _: impl FnOnce() -> Exemplar) -> Result<(), Infallible> {
-        self.0.notice(event);
+    fn notice(
+        &self,
+        event: &Event<'_>,
+        how: &Emission,
+        _: impl FnOnce() -> Exemplar,
+    ) -> Result<(), Infallible> {
+        self.0.notice(&self.event(event, how));
         Ok(())
     }
 

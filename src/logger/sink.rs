@@ -57,7 +57,7 @@ pub trait Sink: Send + Sync {
     fn summary(&self, summary: &Summary);
 
     /// Says that `event` was suppressed, the first since it was last let
-    /// through. Called only where [`Logger::notices`](crate::Logger::notices) are
+    /// through. Called only where [notices](crate::front::Builder::notices) are
     /// on; does nothing unless overridden. The call stays counted and is
     /// reported later like the others.
     fn notice(&self, event: &Event<'_>) {
@@ -151,8 +151,8 @@ impl<'a> Event<'a> {
         self.namespace
     }
 
-    /// What it was recognised by. `None` where the text could not be read to
-    /// its end, because a `Display` or `Debug` panicked or failed.
+    /// Returns what it was recognised by. `None` if it was exempt, or could not be decided on,
+    /// because a `Display`, a `Debug` or the clock panicked or failed.
     #[must_use]
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.fingerprint
@@ -212,10 +212,13 @@ impl Record for Event<'_> {
     #[inline]
     fn hash_fields(&self, chosen: &Fields, hasher: &mut FingerprintHasher) -> fmt::Result {
         hasher.add_fields(self.scope.key());
-        let group = self.scope.path();
+        if self.fields.is_empty() {
+            return Ok(());
+        }
+        let (group, empty) = (self.scope.path(), hasher.emptied());
         for &(key, value) in self.fields {
             if chosen.has_in(group, key) {
-                let (hash, failed) = hash_field(&hasher.emptied(), group, key, value);
+                let (hash, failed) = hash_field(&empty, group, key, value);
                 if failed {
                     return Err(fmt::Error);
                 }

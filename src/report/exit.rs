@@ -1,8 +1,8 @@
 //! The ways a process ends without dropping its guards: `exit`, and a panic that aborts.
 
-use super::guard::Worker;
+use super::guard::{Answer, Worker};
 use super::source::InProgress;
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Once, TryLockError, Weak};
 use std::time::{Duration, Instant};
 use std::{panic, process, thread};
 
@@ -15,7 +15,8 @@ pub(super) const LIMIT: Duration = Duration::from_secs(2);
 const LIMIT_ON_PANIC: Duration = Duration::from_millis(500);
 
 pub(super) fn register(worker: Weak<Worker>) {
-    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Without it `exit` does not know the guard; its drop still writes everything.
+    let Some(mut live) = lock_until(&LIVE, Instant::now() + LIMIT) else { return };
     live.retain(|other| other.strong_count() != 0);
     live.push(worker);
 }
@@ -48,8 +49,8 @@ pub fn install_panic_hook() {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             previous(info);
-            // A panic in a sink must not start over.
-            if !Worker::is_any_here() {
+            // A panic in a sink, amid the last report, must not start over.
+            if !Worker::is_answering() {
                 flush_all(LIMIT_ON_PANIC);
             }
         }));
@@ -68,12 +69,12 @@ fn flush_all(limit: Duration) {
 
 /// Asks for everything, and waits for all together. Returns whether it was done in time.
 pub(super) fn flush(workers: &[Arc<Worker>], deadline: Instant) -> bool {
-    let tickets: Vec<_> = workers.iter().map(|worker| (worker, worker.ask())).collect();
-    wait_until(deadline, || tickets.iter().all(|(worker, ticket)| worker.has_done(*ticket)))
+    let answers: Vec<_> = workers.iter().map(Worker::ask).collect();
+    wait_until(deadline, || answers.iter().all(Answer::is_there))
 }
 
 /// Waits in steps that grow to a millisecond. Returns whether it was done in time.
-fn wait_until(deadline: Instant, is_done: impl Fn() -> bool) -> bool {
+pub(super) fn wait_until(deadline: Instant, is_done: impl Fn() -> bool) -> bool {
     let mut step = Duration::from_micros(20);
     while !is_done() {
         if Instant::now() >= deadline {
@@ -87,10 +88,12 @@ fn wait_until(deadline: Instant, is_done: impl Fn() -> bool) -> bool {
 
 /// Takes a lock that another thread may have held when this process was forked.
 fn lock_until<T>(mutex: &Mutex<T>, deadline: Instant) -> Option<MutexGuard<'_, T>> {
-    wait_until(deadline, || !matches!(mutex.try_lock(), Err(TryLockError::WouldBlock)));
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+        }
     }
 }

@@ -136,12 +136,12 @@ impl Guard {
     /// Writes a summary of all that is pending, in its window or not, and flushes the logger
     /// behind it. From any thread, any number of times.
     ///
-    /// The guard's thread does it; returns whether it was done within two seconds. On that
-    /// thread itself, in a sink, does nothing and returns `false`.
+    /// The guard's thread does it; returns whether it was done within two seconds. On the thread
+    /// of a guard, in a sink, does nothing and returns `false`.
     pub fn flush(&self) -> bool {
-        // It cannot wait for itself.
-        let worker = &self.worker;
-        !worker.is_here() && exit::flush(&[Arc::clone(worker)], Instant::now() + exit::LIMIT)
+        // Two guards whose sinks flush each other would never come to rest.
+        let deadline = Instant::now() + exit::LIMIT;
+        !Worker::is_any_here() && exit::flush(&[Arc::clone(&self.worker)], deadline)
     }
 
     #[cfg(feature = "tracing")]
@@ -154,13 +154,19 @@ impl Drop for Guard {
     /// Ends the thread, after a last report of everything pending, and waits for it, at most two
     /// seconds. Does not wait on the thread itself, in a sink that owns its guard.
     fn drop(&mut self) {
-        self.worker.stop.store(true);
-        let written = self.flush();
+        let worker = &self.worker;
+        worker.stop.store(true);
+        worker.unpark();
         let Some(thread) = self.thread.take() else { return };
-        if self.worker.process != process::id() {
+        if worker.process != process::id() {
             // A fork has no such thread, and to detach it is to free what the parent uses.
             std::mem::forget(thread);
-        } else if written {
+            self.flush();
+            return;
+        }
+        let deadline = Instant::now() + exit::LIMIT;
+        let ended = || worker.has_ended.load();
+        if !worker.is_here() && exit::wait_until(deadline, ended) {
             if let Err(payload) = thread.join() {
                 discard(payload);
             }
@@ -177,6 +183,10 @@ impl fmt::Debug for Guard {
 thread_local! {
     /// The address of the worker that this thread writes summaries for; 0 if there is none.
     static HERE: Cell<usize> = const { Cell::new(0) };
+    /// Whether it stands in for the thread of that worker: it starts no other.
+    static IS_STAND_IN: Cell<bool> = const { Cell::new(false) };
+    /// Whether it is writing everything, because it was asked to.
+    static ANSWERING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What a guard shares with its thread and with those who ask it. Has no lock, which a fork could
@@ -242,7 +252,9 @@ impl Worker {
     /// Returns whether there may be more to report later.
     fn report(&self, all: bool) -> bool {
         let Some(source) = self.source.upgrade() else { return false };
+        ANSWERING.set(all);
         catch_panic(|| source.report(all));
+        ANSWERING.set(false);
         let live = catch_panic(|| source.is_live()).unwrap_or(false);
         // It may be the last owner of a sink, whose drop may panic.
         catch_panic(|| drop(source)).is_some() && live
@@ -261,28 +273,28 @@ impl Worker {
         }
     }
 
-    /// Asks the thread to write everything; returns when to take it for done. Where it cannot,
-    /// another thread does: in a forked child, and if the asking thread is in the midst of a
-    /// report of its own.
-    pub(super) fn ask(self: &Arc<Self>) -> u64 {
-        let ticket = self.asked.fetch_add(1) + 1;
+    /// Asks the thread to write everything. Where it cannot, another thread does: in a forked
+    /// child, and if the asking thread is in the midst of a report of its own.
+    pub(super) fn ask(self: &Arc<Self>) -> Answer {
         if self.process == process::id() && !self.is_here() {
+            let ticket = self.asked.fetch_add(1) + 1;
             self.unpark();
-            return ticket;
+            return Answer::Ticket(Arc::clone(self), ticket);
         }
-        let worker = Arc::clone(self);
-        let stand_in = move || {
-            HERE.set(worker.address());
-            worker.report(true);
-            worker.done.store(ticket);
-        };
-        let started = thread::Builder::new().name("quell-summaries".into()).spawn(stand_in);
-        drop(started);
-        ticket
-    }
-
-    pub(super) fn has_done(&self, ticket: u64) -> bool {
-        self.done.load() >= ticket || (self.has_ended.load() && self.process == process::id())
+        let done = Arc::new(AtomicCell::new(IS_STAND_IN.get()));
+        if !done.load() {
+            let (worker, told) = (Arc::clone(self), Arc::clone(&done));
+            let stand_in = move || {
+                IS_STAND_IN.set(true);
+                HERE.set(worker.address());
+                worker.report(true);
+                told.store(true);
+            };
+            let started = thread::Builder::new().name("quell-summaries".into()).spawn(stand_in);
+            // Without a thread there is nothing to wait for.
+            done.compare_exchange(false, started.is_err()).ok();
+        }
+        Answer::StandIn(done)
     }
 
     fn address(&self) -> usize {
@@ -295,8 +307,30 @@ impl Worker {
     }
 
     /// Returns whether this thread writes the summaries of any guard.
-    pub(super) fn is_any_here() -> bool {
+    fn is_any_here() -> bool {
         HERE.try_with(Cell::get).unwrap_or(0) != 0
+    }
+
+    /// Returns whether this thread is writing everything for somebody who waits.
+    pub(super) fn is_answering() -> bool {
+        ANSWERING.try_with(Cell::get).unwrap_or(false)
+    }
+}
+
+/// What somebody who asked waits for.
+pub(super) enum Answer {
+    Ticket(Arc<Worker>, u64),
+    StandIn(Arc<AtomicCell<bool>>),
+}
+
+impl Answer {
+    pub(super) fn is_there(&self) -> bool {
+        match self {
+            Self::Ticket(worker, ticket) => {
+                worker.done.load() >= *ticket || worker.has_ended.load()
+            }
+            Self::StandIn(done) => done.load(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::Summary;
 use crate::atomic_cell::AtomicCell;
 use crate::panics::catch_panic;
 use std::cell::Cell;
+use std::process;
 
 pub(crate) trait SummarySource: Send + Sync {
     /// Takes the counts whose window has ended, or all that are pending.
@@ -42,13 +43,28 @@ pub(crate) trait SummarySource: Send + Sync {
     }
 }
 
-/// How many reports are in progress: what they have taken is in no cache any more. Not a lock,
-/// which a fork could leave locked.
+/// How many reports are in progress, above the process that they are in: what they have taken is
+/// in no cache any more. Not a lock, which a fork could leave locked; and a forked child does not
+/// wait for those of its parent.
 static ALL: AtomicCell<u64> = AtomicCell::new(0);
 
 thread_local! {
     /// Of this thread: a sink may end the process.
-    static OWN: Cell<u64> = const { Cell::new(0) };
+    static OWN: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Changes the count of this process, which is `own` if it was another's.
+fn change(own: u32, by: i32) {
+    let id = process::id();
+    let mut now = ALL.load();
+    loop {
+        let count =
+            if (now >> 32) as u32 == id { (now as u32).wrapping_add_signed(by) } else { own };
+        match ALL.compare_exchange(now, u64::from(id) << 32 | u64::from(count)) {
+            Ok(_) => return,
+            Err(other) => now = other,
+        }
+    }
 }
 
 /// A report in progress, until dropped.
@@ -56,20 +72,21 @@ pub(crate) struct InProgress(());
 
 impl InProgress {
     pub(crate) fn begin() -> Self {
-        ALL.fetch_add(1);
         OWN.set(OWN.get() + 1);
+        change(OWN.get(), 1);
         Self(())
     }
 
     /// Returns whether a thread other than this one is in a report.
     pub(crate) fn elsewhere() -> bool {
-        ALL.load() > OWN.get()
+        let all = ALL.load();
+        (all >> 32) as u32 == process::id() && all as u32 > OWN.get()
     }
 }
 
 impl Drop for InProgress {
     fn drop(&mut self) {
         OWN.set(OWN.get() - 1);
-        ALL.fetch_sub(1);
+        change(OWN.get(), -1);
     }
 }

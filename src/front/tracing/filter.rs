@@ -70,7 +70,7 @@ impl<C: Clock> DedupFilter<C> {
             decider.count_only(level, &recursion);
             return false;
         }
-        let exemplar = || key::exemplar(event, &source, &decider.settings);
+        let exemplar = || key::exemplar(event, &source, &decider.settings, &shared.options);
         let action = decider.decide(
             level,
             source.target(),
@@ -87,7 +87,7 @@ impl<C: Clock> DedupFilter<C> {
         );
         match action {
             Action::Drop => false,
-            Action::Notice => {
+            Action::Notice(_) => {
                 self.state.notice(exemplar());
                 shared.wake();
                 false

@@ -170,8 +170,11 @@ pub(super) fn write(
                 result = match value {
                     Value::Str(text) if settings.normalizer.is_none() => hasher.write_str(text),
                     Value::Debug(text) => settings.hash_text(format_args!("{text:?}"), hasher),
-                    // A typed one: 404 is not 500.
-                    value => settings.hash_text(format_args!("{value}"), hasher),
+                    // A typed one: 404 is neither 500 nor "404".
+                    value => {
+                        hasher.field(name, value);
+                        Ok(())
+                    }
                 };
             }
         } else if fields.is_some_and(|fields| fields.has(name)) && !source.adds(name) {
@@ -192,9 +195,13 @@ pub(super) fn exemplar(
     event: &Event<'_>,
     source: &EventSource<'_>,
     settings: &Settings,
+    options: &Options,
 ) -> Exemplar {
     let mut text = ExemplarText::default();
-    let fields = settings.fields(settings.key);
+    let fields = match &options.custom_key {
+        Some(_) => settings.fields.as_ref(),
+        None => settings.fields(settings.key),
+    };
     event.record(&mut Visitor(|key: &'static str, value: Value<'_>| {
         if key == "message" {
             text.message(format_args!("{value}"));

@@ -63,8 +63,7 @@
 //! | `quell.target`, `quell.module`, `quell.file`, `quell.line` | where a record from `log` was from: those are known at run time only, and such a summary's own target is `quell` |
 //!
 //! It is in no span. It comes when the message is logged again, when its window has ended,
-//! and at the end, from the [`Guard`](crate::Guard)'s thread or that of
-//! [`Guard::flush`](crate::Guard::flush), never from inside another event. The sum of all
+//! and at the end, from the [`Guard`](crate::Guard)'s thread, never from inside another event. The sum of all
 //! summaries and all lines is what was offered: what cannot be delivered, because the
 //! subscriber is gone or another filter is in the way, stays in the cache, for the next
 //! flush or for [`Cache::drain`](crate::Cache::drain). A summary of messages too many to be

@@ -120,7 +120,9 @@ impl<C: Clock> SummarySource for Shared<C> {
     fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
         let live = self.live();
         for (filter, dispatch) in &live {
-            for about in std::mem::take(&mut *lock(&filter.notices)) {
+            // In a statement of its own: not under the lock, since layers run.
+            let notices = std::mem::take(&mut *lock(&filter.notices));
+            for about in notices {
                 let text = format_args!("{}{NOTICE}", about.text);
                 let notice = SummaryEvent { text: &text, counts: None, about: Some(&about) };
                 catch_panic(|| notice.deliver(dispatch, filter.target));
@@ -339,7 +341,7 @@ fn with_target(
     LABEL.get().is_some_and(|label| label.arrived)
 }
 
-/// Whether `event` is a summary, and then whether it is for `whom`.
+/// Whether `event` is a summary, and then whether it is for `target`.
 #[inline]
 pub(super) fn is_target(event: &Event<'_>, target: SummaryTarget) -> Option<bool> {
     let mut label = LABEL.get()?;
