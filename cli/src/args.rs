@@ -1,5 +1,6 @@
 //! The command line: options, help, and error messages for wrong arguments.
 
+use crate::parse::{parse_count, parse_regex, parse_time};
 use crate::{EXIT_FAILURE, print_error};
 use clap::{Parser, ValueEnum};
 use regex::bytes::Regex;
@@ -19,8 +20,8 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// How long a line stays suppressed after it was written: 500ms, 60s, 5m, 1h, or
-    /// a plain number of seconds
+    /// How long a line stays suppressed after it was written: 500ms, 60s, 1m30s, 1h,
+    /// 1d, or a plain number of seconds
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time, allow_negative_numbers = true)]
     pub(crate) window: Duration,
 
@@ -30,11 +31,11 @@ pub(crate) struct Args {
 
     /// Leave the first N fields out of the comparison, as uniq does: a field is a run
     /// of blanks followed by non-blanks
-    #[arg(short = 'f', long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(short = 'f', long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) skip_fields: usize,
 
     /// Leave the first N bytes (after the skipped fields) out of the comparison
-    #[arg(short = 's', long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(short = 's', long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) skip_chars: usize,
 
     /// Leave out of the comparison what REGEX matches, such as times and process ids;
@@ -57,9 +58,9 @@ pub(crate) struct Args {
     #[arg(long, overrides_with_all = ["summary", "no_summary"])]
     no_summary: bool,
 
-    /// At the end, write counts to standard error: lines emitted and suppressed,
-    /// emitted for lack of room to track them (failed open), and forgotten in
-    /// their window
+    /// At the end, write counts to standard error: lines read, written and suppressed;
+    /// untracked ones, written for lack of room to remember them; and lines forgotten
+    /// before their window had passed; and a hint if nothing was suppressed
     #[arg(long)]
     pub(crate) stats: bool,
 }
@@ -89,17 +90,21 @@ Comparison:
   that \"a 1\" and \"1 a\" do not become equal; matches that touch leave one.
   Lines of more than 1 MiB are compared without masks. They wait in an unnamed
   temporary file until their end is read; where there is no room for one, the line
-  is written and counted as failed open.
+  is written and counted as untracked.
 
 Output:
   Bytes are written as they came; a newline that is missing at the end of an input
   is added. Output is flushed before quell waits for input.
 
+Signals:
+  After SIGINT (^C), SIGTERM or SIGHUP what was read is written and summarised; one
+  more signal kills at once. ^C also reaches the program that writes into a pipe: the
+  first SIGINT lets quell read pipes on to their end, and the second stops it.
+
 Exit status:
   0 if all went well, also when the reader of the output has gone; 2 if an argument
   is wrong or an input could not be read (the others are) or the output not written;
-  130 after an interrupt, 143 after SIGTERM: what was read is written and summarised
-  first. A second signal kills at once.
+  129 after SIGHUP, 130 after SIGINT, 143 after SIGTERM.
 
 Examples:
   tail -f app.log | quell --window 5m
@@ -112,11 +117,9 @@ impl Args {
     pub(crate) fn get() -> Result<Args, u8> {
         let mut args = Args::try_parse().map_err(|error| {
             if error.use_stderr() {
-                // Every error of this program is one line. The first one names the mistake;
-                // hints follow.
                 let text = error.to_string();
-                let line = text.lines().next().unwrap_or_default();
-                print_error(format_args!("{}", line.strip_prefix("error: ").unwrap_or(line)));
+                let text = text.strip_prefix("error: ").unwrap_or(&text);
+                print_error(format_args!("{}", text.trim_end()));
                 EXIT_FAILURE
             } else {
                 // A reader of the help that has gone, such as a pager, is not an error.
@@ -134,39 +137,6 @@ impl Args {
     }
 }
 
-fn parse_regex(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|error| {
-        // Syntax errors draw the pattern over several lines; the last one is the reason.
-        let text = error.to_string();
-        let line = text.lines().last().unwrap_or_default();
-        line.strip_prefix("error: ").unwrap_or(line).to_owned()
-    })
-}
-
-/// Parses `500ms`, `60s`, `5m`, `1h` or a number of seconds; fractions are allowed.
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => 1e-3,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(EXPECTED_TIME.into()),
-    };
-    // Narrower than what f64 parses: no sign, no exponent.
-    if !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return Err(EXPECTED_TIME.into());
-    }
-    let number: f64 = digits.parse().map_err(|_| EXPECTED_TIME)?;
-    match Duration::try_from_secs_f64(number * unit) {
-        Ok(Duration::ZERO) => Err("it must be longer than zero".into()),
-        Ok(window) => Ok(window),
-        Err(_) => Err("it is too long".into()),
-    }
-}
-
-const EXPECTED_TIME: &str = "expected a time such as 500ms, 60s, 5m, 1h or 60, longer than zero";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,60 +145,5 @@ mod tests {
     #[test]
     fn the_command_is_well_formed() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_bad_pattern_is_told_in_one_line() {
-        assert_eq!(parse_regex("(").unwrap_err(), "unclosed group");
-        assert_eq!(parse_regex(&"\\w{900}".repeat(90)).unwrap_err().lines().count(), 1);
-    }
-
-    #[test]
-    fn every_unit_and_a_plain_number_of_seconds() {
-        for (text, millis) in [
-            ("500ms", 500),
-            ("60s", 60_000),
-            ("5m", 300_000),
-            ("1h", 3_600_000),
-            ("7", 7000),
-            ("1.5s", 1500),
-        ] {
-            assert_eq!(parse_time(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_time_longer_than_zero_is_rejected() {
-        for text in [
-            "",
-            "0",
-            "0s",
-            "0ms",
-            "0.0",
-            "-1",
-            "-1s",
-            "+1",
-            "NaN",
-            "nans",
-            "inf",
-            "infinity",
-            "1e3",
-            "s",
-            "ms",
-            ".",
-            "1.2.3",
-            "5 m",
-            " 5",
-            "5d",
-            "5M",
-            "5mm",
-            "ten",
-            "0x10",
-            "1_000",
-            "٣",
-            "99999999999999999999999",
-        ] {
-            assert!(parse_time(text).is_err(), "{text:?} was accepted");
-        }
     }
 }

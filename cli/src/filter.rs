@@ -1,10 +1,11 @@
 //! The filter: decides about each line, and writes or counts it.
 
 use crate::args::{Args, Place};
-use crate::io::{Input, Output, Signals, WakeReason};
+use crate::io::{Input, Output};
 use crate::key::Keys;
 use crate::lines::{Batch, Lines, Piece};
 use crate::long_line::LongLine;
+use crate::signals::{Signals, WakeReason};
 use crate::summary::{Summaries, exemplar};
 use crate::workers::Workers;
 use quell::{Cache, ConfigError, Decision, Fingerprint, Rule, Secret, Stats, Tick};
@@ -87,15 +88,27 @@ impl Filter {
     /// The output could not be written.
     pub(crate) fn read(&mut self, input: &mut Input, signals: &Signals) -> io::Result<End> {
         let mut end = End::Done;
-        while signals.exit_status().is_none() {
-            if !self.static_clock && !self.wait(input, signals)? {
+        let mut waits = !self.static_clock;
+        while !signals.stop() {
+            // After a signal a named pipe that nobody writes into is at its end: only a read
+            // tells.
+            let ask = signals.came() && input.is_nonblocking();
+            if waits && !ask && !self.wait(input, signals)? {
                 continue;
             }
+            waits = !self.static_clock;
             match self.lines.fill(input) {
                 Ok(0) => break,
                 Ok(_) => self.take_pieces()?,
                 Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {}
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => {
+                        // Also some files that call themselves regular, such as /proc/kmsg.
+                        self.static_clock = false;
+                        if self.wait(input, signals)? {
+                            waits = false;
+                        }
+                    }
                     _ => {
                         end = End::Unreadable(error);
                         break;
@@ -110,10 +123,11 @@ impl Filter {
     /// Waits for input, and returns whether there is any. Before it blocks, all output and
     /// the summaries that are due are written.
     fn wait(&mut self, input: &Input, signals: &Signals) -> io::Result<bool> {
+        self.take_done(true, self.now())?;
         self.report_expired()?;
         let mut reason = WakeReason::TimedOut;
         if !self.out.is_empty() {
-            reason = signals.wait(input.as_fd(), self.out.as_fd(), Some(Duration::ZERO))?;
+            reason = signals.wait(Some(input.as_fd()), self.out.as_fd(), Some(Duration::ZERO))?;
         }
         if reason == WakeReason::TimedOut {
             self.out.flush()?;
@@ -124,7 +138,7 @@ impl Filter {
                         self.next_look.as_millis().saturating_sub(self.cache.now().as_millis());
                     Duration::from_millis(left.max(1))
                 });
-            reason = signals.wait(input.as_fd(), self.out.as_fd(), timeout)?;
+            reason = signals.wait(Some(input.as_fd()), self.out.as_fd(), timeout)?;
         }
         if reason == WakeReason::OutputGone {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -311,5 +325,43 @@ impl Decider {
     fn report(&mut self, suppressed: u64, line: &[u8], out: &mut Output) -> io::Result<()> {
         self.pending -= suppressed;
         self.summaries.write_one(suppressed, line, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use rustix::pipe::{PipeFlags, pipe, pipe_with};
+    use std::fs::File;
+    use std::io::Read;
+
+    /// `/proc/kmsg` says that it is a regular file, and waits for messages.
+    #[test]
+    fn a_regular_file_may_block() {
+        let args = Args::parse_from(["quell", "--no-summary"]);
+        let (blocks, mut kernel) = {
+            let (reader, writer) = pipe_with(PipeFlags::NONBLOCK).unwrap();
+            (Input::of_nonblocking(File::from(reader)), File::from(writer))
+        };
+        let (shown, out) = pipe().unwrap();
+        let mut filter = Filter::new(&args, Output::of(File::from(out)), true).unwrap();
+        filter.use_threads();
+        kernel.write_all(b"a\na\n").unwrap();
+        let reads = std::thread::spawn(move || {
+            let mut blocks = blocks;
+            let end = filter.read(&mut blocks, &Signals::new(false).unwrap()).unwrap();
+            assert!(matches!(end, End::Done));
+        });
+        let mut shown = File::from(shown);
+        for line in [b"a\n", b"b\n"] {
+            // Shows although nothing more comes.
+            let mut text = [0; 2];
+            shown.read_exact(&mut text).unwrap();
+            assert_eq!(&text, line);
+            kernel.write_all(b"b\n").unwrap();
+        }
+        drop(kernel);
+        reads.join().unwrap();
     }
 }

@@ -13,14 +13,17 @@ mod io;
 mod key;
 mod lines;
 mod long_line;
+mod parse;
+mod signals;
 mod summary;
 mod workers;
 
 use args::Args;
 use filter::{End, Filter};
-use io::{Input, Output, Signals};
+use io::{Input, Output};
+use signals::Signals;
 use std::fmt;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// The exit status if an argument is wrong, or something could not be read or written.
@@ -29,12 +32,16 @@ const EXIT_FAILURE: u8 = 2;
 /// Inputs of this size or more are worth threads.
 const PARALLEL_MIN_BYTES: u64 = 4 << 20;
 
+/// From so many lines on it is told that no line was suppressed, and what may help.
+const HINT_MIN_LINES: u64 = 1000;
+
 fn main() -> ExitCode {
     let args = match Args::get() {
         Ok(args) => args,
         Err(status) => return status.into(),
     };
-    let ready = Signals::new().and_then(|signals| Ok((signals, Output::stdout()?)));
+    let ready = Signals::new(Input::any_pipe(&args.files))
+        .and_then(|signals| Ok((signals, Output::stdout()?)));
     let (signals, out) = match ready {
         Ok(ready) => ready,
         Err(error) => {
@@ -79,16 +86,30 @@ fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
             print_error(format_args!("{}: {error}", path.display()));
             status = EXIT_FAILURE;
         }
-        if signals.exit_status().is_some() {
+        if signals.stop() {
             break;
         }
     }
     filter.finish()?;
-    if args.stats {
-        let stats = filter.stats();
+    let stats = filter.stats();
+    if stats.suppressed == 0
+        && stats.emitted >= HINT_MIN_LINES
+        && (args.stats || std::io::stderr().is_terminal())
+    {
         print_error(format_args!(
-            "emitted={} suppressed={} failed_open={} forgotten={}",
-            stats.emitted, stats.suppressed, stats.failed_open, stats.forgotten
+            "nothing was suppressed in {} lines; where they differ in times or ids, --mask \
+             leaves these out of the comparison",
+            stats.emitted
+        ));
+    }
+    if args.stats {
+        print_error(format_args!(
+            "read={} written={} suppressed={} untracked={} forgotten={}",
+            stats.emitted + stats.suppressed,
+            stats.emitted,
+            stats.suppressed,
+            stats.failed_open,
+            stats.forgotten
         ));
     }
     Ok(signals.exit_status().unwrap_or(status))
@@ -97,5 +118,7 @@ fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
 /// Writes a line to standard error: an error message, or the statistics. If that fails
 /// there is no place left to report it to.
 fn print_error(what: fmt::Arguments<'_>) {
-    let _ = std::io::stderr().write_all(format!("quell: {what}\n").as_bytes());
+    if let Ok(mut stderr) = io::stderr() {
+        let _ = stderr.write_all(format!("quell: {what}\n").as_bytes());
+    }
 }

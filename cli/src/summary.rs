@@ -1,7 +1,7 @@
 //! Summaries: which line was suppressed how often.
 
 use crate::args::Place;
-use crate::io::Output;
+use crate::io::{self as files, Output};
 use quell::{Exemplar, Summary};
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -96,11 +96,12 @@ impl Summaries {
             Place::Stderr => {
                 // If both are the same terminal, the lines must come before their summary.
                 out.flush()?;
-                let mut stderr = io::BufWriter::new(io::stderr().lock());
+                // There is no place left to report an error to.
+                let Ok(stderr) = files::stderr() else { return Ok(()) };
+                let mut stderr = io::BufWriter::new(stderr);
                 for (suppressed, text) in lines {
                     render(&mut line, suppressed, text);
                     line.push('\n');
-                    // There is no place left to report this error to.
                     let _ = stderr.write_all(line.as_bytes());
                 }
                 let _ = stderr.flush();
@@ -139,14 +140,22 @@ fn render(line: &mut String, suppressed: u64, text: Option<&str>) {
             line.push_str(": ");
             // Escaped, so that a summary stays one line and cannot control a terminal.
             for c in text.chars() {
-                if c.is_control() && c != '\t' {
-                    line.extend(c.escape_default())
+                if is_unsafe(c) {
+                    line.extend(c.escape_default());
                 } else {
-                    line.push(c)
+                    line.push(c);
                 }
             }
         }
     }
+}
+
+/// Whether `c` controls a terminal or begins a line: control characters, Unicode's line
+/// and paragraph separators, and marks that change the direction of the text after them.
+fn is_unsafe(c: char) -> bool {
+    let separates = matches!(c, '\u{2028}' | '\u{2029}');
+    let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c != '\t' && (c.is_control() || separates || turns)
 }
 
 #[cfg(test)]
@@ -174,6 +183,10 @@ mod tests {
         assert_eq!(
             rendered(2, Some("a\n\u{1b}[2J\0")),
             "quell: suppressed 2 repeats of: a\\n\\u{1b}[2J\\u{0}"
+        );
+        assert_eq!(
+            rendered(2, Some("a\u{2028}b\u{2029}c\u{202e}d")),
+            "quell: suppressed 2 repeats of: a\\u{2028}b\\u{2029}c\\u{202e}d"
         );
         assert_eq!(rendered(3, None), "quell: suppressed 3 repeats of lines no longer remembered");
     }

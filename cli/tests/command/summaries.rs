@@ -104,7 +104,7 @@ fn all_that_is_suppressed_is_summarised() {
     }
     for run in [piped, redirected] {
         let ran = run(["--stats", "--window=1h"], text.as_bytes());
-        assert_eq!(ran.stat("emitted"), 1013);
+        assert_eq!(ran.stat("written"), 1013);
         ran.conserves(30_000);
         let said = summaries(&ran.err);
         assert_eq!(said.len(), 1013);
@@ -113,4 +113,17 @@ fn all_that_is_suppressed_is_summarised() {
             assert_eq!(count, counts[&what] - 1, "{what}");
         }
     }
+}
+
+#[test]
+fn a_hint_is_given_if_nothing_was_suppressed() {
+    let text: String = (0..1000).map(|n| format!("line {n}\n")).collect();
+    let told = both(&["--stats"], text.as_bytes()).err;
+    let hint = "quell: nothing was suppressed in 1000 lines; ";
+    assert!(told.starts_with(hint) && told.lines().count() == 2, "{told}");
+    assert_eq!(both(&[""; 0], text.as_bytes()).err, "", "no terminal, no --stats");
+    let told = both(&["--stats"], b"line\n").err;
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let told = both(&["--stats"], (text + "line 1\n").as_bytes()).err;
+    assert!(!told.contains("nothing"), "{told}");
 }
