@@ -58,6 +58,15 @@ pub(crate) struct Args {
     #[arg(long, overrides_with_all = ["summary", "no_summary"])]
     no_summary: bool,
 
+    /// Write summaries and statistics as JSON objects, for logs of JSON lines:
+    /// {"quell":{"suppressed":7,...},"level":"warn","message":"..."}
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// When to colour summaries: auto is on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub(crate) color: Color,
+
     /// At the end, write counts to standard error: lines read, written and suppressed;
     /// untracked ones, written for lack of room to remember them; and lines forgotten
     /// before their window had passed; and a hint if nothing was suppressed
@@ -74,6 +83,32 @@ pub(crate) enum Place {
     Inline,
     /// Nowhere, as --no-summary
     None,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    /// Whether text that may go to a terminal is coloured.
+    pub(crate) fn on(self, terminal: bool) -> bool {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        match self {
+            Self::Auto => {
+                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                terminal && !dumb && !set("NO_COLOR")
+            }
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -95,6 +130,10 @@ Comparison:
 Output:
   Bytes are written as they came; a newline that is missing at the end of an input
   is added. Output is flushed before quell waits for input.
+
+  With --json a summary has, in \"quell\", how many lines were suppressed, since when (on
+  wall time), and the number of the first line; beside it, if the line is an object,
+  its level and its message, else the start of the line as the message.
 
 Signals:
   After SIGINT (^C), SIGTERM or SIGHUP what was read is written and summarised; one
@@ -134,6 +173,11 @@ impl Args {
             args.files.push("-".into());
         }
         Ok(args)
+    }
+
+    /// Returns the byte that ends a line.
+    pub(crate) fn terminator(&self) -> u8 {
+        if self.zero_terminated { 0 } else { b'\n' }
     }
 }
 

@@ -6,12 +6,12 @@ use crate::key::Keys;
 use crate::lines::{Batch, Lines, Piece};
 use crate::long_line::LongLine;
 use crate::signals::{Signals, WakeReason};
-use crate::summary::{Summaries, exemplar};
+use crate::summary::Summaries;
 use crate::workers::Workers;
 use quell::{Cache, ConfigError, Decision, Fingerprint, Rule, Secret, Stats, Tick};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How reading an input ended.
 #[derive(Debug)]
@@ -56,20 +56,22 @@ impl Filter {
     /// # Errors
     /// The cache does not accept an argument.
     pub(crate) fn new(args: &Args, out: Output, static_clock: bool) -> Result<Self, ConfigError> {
-        let terminator = if args.zero_terminated { 0 } else { b'\n' };
+        let terminator = args.terminator();
         let secret = if static_clock { Input::secret_of(&args.files) } else { Secret::random() };
         let cache = Cache::builder()
             .window(args.window)
             .max_entries(args.max_entries)
             .secret(secret)
             .build()?;
+        let age = Duration::from_millis(cache.now().as_millis());
+        let began = if static_clock { None } else { SystemTime::now().checked_sub(age) };
         Ok(Self {
             workers: Workers::new(Keys::new(&cache, args, terminator)),
             lines: Lines::new(terminator),
             spare: Vec::new(),
             out,
             decider: Decider {
-                summaries: Summaries { place: args.summary, terminator },
+                summaries: Summaries::new(args, began),
                 number: 0,
                 pending: 0,
                 unchecked: 0,
@@ -222,10 +224,10 @@ impl Filter {
                 }
                 // Written with the lines after it: adjacent lines go out in one write.
                 Decision::Emit { suppressed: 0, .. } => {}
-                Decision::Emit { suppressed, .. } => {
+                Decision::Emit { suppressed, since, .. } => {
                     self.out.write_all(&bytes[written..start])?;
                     written = start;
-                    self.decider.report(suppressed, line, &mut self.out)?;
+                    self.decider.report(suppressed, since, line, &mut self.out)?;
                 }
             }
             start = end + 1;
@@ -250,9 +252,9 @@ impl Filter {
             Some(LongLine::Buffered(mut line)) => {
                 let decision =
                     self.decider.decide(&self.cache, line.fingerprint(), now, line.start());
-                if let Some(suppressed) = decision.reports() {
+                if let Decision::Emit { suppressed, since, .. } = decision {
                     if suppressed > 0 {
-                        self.decider.report(suppressed, line.start(), &mut self.out)?;
+                        self.decider.report(suppressed, since, line.start(), &mut self.out)?;
                     }
                     line.write_to(&mut self.out)?;
                 }
@@ -312,7 +314,7 @@ impl Decider {
             cache.check_at(fingerprint, now)
         } else {
             cache.check_with_at(fingerprint, now, &Rule::once(), || {
-                Some(exemplar(line, self.number))
+                Some(self.summaries.exemplar(line, self.number))
             })
         };
         self.pending += u64::from(!decision.is_emit());
@@ -322,9 +324,15 @@ impl Decider {
     /// Writes the summary of a line whose window has ended, before the line itself is
     /// written again.
     #[cold]
-    fn report(&mut self, suppressed: u64, line: &[u8], out: &mut Output) -> io::Result<()> {
+    fn report(
+        &mut self,
+        suppressed: u64,
+        since: Option<Tick>,
+        line: &[u8],
+        out: &mut Output,
+    ) -> io::Result<()> {
         self.pending -= suppressed;
-        self.summaries.write_one(suppressed, line, out)
+        self.summaries.write_one(suppressed, since, line, out)
     }
 }
 

@@ -10,6 +10,7 @@ compile_error!(
 mod args;
 mod filter;
 mod io;
+mod json;
 mod key;
 mod lines;
 mod long_line;
@@ -21,6 +22,8 @@ mod workers;
 use args::Args;
 use filter::{End, Filter};
 use io::{Input, Output};
+use json::Report;
+use quell::Stats;
 use signals::Signals;
 use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -103,22 +106,37 @@ fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
         ));
     }
     if args.stats {
-        print_error(format_args!(
-            "read={} written={} suppressed={} untracked={} forgotten={}",
-            stats.emitted + stats.suppressed,
-            stats.emitted,
-            stats.suppressed,
-            stats.failed_open,
-            stats.forgotten
-        ));
+        print_stats(args, &stats);
     }
     Ok(signals.exit_status().unwrap_or(status))
+}
+
+fn print_stats(args: &Args, stats: &Stats) {
+    let counts = [
+        ("read", stats.emitted + stats.suppressed),
+        ("written", stats.emitted),
+        ("suppressed", stats.suppressed),
+        ("untracked", stats.failed_open),
+        ("forgotten", stats.forgotten),
+    ];
+    let mut line = String::new();
+    if args.json {
+        Report { counts: &counts, ..Report::default() }.render(&mut line);
+        print_line(&line);
+    } else {
+        let counts = counts.map(|(name, count)| format!("{name}={count}"));
+        print_error(format_args!("{}", counts.join(" ")));
+    }
 }
 
 /// Writes a line to standard error: an error message, or the statistics. If that fails
 /// there is no place left to report it to.
 fn print_error(what: fmt::Arguments<'_>) {
+    print_line(&format!("quell: {what}"));
+}
+
+fn print_line(line: &str) {
     if let Ok(mut stderr) = io::stderr() {
-        let _ = stderr.write_all(format!("quell: {what}\n").as_bytes());
+        let _ = stderr.write_all(format!("{line}\n").as_bytes());
     }
 }
