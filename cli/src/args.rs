@@ -1,6 +1,8 @@
 //! The command line: options, help, and error messages for wrong arguments.
 
+use crate::fields::Choice;
 use crate::parse::{parse_count, parse_regex, parse_time};
+use crate::records::Records;
 use crate::{EXIT_FAILURE, print_error};
 use clap::{Parser, ValueEnum};
 use regex::bytes::Regex;
@@ -42,6 +44,25 @@ pub(crate) struct Args {
     /// may be given more than once
     #[arg(long = "mask", value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true)]
     pub(crate) masks: Vec<Regex>,
+
+    /// Of a line that is a JSON object or logfmt (name=value ...), compare only these
+    /// members; http.status is status within http
+    #[arg(long = "key", value_name = "NAMES", value_delimiter = ',', conflicts_with = "except")]
+    key: Vec<String>,
+
+    /// Of such a line, compare all but these members
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    except: Vec<String>,
+
+    /// A line that REGEX matches begins a record; the lines after it belong to it, and
+    /// records are compared and written as a whole
+    #[arg(long, value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true, conflicts_with = "stack_traces")]
+    record_start: Option<Regex>,
+
+    /// Lines belong to the record before if they begin with white space, a closing
+    /// bracket, "at ", "Caused by:", "Traceback" or "...", or end a trace of Python
+    #[arg(long)]
+    stack_traces: bool,
 
     /// Lines end in NUL instead of newline
     #[arg(short, long)]
@@ -123,9 +144,17 @@ Comparison:
   The whole line counts, as bytes, but for a CR at its end. -f applies first, then
   -s, then the masks, on what is left of the line. What a mask cut leaves a mark, so
   that \"a 1\" and \"1 a\" do not become equal; matches that touch leave one.
-  Lines of more than 1 MiB are compared without masks. They wait in an unnamed
+  With --key or --except neither the order of members nor the way they are written
+  matters, but types do: 1 is not \"1\". Masks then apply to each string, -f and -s to
+  none. A line that is neither an object nor logfmt, or has no member that is
+  compared, is compared as a whole.
+  Lines of more than 1 MiB are compared without masks and as a whole. They wait in an unnamed
   temporary file until their end is read; where there is no room for one, the line
   is written and counted as untracked.
+
+Records:
+  A record ends where the next one begins, or when no input came for half a second,
+  or when it is longer than 1 MiB: what follows is then a record of its own.
 
 Output:
   Bytes are written as they came; a newline that is missing at the end of an input
@@ -148,7 +177,8 @@ Exit status:
 Examples:
   tail -f app.log | quell --window 5m
   quell --summary=inline --stats a.log b.log
-  quell --mask '^\\d{4}-\\d\\d-\\d\\d[T ][\\d:.,]+Z?' --mask 'pid=\\d+' app.log";
+  quell --mask '^\\d{4}-\\d\\d-\\d\\d[T ][\\d:.,]+Z?' --mask 'pid=\\d+' app.log
+  quell --json --summary=inline --except ts,request_id app.jsonl";
 
 impl Args {
     /// Parses the arguments of this process. After help or an error message, which it
@@ -173,6 +203,25 @@ impl Args {
             args.files.push("-".into());
         }
         Ok(args)
+    }
+
+    /// Returns which fields of a line are compared, if not all of its text is.
+    pub(crate) fn choice(&self) -> Option<Choice> {
+        if !self.key.is_empty() {
+            Some(Choice::Only(self.key.clone()))
+        } else if !self.except.is_empty() {
+            Some(Choice::Except(self.except.clone()))
+        } else {
+            None
+        }
+    }
+
+    /// Returns how lines make up records, if they do.
+    pub(crate) fn records(&self) -> Option<Records> {
+        match &self.record_start {
+            Some(start) => Some(Records::Start(start.clone())),
+            None => self.stack_traces.then_some(Records::StackTraces),
+        }
     }
 
     /// Returns the byte that ends a line.

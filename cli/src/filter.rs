@@ -11,7 +11,10 @@ use crate::workers::Workers;
 use quell::{Cache, ConfigError, Decision, Fingerprint, Rule, Secret, Stats, Tick};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a record waits for another line while its input is silent.
+const RECORD_WAIT: Duration = Duration::from_millis(500);
 
 /// How reading an input ended.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub(crate) struct Filter {
     long: Option<LongLine>,
     /// The time is always zero: all inputs are regular files.
     static_clock: bool,
+    last_read: Instant,
     /// How often to look for windows that have ended, and when to look next.
     interval: Duration,
     next_look: Tick,
@@ -67,7 +71,7 @@ impl Filter {
         let began = if static_clock { None } else { SystemTime::now().checked_sub(age) };
         Ok(Self {
             workers: Workers::new(Keys::new(&cache, args, terminator)),
-            lines: Lines::new(terminator),
+            lines: Lines::new(terminator, args.records()),
             spare: Vec::new(),
             out,
             decider: Decider {
@@ -77,6 +81,7 @@ impl Filter {
                 unchecked: 0,
             },
             long: None,
+            last_read: Instant::now(),
             static_clock,
             interval: (args.window / 10).clamp(Duration::from_millis(20), Duration::from_secs(1)),
             next_look: Tick::from_millis(0),
@@ -101,7 +106,10 @@ impl Filter {
             waits = !self.static_clock;
             match self.lines.fill(input) {
                 Ok(0) => break,
-                Ok(_) => self.take_pieces()?,
+                Ok(_) => {
+                    self.last_read = Instant::now();
+                    self.take_pieces()?;
+                }
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
                     io::ErrorKind::WouldBlock => {
@@ -134,13 +142,24 @@ impl Filter {
         if reason == WakeReason::TimedOut {
             self.out.flush()?;
             // Without pending summaries there is no reason to wake up.
-            let timeout = (self.decider.pending > 0 && self.decider.summaries.place != Place::None)
+            let mut timeout = (self.decider.pending > 0
+                && self.decider.summaries.place != Place::None)
                 .then(|| {
                     let left =
                         self.next_look.as_millis().saturating_sub(self.cache.now().as_millis());
                     Duration::from_millis(left.max(1))
                 });
+            let record = self.lines.holds_record();
+            if record {
+                let left = RECORD_WAIT.saturating_sub(self.last_read.elapsed());
+                let left = left.max(Duration::from_millis(1));
+                timeout = Some(timeout.map_or(left, |span| span.min(left)));
+            }
             reason = signals.wait(Some(input.as_fd()), self.out.as_fd(), timeout)?;
+            let silent = record && self.last_read.elapsed() >= RECORD_WAIT;
+            if silent && reason == WakeReason::TimedOut {
+                self.end_record()?;
+            }
         }
         if reason == WakeReason::OutputGone {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -263,10 +282,26 @@ impl Filter {
         Ok(())
     }
 
-    /// Takes the last line of an input that does not end in a terminator.
+    /// Takes the last line of an input, which may not end in a terminator, and the last
+    /// record.
     fn finish_line(&mut self) -> io::Result<()> {
         self.lines.finish();
-        self.take_pieces()
+        self.take_pieces()?;
+        self.end_record()
+    }
+
+    /// Takes a record whose next line may still come, or may not.
+    fn end_record(&mut self) -> io::Result<()> {
+        let mut batch = self.spare.pop().unwrap_or_default();
+        if let Some(Piece::Lines(bytes)) =
+            self.lines.end_record(|| std::mem::take(&mut batch.bytes))
+        {
+            batch.bytes = bytes;
+            self.workers.submit(batch);
+        } else {
+            self.spare.push(batch);
+        }
+        self.take_done(false, self.now())
     }
 
     /// Starts the worker threads. Only for regular files: a batch that a thread still has

@@ -8,6 +8,7 @@ compile_error!(
 );
 
 mod args;
+mod fields;
 mod filter;
 mod io;
 mod json;
@@ -15,6 +16,7 @@ mod key;
 mod lines;
 mod long_line;
 mod parse;
+mod records;
 mod signals;
 mod summary;
 mod workers;
@@ -100,8 +102,8 @@ fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
         && (args.stats || std::io::stderr().is_terminal())
     {
         print_error(format_args!(
-            "nothing was suppressed in {} lines; where they differ in times or ids, --mask \
-             leaves these out of the comparison",
+            "nothing was suppressed in {} lines; where they differ in times or ids, --mask, \
+             --key or --except leave these out of the comparison",
             stats.emitted
         ));
     }

@@ -8,5 +8,6 @@ mod harness;
 mod inputs;
 mod logs;
 mod long_lines;
+mod records;
 mod summaries;
 mod time;
