@@ -1,8 +1,10 @@
 //! The command line: options, help, and error messages for wrong arguments.
 
 use crate::fields::Choice;
+use crate::generate::Generate;
 use crate::parse::{parse_count, parse_regex, parse_time};
 use crate::records::Records;
+use crate::tally::Shape;
 use crate::{EXIT_FAILURE, print_error};
 use clap::{Parser, ValueEnum};
 use regex::bytes::Regex;
@@ -67,6 +69,25 @@ pub(crate) struct Args {
     /// Lines end in NUL instead of newline
     #[arg(short, long)]
     pub(crate) zero_terminated: bool,
+
+    /// Write no lines but, at the end, each message's count and first line, in the order
+    /// in which they first came, as uniq -c does
+    #[arg(long, conflicts_with = "top")]
+    count: bool,
+
+    /// Write no lines but, at the end, the N noisiest messages and their counts; on a
+    /// terminal they show meanwhile
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
+    pub(crate) top: Option<usize>,
+
+    /// Follow the FILEs by name as they grow, are cut off or replaced, as tail -F does, after
+    /// what is in them already
+    #[arg(long)]
+    pub(crate) follow: bool,
+
+    /// Print a manual page or a completion script, and read nothing
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub(crate) generate: Option<Generate>,
 
     /// Where summaries of what was suppressed go
     #[arg(
@@ -152,6 +173,12 @@ Comparison:
   temporary file until their end is read; where there is no room for one, the line
   is written and counted as untracked.
 
+Counts:
+  --count and --top are of the whole input, whatever the window. They remember
+  --max-entries messages at most, and 256 MiB of their lines. When there are more,
+  the rarest are forgotten: --count has the sum of their counts in its last line, and
+  a message that comes again counts from there.
+
 Records:
   A record ends where the next one begins, or when no input came for half a second,
   or when it is longer than 1 MiB: what follows is then a record of its own.
@@ -176,6 +203,8 @@ Exit status:
 
 Examples:
   tail -f app.log | quell --window 5m
+  quell --follow --stack-traces app.log
+  quell --top 10 --mask '[0-9]+' app.log
   quell --summary=inline --stats a.log b.log
   quell --mask '^\\d{4}-\\d\\d-\\d\\d[T ][\\d:.,]+Z?' --mask 'pid=\\d+' app.log
   quell --json --summary=inline --except ts,request_id app.jsonl";
@@ -196,7 +225,18 @@ impl Args {
                 0
             }
         })?;
-        if args.no_summary {
+        if let Some(what) = args.generate {
+            // As with the help, a reader that has gone is no error.
+            let _ = what.print(&mut std::io::stdout().lock());
+            return Err(0);
+        }
+        if args.follow
+            && (args.files.is_empty() || args.files.iter().any(|of| of.as_os_str() == "-"))
+        {
+            print_error(format_args!("--follow needs FILEs, and none that is -"));
+            return Err(EXIT_FAILURE);
+        }
+        if args.no_summary || args.shape().is_some() {
             args.summary = Place::None;
         }
         if args.files.is_empty() {
@@ -222,6 +262,15 @@ impl Args {
             Some(start) => Some(Records::Start(start.clone())),
             None => self.stack_traces.then_some(Records::StackTraces),
         }
+    }
+
+    /// Returns how counts are written, if they are instead of lines.
+    pub(crate) fn shape(&self) -> Option<Shape> {
+        (self.count || self.top.is_some()).then(|| Shape {
+            top: self.top,
+            json: self.json,
+            terminator: self.terminator(),
+        })
     }
 
     /// Returns the byte that ends a line.

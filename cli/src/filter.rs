@@ -1,20 +1,23 @@
 //! The filter: decides about each line, and writes or counts it.
 
 use crate::args::{Args, Place};
+use crate::decider::Decider;
 use crate::io::{Input, Output};
 use crate::key::Keys;
 use crate::lines::{Batch, Lines, Piece};
 use crate::long_line::LongLine;
+use crate::screen::{self, LiveTop, Progress};
 use crate::signals::{Signals, WakeReason};
 use crate::summary::Summaries;
+use crate::tally::{Shape, Tally};
 use crate::workers::Workers;
-use quell::{Cache, ConfigError, Decision, Fingerprint, Rule, Secret, Stats, Tick};
+use quell::{Cache, ConfigError, Decision, Secret, Stats, Tick};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a record waits for another line while its input is silent.
-const RECORD_WAIT: Duration = Duration::from_millis(500);
+pub(crate) const RECORD_WAIT: Duration = Duration::from_millis(500);
 
 /// How reading an input ended.
 #[derive(Debug)]
@@ -35,6 +38,10 @@ pub(crate) struct Filter {
     spare: Vec<Batch>,
     out: Output,
     decider: Decider,
+    /// Counts messages instead of writing lines.
+    tally: Option<(Tally, Shape)>,
+    live: Option<LiveTop>,
+    progress: Option<Progress>,
     long: Option<LongLine>,
     /// The time is always zero: all inputs are regular files.
     static_clock: bool,
@@ -42,18 +49,6 @@ pub(crate) struct Filter {
     /// How often to look for windows that have ended, and when to look next.
     interval: Duration,
     next_look: Tick,
-}
-
-/// Decides about lines, and counts them.
-#[derive(Debug)]
-struct Decider {
-    summaries: Summaries,
-    /// Lines seen.
-    number: u64,
-    /// Suppressed lines that are in no summary yet.
-    pending: u64,
-    /// Lines written without a check against the cache.
-    unchecked: u64,
 }
 
 impl Filter {
@@ -74,11 +69,13 @@ impl Filter {
             lines: Lines::new(terminator, args.records()),
             spare: Vec::new(),
             out,
-            decider: Decider {
-                summaries: Summaries::new(args, began),
-                number: 0,
-                pending: 0,
-                unchecked: 0,
+            decider: Decider::new(Summaries::new(args, began)),
+            tally: args.shape().map(|shape| (Tally::new(args.max_entries), shape)),
+            live: args.top.and_then(LiveTop::new),
+            progress: if static_clock {
+                Progress::new(Input::total_size(&args.files))
+            } else {
+                None
             },
             long: None,
             last_read: Instant::now(),
@@ -106,8 +103,11 @@ impl Filter {
             waits = !self.static_clock;
             match self.lines.fill(input) {
                 Ok(0) => break,
-                Ok(_) => {
+                Ok(read) => {
                     self.last_read = Instant::now();
+                    if let Some(progress) = &mut self.progress {
+                        progress.add(read);
+                    }
                     self.take_pieces()?;
                 }
                 Err(error) => match error.kind() {
@@ -149,6 +149,9 @@ impl Filter {
                         self.next_look.as_millis().saturating_sub(self.cache.now().as_millis());
                     Duration::from_millis(left.max(1))
                 });
+            if self.live.is_some() {
+                timeout = Some(screen::INTERVAL);
+            }
             let record = self.lines.holds_record();
             if record {
                 let left = RECORD_WAIT.saturating_sub(self.last_read.elapsed());
@@ -156,6 +159,7 @@ impl Filter {
                 timeout = Some(timeout.map_or(left, |span| span.min(left)));
             }
             reason = signals.wait(Some(input.as_fd()), self.out.as_fd(), timeout)?;
+            self.draw()?;
             let silent = record && self.last_read.elapsed() >= RECORD_WAIT;
             if silent && reason == WakeReason::TimedOut {
                 self.end_record()?;
@@ -168,7 +172,7 @@ impl Filter {
     }
 
     fn report_expired(&mut self) -> io::Result<()> {
-        if self.decider.pending == 0 || self.decider.summaries.place == Place::None {
+        if !self.decider.has_pending() {
             return Ok(());
         }
         let now = self.cache.now();
@@ -232,6 +236,14 @@ impl Filter {
         let bytes = batch.bytes.as_slice();
         let mut written = 0;
         let mut start = 0;
+        if let Some((tally, _)) = &mut self.tally {
+            for (end, fingerprint) in batch.lines() {
+                tally.add(fingerprint, &bytes[start..end]);
+                start = end + 1;
+            }
+            self.spare.push(batch);
+            return self.draw();
+        }
         for (end, fingerprint) in batch.lines() {
             let line = &bytes[start..end];
             match self.decider.decide(&self.cache, fingerprint, now, line) {
@@ -256,19 +268,30 @@ impl Filter {
         Ok(())
     }
 
+    fn draw(&mut self) -> io::Result<()> {
+        match (&mut self.live, &self.tally) {
+            (Some(live), Some((tally, _))) => live.draw(tally, &mut self.out),
+            _ => Ok(()),
+        }
+    }
+
     fn take_part(&mut self, text: &[u8], terminator: &[u8]) -> io::Result<()> {
         let long = self.long.get_or_insert_with(|| LongLine::new(self.workers.keys().in_parts()));
         long.add(text, terminator, &mut self.out)
     }
 
     fn end_long_line(&mut self, now: Tick) -> io::Result<()> {
-        match self.long.take() {
-            None => {}
-            Some(LongLine::PassThrough) => {
+        match (self.long.take(), &mut self.tally) {
+            (None, _) => {}
+            (Some(LongLine::PassThrough), Some((tally, _))) => tally.add_unknown(),
+            (Some(LongLine::Buffered(line)), Some((tally, _))) => {
+                tally.add(line.fingerprint(), line.start());
+            }
+            (Some(LongLine::PassThrough), None) => {
                 self.decider.number += 1;
                 self.decider.unchecked += 1;
             }
-            Some(LongLine::Buffered(mut line)) => {
+            (Some(LongLine::Buffered(mut line)), None) => {
                 let decision =
                     self.decider.decide(&self.cache, line.fingerprint(), now, line.start());
                 if let Decision::Emit { suppressed, since, .. } = decision {
@@ -284,14 +307,14 @@ impl Filter {
 
     /// Takes the last line of an input, which may not end in a terminator, and the last
     /// record.
-    fn finish_line(&mut self) -> io::Result<()> {
+    pub(crate) fn finish_line(&mut self) -> io::Result<()> {
         self.lines.finish();
         self.take_pieces()?;
         self.end_record()
     }
 
     /// Takes a record whose next line may still come, or may not.
-    fn end_record(&mut self) -> io::Result<()> {
+    pub(crate) fn end_record(&mut self) -> io::Result<()> {
         let mut batch = self.spare.pop().unwrap_or_default();
         if let Some(Piece::Lines(bytes)) =
             self.lines.end_record(|| std::mem::take(&mut batch.bytes))
@@ -318,13 +341,65 @@ impl Filter {
         if self.decider.summaries.place != Place::None {
             self.cache.drain(|summary| found.push(summary));
         }
+        self.erase()?;
         self.decider.summaries.write(found, &mut self.out)?;
+        if let Some((tally, shape)) = &self.tally {
+            tally.write(*shape, &mut self.out)?;
+        }
         self.out.flush()
+    }
+
+    /// Erases what is drawn on a terminal.
+    fn erase(&mut self) -> io::Result<()> {
+        if let Some(progress) = &mut self.progress {
+            progress.erase();
+        }
+        match &mut self.live {
+            Some(live) => live.erase(&mut self.out),
+            None => Ok(()),
+        }
     }
 
     /// Writes all that is buffered.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.erase()?;
         self.out.flush()
+    }
+
+    /// Returns an empty start of a line, for one more input.
+    pub(crate) fn new_lines(&self) -> Lines {
+        self.lines.another()
+    }
+
+    /// Exchanges the start of a line that was read of one input for that of another.
+    pub(crate) fn swap_lines(&mut self, lines: &mut Lines) {
+        std::mem::swap(&mut self.lines, lines);
+    }
+
+    /// Reads once, without a wait before, and returns how much.
+    ///
+    /// # Errors
+    /// The output could not be written.
+    pub(crate) fn read_once(&mut self, input: &mut Input) -> io::Result<io::Result<usize>> {
+        let read = self.lines.fill(input);
+        self.take_pieces()?;
+        Ok(read)
+    }
+
+    /// Writes what is due and waits for some time, or for a signal.
+    pub(crate) fn pause(&mut self, signals: &Signals, time: Duration) -> io::Result<()> {
+        self.report_expired()?;
+        self.draw()?;
+        self.out.flush()?;
+        match signals.wait(None, self.out.as_fd(), Some(time))? {
+            WakeReason::OutputGone => Err(io::ErrorKind::BrokenPipe.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the counts of messages, if these are counted instead of written.
+    pub(crate) fn tally(&self) -> Option<&Tally> {
+        self.tally.as_ref().map(|(tally, _)| tally)
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -332,42 +407,6 @@ impl Filter {
         stats.emitted += self.decider.unchecked;
         stats.failed_open += self.decider.unchecked;
         stats
-    }
-}
-
-impl Decider {
-    #[inline]
-    fn decide(
-        &mut self,
-        cache: &Cache,
-        fingerprint: Fingerprint,
-        now: Tick,
-        line: &[u8],
-    ) -> Decision {
-        self.number += 1;
-        let decision = if self.summaries.place == Place::None {
-            cache.check_at(fingerprint, now)
-        } else {
-            cache.check_with_at(fingerprint, now, &Rule::once(), || {
-                Some(self.summaries.exemplar(line, self.number))
-            })
-        };
-        self.pending += u64::from(!decision.is_emit());
-        decision
-    }
-
-    /// Writes the summary of a line whose window has ended, before the line itself is
-    /// written again.
-    #[cold]
-    fn report(
-        &mut self,
-        suppressed: u64,
-        since: Option<Tick>,
-        line: &[u8],
-        out: &mut Output,
-    ) -> io::Result<()> {
-        self.pending -= suppressed;
-        self.summaries.write_one(suppressed, since, line, out)
     }
 }
 

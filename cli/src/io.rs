@@ -5,7 +5,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -41,6 +41,15 @@ impl Input {
     /// Whether a read returns at once, with an error if it would have to wait.
     pub(crate) fn is_nonblocking(&self) -> bool {
         self.nonblocking
+    }
+
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// Goes back to the start.
+    pub(crate) fn rewind(&mut self) -> io::Result<()> {
+        self.file.rewind()
     }
 
     /// Whether one of the inputs is a pipe, in which another program may still write.

@@ -91,6 +91,11 @@ impl Lines {
         Self { terminator, records, held: Bytes::default(), searched: 0, inside: false }
     }
 
+    /// Returns another one of the same kind, with nothing read.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(self.terminator, self.records.clone())
+    }
+
     /// Reads once. 0 is the end of input.
     pub(crate) fn fill(&mut self, input: &mut impl Read) -> io::Result<usize> {
         self.make_room();

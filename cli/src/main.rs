@@ -8,8 +8,11 @@ compile_error!(
 );
 
 mod args;
+mod decider;
 mod fields;
 mod filter;
+mod follow;
+mod generate;
 mod io;
 mod json;
 mod key;
@@ -17,15 +20,16 @@ mod lines;
 mod long_line;
 mod parse;
 mod records;
+mod screen;
 mod signals;
 mod summary;
+mod tally;
 mod workers;
 
 use args::Args;
 use filter::{End, Filter};
 use io::{Input, Output};
 use json::Report;
-use quell::Stats;
 use signals::Signals;
 use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -69,7 +73,7 @@ fn main() -> ExitCode {
 /// # Errors
 /// The output could not be written.
 fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
-    let static_clock = Input::all_regular(&args.files);
+    let static_clock = !args.follow && Input::all_regular(&args.files);
     let mut filter = match Filter::new(args, out, static_clock) {
         Ok(filter) => filter,
         Err(error) => {
@@ -81,7 +85,10 @@ fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
         filter.use_threads();
     }
     let mut status = 0;
-    for path in &args.files {
+    if args.follow {
+        follow::follow(&args.files, &mut filter, signals)?;
+    }
+    for path in args.files.iter().filter(|_| !args.follow) {
         let end = match Input::open(path) {
             Ok(mut input) => filter.read(&mut input, signals)?,
             Err(error) => End::Unreadable(error),
@@ -96,6 +103,19 @@ fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
         }
     }
     filter.finish()?;
+    if let Some(tally) = filter.tally() {
+        if args.stats {
+            print_stats(
+                args,
+                &[
+                    ("read", tally.read),
+                    ("messages", tally.len() as u64),
+                    ("forgotten", tally.forgotten),
+                ],
+            );
+        }
+        return Ok(signals.exit_status().unwrap_or(status));
+    }
     let stats = filter.stats();
     if stats.suppressed == 0
         && stats.emitted >= HINT_MIN_LINES
@@ -108,25 +128,28 @@ fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
         ));
     }
     if args.stats {
-        print_stats(args, &stats);
+        print_stats(
+            args,
+            &[
+                ("read", stats.emitted + stats.suppressed),
+                ("written", stats.emitted),
+                ("suppressed", stats.suppressed),
+                ("untracked", stats.failed_open),
+                ("forgotten", stats.forgotten),
+            ],
+        );
     }
     Ok(signals.exit_status().unwrap_or(status))
 }
 
-fn print_stats(args: &Args, stats: &Stats) {
-    let counts = [
-        ("read", stats.emitted + stats.suppressed),
-        ("written", stats.emitted),
-        ("suppressed", stats.suppressed),
-        ("untracked", stats.failed_open),
-        ("forgotten", stats.forgotten),
-    ];
+fn print_stats(args: &Args, counts: &[(&str, u64)]) {
     let mut line = String::new();
     if args.json {
-        Report { counts: &counts, ..Report::default() }.render(&mut line);
+        Report { counts, ..Report::default() }.render(&mut line);
         print_line(&line);
     } else {
-        let counts = counts.map(|(name, count)| format!("{name}={count}"));
+        let counts: Vec<String> =
+            counts.iter().map(|(name, count)| format!("{name}={count}")).collect();
         print_error(format_args!("{}", counts.join(" ")));
     }
 }

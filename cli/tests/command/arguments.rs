@@ -86,6 +86,16 @@ fn help_and_version() {
         "--stats",
         "1 MiB",
         "130",
+        "--json",
+        "--color",
+        "--key",
+        "--except",
+        "--record-start",
+        "--stack-traces",
+        "--count",
+        "--top",
+        "--follow",
+        "--generate",
     ] {
         assert!(help.text().contains(told), "{told:?} is not in --help");
     }
@@ -118,4 +128,20 @@ fn max_entries_bounds_what_is_remembered() {
     let ran = redirected(["--stats"], &text);
     assert_eq!(ran.stat("forgotten"), 0, "the default is far above 20,000");
     assert_eq!(ran.stat("suppressed"), lines as u64);
+}
+
+#[test]
+fn manual_and_completions_are_generated() {
+    for (what, told) in [
+        ("man", ".TH quell 1"),
+        ("bash", "complete -F _quell"),
+        ("zsh", "#compdef quell"),
+        ("fish", "complete -c quell"),
+    ] {
+        let ran = Ran::of(&mut quell(["--generate", what]));
+        assert_eq!((ran.code, &*ran.err), (Some(0), ""));
+        assert!(ran.text().contains(told), "{what}: {}", ran.text());
+        assert!(ran.text().contains("stack-traces") || ran.text().contains("stack\\-traces"));
+    }
+    refused(&["--generate=tcsh"]);
 }

@@ -3,7 +3,9 @@
 
 mod arguments;
 mod comparison;
+mod counts;
 mod endings;
+mod follow;
 mod harness;
 mod inputs;
 mod logs;
