@@ -26,7 +26,10 @@ pub(crate) struct Args {
 
     /// How long a line stays suppressed after it was written: 500ms, 60s, 1m30s, 1h,
     /// 1d, or a plain number of seconds
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time, allow_negative_numbers = true)]
+    #[arg(
+        long, value_name = "TIME", default_value = "60s", value_parser = parse_time,
+        allow_negative_numbers = true
+    )]
     pub(crate) window: Duration,
 
     /// How many different lines are remembered at least
@@ -35,35 +38,53 @@ pub(crate) struct Args {
 
     /// Leave the first N fields out of the comparison, as uniq does: a field is a run
     /// of blanks followed by non-blanks
-    #[arg(short = 'f', long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true)]
+    #[arg(
+        help_heading = "What is compared",
+        short = 'f', long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true
+    )]
     pub(crate) skip_fields: usize,
 
     /// Leave the first N bytes (after the skipped fields) out of the comparison
-    #[arg(short = 's', long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true)]
+    #[arg(
+        help_heading = "What is compared",
+        short = 's', long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true
+    )]
     pub(crate) skip_chars: usize,
 
     /// Leave out of the comparison what REGEX matches, such as times and process ids;
     /// may be given more than once
-    #[arg(long = "mask", value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true)]
+    #[arg(
+        help_heading = "What is compared",
+        long = "mask", value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true
+    )]
     pub(crate) masks: Vec<Regex>,
 
     /// Of a line that is a JSON object or logfmt (name=value ...), compare only these
     /// members; http.status is status within http
-    #[arg(long = "key", value_name = "NAMES", value_delimiter = ',', conflicts_with = "except")]
+    #[arg(
+        help_heading = "What is compared",
+        long = "key",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        conflicts_with = "except"
+    )]
     key: Vec<String>,
 
     /// Of such a line, compare all but these members
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "What is compared")]
     except: Vec<String>,
 
     /// A line that REGEX matches begins a record; the lines after it belong to it, and
     /// records are compared and written as a whole
-    #[arg(long, value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true, conflicts_with = "stack_traces")]
+    #[arg(
+        help_heading = "Records of several lines",
+        long, value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true, conflicts_with = "stack_traces"
+    )]
     record_start: Option<Regex>,
 
     /// Lines belong to the record before if they begin with white space, a closing
     /// bracket, "at ", "Caused by:", "Traceback" or "...", or end a trace of Python
-    #[arg(long)]
+    #[arg(long, help_heading = "Records of several lines")]
     stack_traces: bool,
 
     /// Lines end in NUL instead of newline
@@ -72,12 +93,15 @@ pub(crate) struct Args {
 
     /// Write no lines but, at the end, each message's count and first line, in the order
     /// in which they first came, as uniq -c does
-    #[arg(long, conflicts_with = "top")]
+    #[arg(long, conflicts_with = "top", help_heading = "Counts instead of lines")]
     count: bool,
 
     /// Write no lines but, at the end, the N noisiest messages and their counts; on a
     /// terminal they show meanwhile
-    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
+    #[arg(
+        help_heading = "Counts instead of lines",
+        long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true
+    )]
     pub(crate) top: Option<usize>,
 
     /// Follow the FILEs by name as they grow, are cut off or replaced, as tail -F does, after
@@ -85,28 +109,30 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) follow: bool,
 
-    /// Print a manual page or a completion script, and read nothing
-    #[arg(long, value_name = "WHAT", value_enum)]
-    pub(crate) generate: Option<Generate>,
-
     /// Where summaries of what was suppressed go
     #[arg(
-        long, value_name = "WHERE", value_enum, require_equals = true, num_args = 0..=1,
+        help_heading = "Summaries", long, value_name = "WHERE", value_enum, require_equals = true, num_args = 0..=1,
         default_value = "stderr", default_missing_value = "stderr", overrides_with_all = ["summary", "no_summary"]
     )]
     pub(crate) summary: Place,
 
     /// Write no summaries
-    #[arg(long, overrides_with_all = ["summary", "no_summary"])]
+    #[arg(long, overrides_with_all = ["summary", "no_summary"], help_heading = "Summaries")]
     no_summary: bool,
 
     /// Write summaries and statistics as JSON objects, for logs of JSON lines:
     /// {"quell":{"suppressed":7,...},"level":"warn","message":"..."}
-    #[arg(long)]
+    #[arg(long, help_heading = "Summaries")]
     pub(crate) json: bool,
 
     /// When to colour summaries: auto is on a terminal, unless NO_COLOR is set
-    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    #[arg(
+        help_heading = "Summaries",
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto"
+    )]
     pub(crate) color: Color,
 
     /// At the end, write counts to standard error: lines read, written and suppressed;
@@ -114,6 +140,10 @@ pub(crate) struct Args {
     /// before their window had passed; and a hint if nothing was suppressed
     #[arg(long)]
     pub(crate) stats: bool,
+
+    /// Print a manual page or a completion script, and read nothing
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub(crate) generate: Option<Generate>,
 }
 
 /// Where summaries go.
@@ -169,9 +199,9 @@ Comparison:
   matters, but types do: 1 is not \"1\". Masks then apply to each string, -f and -s to
   none. A line that is neither an object nor logfmt, or has no member that is
   compared, is compared as a whole.
-  Lines of more than 1 MiB are compared without masks and as a whole. They wait in an unnamed
-  temporary file until their end is read; where there is no room for one, the line
-  is written and counted as untracked.
+  Lines of more than 1 MiB are compared as a whole, without masks. They wait in an
+  unnamed temporary file until their end is read; where there is no room for one,
+  the line is written and counted as untracked.
 
 Counts:
   --count and --top are of the whole input, whatever the window. They remember
@@ -186,7 +216,6 @@ Records:
 Output:
   Bytes are written as they came; a newline that is missing at the end of an input
   is added. Output is flushed before quell waits for input.
-
   With --json a summary has, in \"quell\", how many lines were suppressed, since when (on
   wall time), and the number of the first line; beside it, if the line is an object,
   its level and its message, else the start of the line as the message.
