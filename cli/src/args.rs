@@ -1,5 +1,10 @@
 //! The command line: options, help, and error messages for wrong arguments.
 
+use crate::fields::Choice;
+use crate::generate::Generate;
+use crate::parse::{parse_count, parse_regex, parse_time};
+use crate::records::Records;
+use crate::tally::Shape;
 use crate::{EXIT_FAILURE, print_error};
 use clap::{Parser, ValueEnum};
 use regex::bytes::Regex;
@@ -19,9 +24,12 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// How long a line stays suppressed after it was written: 500ms, 60s, 5m, 1h, or
-    /// a plain number of seconds
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time, allow_negative_numbers = true)]
+    /// How long a line stays suppressed after it was written: 500ms, 60s, 1m30s, 1h,
+    /// 1d, or a plain number of seconds
+    #[arg(
+        long, value_name = "TIME", default_value = "60s", value_parser = parse_time,
+        allow_negative_numbers = true
+    )]
     pub(crate) window: Duration,
 
     /// How many different lines are remembered at least
@@ -30,38 +38,112 @@ pub(crate) struct Args {
 
     /// Leave the first N fields out of the comparison, as uniq does: a field is a run
     /// of blanks followed by non-blanks
-    #[arg(short = 'f', long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(
+        help_heading = "What is compared",
+        short = 'f', long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true
+    )]
     pub(crate) skip_fields: usize,
 
     /// Leave the first N bytes (after the skipped fields) out of the comparison
-    #[arg(short = 's', long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(
+        help_heading = "What is compared",
+        short = 's', long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true
+    )]
     pub(crate) skip_chars: usize,
 
     /// Leave out of the comparison what REGEX matches, such as times and process ids;
     /// may be given more than once
-    #[arg(long = "mask", value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true)]
+    #[arg(
+        help_heading = "What is compared",
+        long = "mask", value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true
+    )]
     pub(crate) masks: Vec<Regex>,
+
+    /// Of a line that is a JSON object or logfmt (name=value ...), compare only these
+    /// members; http.status is status within http
+    #[arg(
+        help_heading = "What is compared",
+        long = "key",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        conflicts_with = "except"
+    )]
+    key: Vec<String>,
+
+    /// Of such a line, compare all but these members
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "What is compared")]
+    except: Vec<String>,
+
+    /// A line that REGEX matches begins a record; the lines after it belong to it, and
+    /// records are compared and written as a whole
+    #[arg(
+        help_heading = "Records of several lines",
+        long, value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true, conflicts_with = "stack_traces"
+    )]
+    record_start: Option<Regex>,
+
+    /// Lines belong to the record before if they begin with white space, a closing
+    /// bracket, "at ", "Caused by:", "Traceback" or "...", or end a trace of Python
+    #[arg(long, help_heading = "Records of several lines")]
+    stack_traces: bool,
 
     /// Lines end in NUL instead of newline
     #[arg(short, long)]
     pub(crate) zero_terminated: bool,
 
+    /// Write no lines but, at the end, each message's count and first line, in the order
+    /// in which they first came, as uniq -c does
+    #[arg(long, conflicts_with = "top", help_heading = "Counts instead of lines")]
+    count: bool,
+
+    /// Write no lines but, at the end, the N noisiest messages and their counts; on a
+    /// terminal they show meanwhile
+    #[arg(
+        help_heading = "Counts instead of lines",
+        long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true
+    )]
+    pub(crate) top: Option<usize>,
+
+    /// Follow the FILEs by name as they grow, are cut off or replaced, as tail -F does, after
+    /// what is in them already
+    #[arg(long)]
+    pub(crate) follow: bool,
+
     /// Where summaries of what was suppressed go
     #[arg(
-        long, value_name = "WHERE", value_enum, require_equals = true, num_args = 0..=1,
+        help_heading = "Summaries", long, value_name = "WHERE", value_enum, require_equals = true, num_args = 0..=1,
         default_value = "stderr", default_missing_value = "stderr", overrides_with_all = ["summary", "no_summary"]
     )]
     pub(crate) summary: Place,
 
     /// Write no summaries
-    #[arg(long, overrides_with_all = ["summary", "no_summary"])]
+    #[arg(long, overrides_with_all = ["summary", "no_summary"], help_heading = "Summaries")]
     no_summary: bool,
 
-    /// At the end, write counts to standard error: lines emitted and suppressed,
-    /// emitted for lack of room to track them (failed open), and forgotten in
-    /// their window
+    /// Write summaries and statistics as JSON objects, for logs of JSON lines:
+    /// {"quell":{"suppressed":7,...},"level":"warn","message":"..."}
+    #[arg(long, help_heading = "Summaries")]
+    pub(crate) json: bool,
+
+    /// When to colour summaries: auto is on a terminal, unless NO_COLOR is set
+    #[arg(
+        help_heading = "Summaries",
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto"
+    )]
+    pub(crate) color: Color,
+
+    /// At the end, write counts to standard error: lines read, written and suppressed;
+    /// untracked ones, written for lack of room to remember them; and lines forgotten
+    /// before their window had passed; and a hint if nothing was suppressed
     #[arg(long)]
     pub(crate) stats: bool,
+
+    /// Print a manual page or a completion script, and read nothing
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub(crate) generate: Option<Generate>,
 }
 
 /// Where summaries go.
@@ -73,6 +155,32 @@ pub(crate) enum Place {
     Inline,
     /// Nowhere, as --no-summary
     None,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    /// Whether text that may go to a terminal is coloured.
+    pub(crate) fn on(self, terminal: bool) -> bool {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        match self {
+            Self::Auto => {
+                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                terminal && !dumb && !set("NO_COLOR")
+            }
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -87,24 +195,48 @@ Comparison:
   The whole line counts, as bytes, but for a CR at its end. -f applies first, then
   -s, then the masks, on what is left of the line. What a mask cut leaves a mark, so
   that \"a 1\" and \"1 a\" do not become equal; matches that touch leave one.
-  Lines of more than 1 MiB are compared without masks. They wait in an unnamed
-  temporary file until their end is read; where there is no room for one, the line
-  is written and counted as failed open.
+  With --key or --except neither the order of members nor the way they are written
+  matters, but types do: 1 is not \"1\". Masks then apply to each string, -f and -s to
+  none. A line that is neither an object nor logfmt, or has no member that is
+  compared, is compared as a whole.
+  Lines of more than 1 MiB are compared as a whole, without masks. They wait in an
+  unnamed temporary file until their end is read; where there is no room for one,
+  the line is written and counted as untracked.
+
+Counts:
+  --count and --top are of the whole input, whatever the window. They remember
+  --max-entries messages at most, and 256 MiB of their lines. When there are more,
+  the rarest are forgotten: --count has the sum of their counts in its last line, and
+  a message that comes again counts from there.
+
+Records:
+  A record ends where the next one begins, or when no input came for half a second,
+  or when it is longer than 1 MiB: what follows is then a record of its own.
 
 Output:
   Bytes are written as they came; a newline that is missing at the end of an input
   is added. Output is flushed before quell waits for input.
+  With --json a summary has, in \"quell\", how many lines were suppressed, since when (on
+  wall time), and the number of the first line; beside it, if the line is an object,
+  its level and its message, else the start of the line as the message.
+
+Signals:
+  After SIGINT (^C), SIGTERM or SIGHUP what was read is written and summarised; one
+  more signal kills at once. ^C also reaches the program that writes into a pipe: the
+  first SIGINT lets quell read pipes on to their end, and the second stops it.
 
 Exit status:
   0 if all went well, also when the reader of the output has gone; 2 if an argument
   is wrong or an input could not be read (the others are) or the output not written;
-  130 after an interrupt, 143 after SIGTERM: what was read is written and summarised
-  first. A second signal kills at once.
+  129 after SIGHUP, 130 after SIGINT, 143 after SIGTERM.
 
 Examples:
   tail -f app.log | quell --window 5m
+  quell --follow --stack-traces app.log
+  quell --top 10 --mask '[0-9]+' app.log
   quell --summary=inline --stats a.log b.log
-  quell --mask '^\\d{4}-\\d\\d-\\d\\d[T ][\\d:.,]+Z?' --mask 'pid=\\d+' app.log";
+  quell --mask '^\\d{4}-\\d\\d-\\d\\d[T ][\\d:.,]+Z?' --mask 'pid=\\d+' app.log
+  quell --json --summary=inline --except ts,request_id app.jsonl";
 
 impl Args {
     /// Parses the arguments of this process. After help or an error message, which it
@@ -112,11 +244,9 @@ impl Args {
     pub(crate) fn get() -> Result<Args, u8> {
         let mut args = Args::try_parse().map_err(|error| {
             if error.use_stderr() {
-                // Every error of this program is one line. The first one names the mistake;
-                // hints follow.
                 let text = error.to_string();
-                let line = text.lines().next().unwrap_or_default();
-                print_error(format_args!("{}", line.strip_prefix("error: ").unwrap_or(line)));
+                let text = text.strip_prefix("error: ").unwrap_or(&text);
+                print_error(format_args!("{}", text.trim_end()));
                 EXIT_FAILURE
             } else {
                 // A reader of the help that has gone, such as a pager, is not an error.
@@ -124,7 +254,18 @@ impl Args {
                 0
             }
         })?;
-        if args.no_summary {
+        if let Some(what) = args.generate {
+            // As with the help, a reader that has gone is no error.
+            let _ = what.print(&mut std::io::stdout().lock());
+            return Err(0);
+        }
+        if args.follow
+            && (args.files.is_empty() || args.files.iter().any(|of| of.as_os_str() == "-"))
+        {
+            print_error(format_args!("--follow needs FILEs, and none that is -"));
+            return Err(EXIT_FAILURE);
+        }
+        if args.no_summary || args.shape().is_some() {
             args.summary = Place::None;
         }
         if args.files.is_empty() {
@@ -132,40 +273,40 @@ impl Args {
         }
         Ok(args)
     }
-}
 
-fn parse_regex(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|error| {
-        // Syntax errors draw the pattern over several lines; the last one is the reason.
-        let text = error.to_string();
-        let line = text.lines().last().unwrap_or_default();
-        line.strip_prefix("error: ").unwrap_or(line).to_owned()
-    })
-}
-
-/// Parses `500ms`, `60s`, `5m`, `1h` or a number of seconds; fractions are allowed.
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => 1e-3,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(EXPECTED_TIME.into()),
-    };
-    // Narrower than what f64 parses: no sign, no exponent.
-    if !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return Err(EXPECTED_TIME.into());
+    /// Returns which fields of a line are compared, if not all of its text is.
+    pub(crate) fn choice(&self) -> Option<Choice> {
+        if !self.key.is_empty() {
+            Some(Choice::Only(self.key.clone()))
+        } else if !self.except.is_empty() {
+            Some(Choice::Except(self.except.clone()))
+        } else {
+            None
+        }
     }
-    let number: f64 = digits.parse().map_err(|_| EXPECTED_TIME)?;
-    match Duration::try_from_secs_f64(number * unit) {
-        Ok(Duration::ZERO) => Err("it must be longer than zero".into()),
-        Ok(window) => Ok(window),
-        Err(_) => Err("it is too long".into()),
+
+    /// Returns how lines make up records, if they do.
+    pub(crate) fn records(&self) -> Option<Records> {
+        match &self.record_start {
+            Some(start) => Some(Records::Start(start.clone())),
+            None => self.stack_traces.then_some(Records::StackTraces),
+        }
+    }
+
+    /// Returns how counts are written, if they are instead of lines.
+    pub(crate) fn shape(&self) -> Option<Shape> {
+        (self.count || self.top.is_some()).then(|| Shape {
+            top: self.top,
+            json: self.json,
+            terminator: self.terminator(),
+        })
+    }
+
+    /// Returns the byte that ends a line.
+    pub(crate) fn terminator(&self) -> u8 {
+        if self.zero_terminated { 0 } else { b'\n' }
     }
 }
-
-const EXPECTED_TIME: &str = "expected a time such as 500ms, 60s, 5m, 1h or 60, longer than zero";
 
 #[cfg(test)]
 mod tests {
@@ -175,60 +316,5 @@ mod tests {
     #[test]
     fn the_command_is_well_formed() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_bad_pattern_is_told_in_one_line() {
-        assert_eq!(parse_regex("(").unwrap_err(), "unclosed group");
-        assert_eq!(parse_regex(&"\\w{900}".repeat(90)).unwrap_err().lines().count(), 1);
-    }
-
-    #[test]
-    fn every_unit_and_a_plain_number_of_seconds() {
-        for (text, millis) in [
-            ("500ms", 500),
-            ("60s", 60_000),
-            ("5m", 300_000),
-            ("1h", 3_600_000),
-            ("7", 7000),
-            ("1.5s", 1500),
-        ] {
-            assert_eq!(parse_time(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_time_longer_than_zero_is_rejected() {
-        for text in [
-            "",
-            "0",
-            "0s",
-            "0ms",
-            "0.0",
-            "-1",
-            "-1s",
-            "+1",
-            "NaN",
-            "nans",
-            "inf",
-            "infinity",
-            "1e3",
-            "s",
-            "ms",
-            ".",
-            "1.2.3",
-            "5 m",
-            " 5",
-            "5d",
-            "5M",
-            "5mm",
-            "ten",
-            "0x10",
-            "1_000",
-            "٣",
-            "99999999999999999999999",
-        ] {
-            assert!(parse_time(text).is_err(), "{text:?} was accepted");
-        }
     }
 }

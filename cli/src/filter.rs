@@ -1,16 +1,23 @@
 //! The filter: decides about each line, and writes or counts it.
 
 use crate::args::{Args, Place};
-use crate::io::{Input, Output, Signals, WakeReason};
+use crate::decider::Decider;
+use crate::io::{Input, Output};
 use crate::key::Keys;
 use crate::lines::{Batch, Lines, Piece};
 use crate::long_line::LongLine;
-use crate::summary::{Summaries, exemplar};
+use crate::screen::{self, LiveTop, Progress};
+use crate::signals::{Signals, WakeReason};
+use crate::summary::Summaries;
+use crate::tally::{Shape, Tally};
 use crate::workers::Workers;
-use quell::{Cache, ConfigError, Decision, Fingerprint, Rule, Secret, Stats, Tick};
+use quell::{Cache, ConfigError, Decision, Secret, Stats, Tick};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a record waits for another line while its input is silent.
+pub(crate) const RECORD_WAIT: Duration = Duration::from_millis(500);
 
 /// How reading an input ended.
 #[derive(Debug)]
@@ -31,49 +38,47 @@ pub(crate) struct Filter {
     spare: Vec<Batch>,
     out: Output,
     decider: Decider,
+    /// Counts messages instead of writing lines.
+    tally: Option<(Tally, Shape)>,
+    live: Option<LiveTop>,
+    progress: Option<Progress>,
     long: Option<LongLine>,
     /// The time is always zero: all inputs are regular files.
     static_clock: bool,
+    last_read: Instant,
     /// How often to look for windows that have ended, and when to look next.
     interval: Duration,
     next_look: Tick,
-}
-
-/// Decides about lines, and counts them.
-#[derive(Debug)]
-struct Decider {
-    summaries: Summaries,
-    /// Lines seen.
-    number: u64,
-    /// Suppressed lines that are in no summary yet.
-    pending: u64,
-    /// Lines written without a check against the cache.
-    unchecked: u64,
 }
 
 impl Filter {
     /// # Errors
     /// The cache does not accept an argument.
     pub(crate) fn new(args: &Args, out: Output, static_clock: bool) -> Result<Self, ConfigError> {
-        let terminator = if args.zero_terminated { 0 } else { b'\n' };
+        let terminator = args.terminator();
         let secret = if static_clock { Input::secret_of(&args.files) } else { Secret::random() };
         let cache = Cache::builder()
             .window(args.window)
             .max_entries(args.max_entries)
             .secret(secret)
             .build()?;
+        let age = Duration::from_millis(cache.now().as_millis());
+        let began = if static_clock { None } else { SystemTime::now().checked_sub(age) };
         Ok(Self {
             workers: Workers::new(Keys::new(&cache, args, terminator)),
-            lines: Lines::new(terminator),
+            lines: Lines::new(terminator, args.records()),
             spare: Vec::new(),
             out,
-            decider: Decider {
-                summaries: Summaries { place: args.summary, terminator },
-                number: 0,
-                pending: 0,
-                unchecked: 0,
+            decider: Decider::new(Summaries::new(args, began)),
+            tally: args.shape().map(|shape| (Tally::new(args.max_entries), shape)),
+            live: args.top.and_then(LiveTop::new),
+            progress: if static_clock {
+                Progress::new(Input::total_size(&args.files))
+            } else {
+                None
             },
             long: None,
+            last_read: Instant::now(),
             static_clock,
             interval: (args.window / 10).clamp(Duration::from_millis(20), Duration::from_secs(1)),
             next_look: Tick::from_millis(0),
@@ -87,15 +92,33 @@ impl Filter {
     /// The output could not be written.
     pub(crate) fn read(&mut self, input: &mut Input, signals: &Signals) -> io::Result<End> {
         let mut end = End::Done;
-        while signals.exit_status().is_none() {
-            if !self.static_clock && !self.wait(input, signals)? {
+        let mut waits = !self.static_clock;
+        while !signals.stop() {
+            // After a signal a named pipe that nobody writes into is at its end: only a read
+            // tells.
+            let ask = signals.came() && input.is_nonblocking();
+            if waits && !ask && !self.wait(input, signals)? {
                 continue;
             }
+            waits = !self.static_clock;
             match self.lines.fill(input) {
                 Ok(0) => break,
-                Ok(_) => self.take_pieces()?,
+                Ok(read) => {
+                    self.last_read = Instant::now();
+                    if let Some(progress) = &mut self.progress {
+                        progress.add(read);
+                    }
+                    self.take_pieces()?;
+                }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {}
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => {
+                        // Also some files that call themselves regular, such as /proc/kmsg.
+                        self.static_clock = false;
+                        if self.wait(input, signals)? {
+                            waits = false;
+                        }
+                    }
                     _ => {
                         end = End::Unreadable(error);
                         break;
@@ -110,21 +133,37 @@ impl Filter {
     /// Waits for input, and returns whether there is any. Before it blocks, all output and
     /// the summaries that are due are written.
     fn wait(&mut self, input: &Input, signals: &Signals) -> io::Result<bool> {
+        self.take_done(true, self.now())?;
         self.report_expired()?;
         let mut reason = WakeReason::TimedOut;
         if !self.out.is_empty() {
-            reason = signals.wait(input.as_fd(), self.out.as_fd(), Some(Duration::ZERO))?;
+            reason = signals.wait(Some(input.as_fd()), self.out.as_fd(), Some(Duration::ZERO))?;
         }
         if reason == WakeReason::TimedOut {
             self.out.flush()?;
             // Without pending summaries there is no reason to wake up.
-            let timeout = (self.decider.pending > 0 && self.decider.summaries.place != Place::None)
+            let mut timeout = (self.decider.pending > 0
+                && self.decider.summaries.place != Place::None)
                 .then(|| {
                     let left =
                         self.next_look.as_millis().saturating_sub(self.cache.now().as_millis());
                     Duration::from_millis(left.max(1))
                 });
-            reason = signals.wait(input.as_fd(), self.out.as_fd(), timeout)?;
+            if self.live.is_some() {
+                timeout = Some(screen::INTERVAL);
+            }
+            let record = self.lines.holds_record();
+            if record {
+                let left = RECORD_WAIT.saturating_sub(self.last_read.elapsed());
+                let left = left.max(Duration::from_millis(1));
+                timeout = Some(timeout.map_or(left, |span| span.min(left)));
+            }
+            reason = signals.wait(Some(input.as_fd()), self.out.as_fd(), timeout)?;
+            self.draw()?;
+            let silent = record && self.last_read.elapsed() >= RECORD_WAIT;
+            if silent && reason == WakeReason::TimedOut {
+                self.end_record()?;
+            }
         }
         if reason == WakeReason::OutputGone {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -133,7 +172,7 @@ impl Filter {
     }
 
     fn report_expired(&mut self) -> io::Result<()> {
-        if self.decider.pending == 0 || self.decider.summaries.place == Place::None {
+        if !self.decider.has_pending() {
             return Ok(());
         }
         let now = self.cache.now();
@@ -197,6 +236,14 @@ impl Filter {
         let bytes = batch.bytes.as_slice();
         let mut written = 0;
         let mut start = 0;
+        if let Some((tally, _)) = &mut self.tally {
+            for (end, fingerprint) in batch.lines() {
+                tally.add(fingerprint, &bytes[start..end]);
+                start = end + 1;
+            }
+            self.spare.push(batch);
+            return self.draw();
+        }
         for (end, fingerprint) in batch.lines() {
             let line = &bytes[start..end];
             match self.decider.decide(&self.cache, fingerprint, now, line) {
@@ -208,10 +255,10 @@ impl Filter {
                 }
                 // Written with the lines after it: adjacent lines go out in one write.
                 Decision::Emit { suppressed: 0, .. } => {}
-                Decision::Emit { suppressed, .. } => {
+                Decision::Emit { suppressed, since, .. } => {
                     self.out.write_all(&bytes[written..start])?;
                     written = start;
-                    self.decider.report(suppressed, line, &mut self.out)?;
+                    self.decider.report(suppressed, since, line, &mut self.out)?;
                 }
             }
             start = end + 1;
@@ -221,24 +268,35 @@ impl Filter {
         Ok(())
     }
 
+    fn draw(&mut self) -> io::Result<()> {
+        match (&mut self.live, &self.tally) {
+            (Some(live), Some((tally, _))) => live.draw(tally, &mut self.out),
+            _ => Ok(()),
+        }
+    }
+
     fn take_part(&mut self, text: &[u8], terminator: &[u8]) -> io::Result<()> {
         let long = self.long.get_or_insert_with(|| LongLine::new(self.workers.keys().in_parts()));
         long.add(text, terminator, &mut self.out)
     }
 
     fn end_long_line(&mut self, now: Tick) -> io::Result<()> {
-        match self.long.take() {
-            None => {}
-            Some(LongLine::PassThrough) => {
+        match (self.long.take(), &mut self.tally) {
+            (None, _) => {}
+            (Some(LongLine::PassThrough), Some((tally, _))) => tally.add_unknown(),
+            (Some(LongLine::Buffered(line)), Some((tally, _))) => {
+                tally.add(line.fingerprint(), line.start());
+            }
+            (Some(LongLine::PassThrough), None) => {
                 self.decider.number += 1;
                 self.decider.unchecked += 1;
             }
-            Some(LongLine::Buffered(mut line)) => {
+            (Some(LongLine::Buffered(mut line)), None) => {
                 let decision =
                     self.decider.decide(&self.cache, line.fingerprint(), now, line.start());
-                if let Some(suppressed) = decision.reports() {
+                if let Decision::Emit { suppressed, since, .. } = decision {
                     if suppressed > 0 {
-                        self.decider.report(suppressed, line.start(), &mut self.out)?;
+                        self.decider.report(suppressed, since, line.start(), &mut self.out)?;
                     }
                     line.write_to(&mut self.out)?;
                 }
@@ -247,10 +305,26 @@ impl Filter {
         Ok(())
     }
 
-    /// Takes the last line of an input that does not end in a terminator.
-    fn finish_line(&mut self) -> io::Result<()> {
+    /// Takes the last line of an input, which may not end in a terminator, and the last
+    /// record.
+    pub(crate) fn finish_line(&mut self) -> io::Result<()> {
         self.lines.finish();
-        self.take_pieces()
+        self.take_pieces()?;
+        self.end_record()
+    }
+
+    /// Takes a record whose next line may still come, or may not.
+    pub(crate) fn end_record(&mut self) -> io::Result<()> {
+        let mut batch = self.spare.pop().unwrap_or_default();
+        if let Some(Piece::Lines(bytes)) =
+            self.lines.end_record(|| std::mem::take(&mut batch.bytes))
+        {
+            batch.bytes = bytes;
+            self.workers.submit(batch);
+        } else {
+            self.spare.push(batch);
+        }
+        self.take_done(false, self.now())
     }
 
     /// Starts the worker threads. Only for regular files: a batch that a thread still has
@@ -267,13 +341,65 @@ impl Filter {
         if self.decider.summaries.place != Place::None {
             self.cache.drain(|summary| found.push(summary));
         }
+        self.erase()?;
         self.decider.summaries.write(found, &mut self.out)?;
+        if let Some((tally, shape)) = &self.tally {
+            tally.write(*shape, &mut self.out)?;
+        }
         self.out.flush()
+    }
+
+    /// Erases what is drawn on a terminal.
+    fn erase(&mut self) -> io::Result<()> {
+        if let Some(progress) = &mut self.progress {
+            progress.erase();
+        }
+        match &mut self.live {
+            Some(live) => live.erase(&mut self.out),
+            None => Ok(()),
+        }
     }
 
     /// Writes all that is buffered.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.erase()?;
         self.out.flush()
+    }
+
+    /// Returns an empty start of a line, for one more input.
+    pub(crate) fn new_lines(&self) -> Lines {
+        self.lines.another()
+    }
+
+    /// Exchanges the start of a line that was read of one input for that of another.
+    pub(crate) fn swap_lines(&mut self, lines: &mut Lines) {
+        std::mem::swap(&mut self.lines, lines);
+    }
+
+    /// Reads once, without a wait before, and returns how much.
+    ///
+    /// # Errors
+    /// The output could not be written.
+    pub(crate) fn read_once(&mut self, input: &mut Input) -> io::Result<io::Result<usize>> {
+        let read = self.lines.fill(input);
+        self.take_pieces()?;
+        Ok(read)
+    }
+
+    /// Writes what is due and waits for some time, or for a signal.
+    pub(crate) fn pause(&mut self, signals: &Signals, time: Duration) -> io::Result<()> {
+        self.report_expired()?;
+        self.draw()?;
+        self.out.flush()?;
+        match signals.wait(None, self.out.as_fd(), Some(time))? {
+            WakeReason::OutputGone => Err(io::ErrorKind::BrokenPipe.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the counts of messages, if these are counted instead of written.
+    pub(crate) fn tally(&self) -> Option<&Tally> {
+        self.tally.as_ref().map(|(tally, _)| tally)
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -284,32 +410,5 @@ impl Filter {
     }
 }
 
-impl Decider {
-    #[inline]
-    fn decide(
-        &mut self,
-        cache: &Cache,
-        fingerprint: Fingerprint,
-        now: Tick,
-        line: &[u8],
-    ) -> Decision {
-        self.number += 1;
-        let decision = if self.summaries.place == Place::None {
-            cache.check_at(fingerprint, now)
-        } else {
-            cache.check_with_at(fingerprint, now, &Rule::once(), || {
-                Some(exemplar(line, self.number))
-            })
-        };
-        self.pending += u64::from(!decision.is_emit());
-        decision
-    }
-
-    /// Writes the summary of a line whose window has ended, before the line itself is
-    /// written again.
-    #[cold]
-    fn report(&mut self, suppressed: u64, line: &[u8], out: &mut Output) -> io::Result<()> {
-        self.pending -= suppressed;
-        self.summaries.write_one(suppressed, line, out)
-    }
-}
+#[cfg(test)]
+mod tests;

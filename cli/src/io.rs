@@ -1,35 +1,63 @@
-//! Input, output, and the signals that interrupt them.
+//! Input and output.
 
 use quell::{FingerprintHasher, Secret};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::{flag, low_level::pipe};
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 /// One of the inputs, a file or standard input, read without a buffer.
 #[derive(Debug)]
-pub(crate) struct Input(File);
+pub(crate) struct Input {
+    file: File,
+    /// A read returns instead of waiting.
+    nonblocking: bool,
+}
 
 impl Input {
     /// Opens `path`; `-` is standard input.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         if is_stdin(path) {
-            return Ok(Self(File::from(io::stdin().as_fd().try_clone_to_owned()?)));
+            let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+            return Ok(Self { file, nonblocking: false });
         }
         // Without this, opening a named pipe would block until it has a writer, and no
         // signal would end that. Reads are preceded by `Signals::wait` where they may block.
         let flags = OFlags::NONBLOCK.bits() as i32;
-        File::options().read(true).custom_flags(flags).open(path).map(Self)
+        let file = File::options().read(true).custom_flags(flags).open(path)?;
+        Ok(Self { file, nonblocking: true })
+    }
+
+    /// Takes a file that is open, and is not waited for before it is read.
+    #[cfg(test)]
+    pub(crate) fn of_nonblocking(file: File) -> Self {
+        Self { file, nonblocking: true }
+    }
+
+    /// Whether a read returns at once, with an error if it would have to wait.
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.nonblocking
+    }
+
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// Goes back to the start.
+    pub(crate) fn rewind(&mut self) -> io::Result<()> {
+        self.file.rewind()
+    }
+
+    /// Whether one of the inputs is a pipe, in which another program may still write.
+    pub(crate) fn any_pipe(paths: &[impl AsRef<Path>]) -> bool {
+        paths
+            .iter()
+            .filter_map(|path| metadata(path.as_ref()).ok())
+            .any(|found| found.file_type().is_fifo() || found.file_type().is_socket())
     }
 
     /// Whether no input can make the program wait: all that can be opened are regular
@@ -69,13 +97,13 @@ impl Input {
 
 impl Read for Input {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read(into)
+        self.file.read(into)
     }
 }
 
 impl AsFd for Input {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 }
 
@@ -97,8 +125,11 @@ pub(crate) struct Output(BufWriter<BlockingFile>);
 
 impl Output {
     pub(crate) fn stdout() -> io::Result<Self> {
-        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Ok(Self(BufWriter::with_capacity(64 << 10, BlockingFile(file))))
+        Ok(Self::of(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+    }
+
+    pub(crate) fn of(file: File) -> Self {
+        Self(BufWriter::with_capacity(64 << 10, BlockingFile(file)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -127,8 +158,13 @@ impl Write for Output {
     }
 }
 
+/// Returns standard error, without a buffer.
+pub(crate) fn stderr() -> io::Result<impl Write> {
+    Ok(BlockingFile(File::from(io::stderr().as_fd().try_clone_to_owned()?)))
+}
+
 /// A file whose writes wait instead of failing with `WouldBlock`: a process that shares
-/// the terminal may have made it non-blocking.
+/// the pipe or terminal may have made it non-blocking.
 #[derive(Debug)]
 struct BlockingFile(File);
 
@@ -149,89 +185,5 @@ impl Write for BlockingFile {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Why a wait has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WakeReason {
-    /// The input can be read without blocking.
-    Readable,
-    /// Nothing happened in time.
-    TimedOut,
-    /// A signal asks to end.
-    Signal,
-    /// The reader of the output has gone.
-    OutputGone,
-}
-
-/// Catches the first SIGINT or SIGTERM, and ends waits on it. The second has its default
-/// effect.
-#[derive(Debug)]
-pub(crate) struct Signals {
-    /// The number of the signal that came; zero if none.
-    caught: Arc<AtomicUsize>,
-    /// Becomes readable with the signal, so that one that comes just before a wait ends it
-    /// too.
-    alarm: UnixStream,
-}
-
-impl Signals {
-    pub(crate) fn new() -> io::Result<Self> {
-        let (alarm, trigger) = UnixStream::pair()?;
-        let once = Arc::new(AtomicBool::new(false));
-        let caught = Arc::new(AtomicUsize::new(0));
-        for (signal, number) in [(SIGINT, 2), (SIGTERM, 15)] {
-            // Actions run in this order, so the first signal finds `once` unset.
-            flag::register_conditional_default(signal, Arc::clone(&once))?;
-            flag::register(signal, Arc::clone(&once))?;
-            flag::register_usize(signal, Arc::clone(&caught), number)?;
-            pipe::register(signal, trigger.try_clone()?)?;
-        }
-        Ok(Self { caught, alarm })
-    }
-
-    /// Returns the exit status that stands for the signal that came, if one did.
-    pub(crate) fn exit_status(&self) -> Option<u8> {
-        // Relaxed: nothing else is passed with the number.
-        let signal = u8::try_from(self.caught.load(Ordering::Relaxed)).unwrap_or(u8::MAX);
-        (signal != 0).then(|| signal.saturating_add(128))
-    }
-
-    /// Waits until `input` can be read or one of the other reasons occurs.
-    pub(crate) fn wait(
-        &self,
-        input: BorrowedFd<'_>,
-        output: BorrowedFd<'_>,
-        timeout: Option<Duration>,
-    ) -> io::Result<WakeReason> {
-        let timeout = timeout.and_then(|span| Timespec::try_from(span).ok());
-        let mut fds = [
-            PollFd::from_borrowed_fd(input, PollFlags::IN),
-            PollFd::new(&self.alarm, PollFlags::IN),
-            // Errors are always reported: there is no need to ask for them.
-            PollFd::from_borrowed_fd(output, PollFlags::empty()),
-        ];
-        let ready = match poll(&mut fds, timeout.as_ref()) {
-            Ok(ready) => ready,
-            // The handler has run: the number is set if the signal is one of ours.
-            Err(Errno::INTR) => {
-                return Ok(if self.exit_status().is_some() {
-                    WakeReason::Signal
-                } else {
-                    WakeReason::TimedOut
-                });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        Ok(if ready == 0 {
-            WakeReason::TimedOut
-        } else if !fds[1].revents().is_empty() {
-            WakeReason::Signal
-        } else if !fds[2].revents().is_empty() {
-            WakeReason::OutputGone
-        } else {
-            WakeReason::Readable
-        })
     }
 }

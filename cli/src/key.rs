@@ -1,6 +1,8 @@
 //! The key of a line: a hash of the bytes that are compared.
 
 use crate::args::Args;
+use crate::fields::Choice;
+use crate::records::Records;
 use quell::{Cache, Fingerprint, FingerprintHasher};
 use regex::bytes::Regex;
 use std::ops::Range;
@@ -11,23 +13,47 @@ pub(crate) const MAX_LINE: usize = 1 << 20;
 /// Makes the keys of whole lines.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
+    /// Begins the key of a text.
     empty_hasher: FingerprintHasher,
+    /// Begins the key of fields.
+    field_hasher: FingerprintHasher,
     skip: Skip,
     masks: Vec<Regex>,
+    choice: Option<Choice>,
+    records: Option<Records>,
     terminator: u8,
+    /// A text may contain the terminator.
+    inner_ends: bool,
     /// What the masks match in the current line. A field only so that its memory is
     /// reused.
     cuts: Vec<Range<usize>>,
+    /// Where in what is compared there are marks; likewise.
+    marks: Vec<usize>,
+    /// What is compared of the fields of the current line; likewise.
+    form: Vec<u8>,
 }
 
 impl Keys {
     pub(crate) fn new(cache: &Cache, args: &Args, terminator: u8) -> Self {
+        let (choice, records) = (args.choice(), args.records());
+        let inner_ends = choice.is_some() || records.is_some();
+        let [mut empty_hasher, mut field_hasher] = [cache.hasher(), cache.hasher()];
+        if choice.is_some() {
+            empty_hasher.bytes(b"text");
+            field_hasher.bytes(b"fields");
+        }
         Self {
-            empty_hasher: cache.hasher(),
+            empty_hasher,
+            field_hasher,
             skip: Skip::new(args.skip_fields, args.skip_chars),
             masks: args.masks.clone(),
+            choice,
+            records,
             terminator,
+            inner_ends,
             cuts: Vec::new(),
+            marks: Vec::new(),
+            form: Vec::new(),
         }
     }
 
@@ -35,22 +61,62 @@ impl Keys {
         self.terminator
     }
 
+    /// Returns how lines make up records, to be given back by
+    /// [`set_records`](Self::set_records).
+    pub(crate) fn take_records(&mut self) -> Option<Records> {
+        self.records.take()
+    }
+
+    pub(crate) fn set_records(&mut self, records: Records) {
+        self.records = Some(records);
+    }
+
     /// Returns the key of a line, which is given without its terminator.
     #[inline]
     pub(crate) fn of(&mut self, line: &[u8]) -> Fingerprint {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let rest = { self.skip }.rest(line);
+        if line.len() <= MAX_LINE && self.choice.is_some() {
+            if let Some(key) = self.of_fields(line) {
+                return key;
+            }
+        }
         let mut hasher = self.empty_hasher.clone();
+        let rest = { self.skip }.rest(line);
         if self.masks.is_empty() || line.len() > MAX_LINE {
             hasher.bytes(rest);
         } else {
-            self.masked(&mut hasher, rest);
+            self.write_text(rest, &mut |bytes| hasher.bytes(bytes));
         }
         hasher.finish()
     }
 
-    /// Hashes `line` with a mark in place of each stretch that masks cover.
-    fn masked(&mut self, hasher: &mut FingerprintHasher, line: &[u8]) {
+    /// Returns the key of the fields that are compared, if there are any.
+    fn of_fields(&mut self, line: &[u8]) -> Option<Fingerprint> {
+        let choice = self.choice.take()?;
+        let mut form = std::mem::take(&mut self.form);
+        form.clear();
+        let found = choice.collect(line, &mut form, &mut |text, form| {
+            self.write_text(text.as_bytes(), &mut |bytes| form.extend_from_slice(bytes));
+        });
+        let mut hasher = self.field_hasher.clone();
+        hasher.bytes(&form);
+        self.choice = Some(choice);
+        self.form = form;
+        found.then(|| hasher.finish())
+    }
+
+    /// Gives what is compared of a text to `write`: the one place that says what is left of
+    /// a line, or of a string in its fields.
+    fn write_text(&mut self, text: &[u8], write: &mut dyn FnMut(&[u8])) {
+        if self.masks.is_empty() {
+            write(text);
+        } else {
+            self.masked(text, write);
+        }
+    }
+
+    /// Gives `line` to `write` with a mark in place of each stretch that masks cover.
+    fn masked(&mut self, line: &[u8], write: &mut dyn FnMut(&[u8])) {
         self.cuts.clear();
         for mask in &self.masks {
             self.cuts.extend(
@@ -62,16 +128,25 @@ impl Keys {
         }
         let mut kept = 0;
         let mut open = false;
+        let mut written = 0;
+        self.marks.clear();
         for cut in &self.cuts {
             if !open || cut.start > kept {
-                hasher.bytes(&line[kept..cut.start]);
+                write(&line[kept..cut.start]);
                 // The mark is the terminator: no line contains it, so no text equals a mark.
-                hasher.bytes(&[self.terminator]);
+                write(&[self.terminator]);
+                written += cut.start - kept + 1;
+                self.marks.push(written);
                 open = true;
             }
             kept = kept.max(cut.end);
         }
-        hasher.bytes(&line[kept..]);
+        write(&line[kept..]);
+        if self.inner_ends {
+            // A terminator may then be text as well: where the marks are tells.
+            self.marks.iter().for_each(|at| write(&at.to_le_bytes()));
+            write(&self.marks.len().to_le_bytes());
+        }
     }
 
     /// Begins the key of a line that comes in parts.
@@ -150,12 +225,19 @@ mod tests {
     use super::*;
 
     fn keys(masks: &[&str]) -> Keys {
+        let hasher = Cache::builder().build().unwrap().hasher();
         Keys {
-            empty_hasher: Cache::builder().build().unwrap().hasher(),
+            empty_hasher: hasher.clone(),
+            field_hasher: hasher,
             skip: Skip::new(0, 0),
             masks: masks.iter().map(|mask| Regex::new(mask).unwrap()).collect(),
+            choice: None,
+            records: None,
             terminator: b'\n',
+            inner_ends: false,
             cuts: Vec::new(),
+            marks: Vec::new(),
+            form: Vec::new(),
         }
     }
 
@@ -196,6 +278,15 @@ mod tests {
         same(&["b", "abc"], "xabcy", "xby");
         same(&["^a", "z$"], "amz", "amz");
         differ(&["^a", "z$"], "amz", "mz");
+    }
+
+    #[test]
+    fn a_mark_is_no_end_of_a_line_in_a_text() {
+        let mut keys = keys(&["[0-9]+"]);
+        keys.inner_ends = true;
+        let [a, b, c, d] = ["a 1 b", "a 22 b", "a \n b", "a 1 \n"].map(|s| keys.of(s.as_bytes()));
+        assert!(a == b && a != c && a != d && c != d);
+        assert_ne!(keys.of(b"\n1"), keys.of(b"1\n"));
     }
 
     #[test]

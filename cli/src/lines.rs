@@ -1,6 +1,7 @@
 //! Cuts the input into batches of whole lines, in memory of a fixed size.
 
 use crate::key::{Keys, MAX_LINE};
+use crate::records::Records;
 use memchr::{memchr, memchr_iter, memrchr};
 use quell::Fingerprint;
 use std::io::{self, Read};
@@ -12,7 +13,7 @@ const CHUNK: usize = 128 << 10;
 /// What [`Lines::next`] cuts off.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// One or more lines, each with its terminator.
+    /// One or more lines, or records of lines, each with its terminator.
     Lines(Bytes),
     /// The next part of a line that is too long to be held.
     Part(Bytes),
@@ -51,10 +52,17 @@ impl Batch {
         self.keys.clear();
         let bytes = self.bytes.as_slice();
         let mut start = 0;
-        for end in memchr_iter(keys.terminator(), bytes) {
+        let mut add = |keys: &mut Keys, end: usize| {
             self.keys.push(keys.of(&bytes[start..end]));
             self.ends.push(u32::try_from(end).expect("batches are small"));
             start = end + 1;
+        };
+        match keys.take_records() {
+            None => memchr_iter(keys.terminator(), bytes).for_each(|end| add(keys, end)),
+            Some(records) => {
+                records.ends(bytes, keys.terminator(), |end| add(keys, end));
+                keys.set_records(records);
+            }
         }
     }
 
@@ -69,16 +77,23 @@ impl Batch {
 #[derive(Debug)]
 pub(crate) struct Lines {
     terminator: u8,
+    /// How lines make up records, if they do.
+    records: Option<Records>,
     held: Bytes,
-    /// No terminator is in the first so many bytes of `held`.
+    /// No terminator, or no start of a record, is in the first so many bytes of `held`.
     searched: usize,
     /// The start of the current line was handed out already.
     inside: bool,
 }
 
 impl Lines {
-    pub(crate) fn new(terminator: u8) -> Self {
-        Self { terminator, held: Bytes::default(), searched: 0, inside: false }
+    pub(crate) fn new(terminator: u8, records: Option<Records>) -> Self {
+        Self { terminator, records, held: Bytes::default(), searched: 0, inside: false }
+    }
+
+    /// Returns another one of the same kind, with nothing read.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(self.terminator, self.records.clone())
     }
 
     /// Reads once. 0 is the end of input.
@@ -92,7 +107,8 @@ impl Lines {
 
     /// Adds the terminator that is missing at the end of an input.
     pub(crate) fn finish(&mut self) {
-        if self.held.len > 0 || self.inside {
+        let open = self.held.as_slice().last().map_or(self.inside, |b| *b != self.terminator);
+        if open {
             self.make_room();
             self.held.buffer[self.held.len] = self.terminator;
             self.held.len += 1;
@@ -110,13 +126,40 @@ impl Lines {
             }
             return (!held.is_empty()).then(|| Piece::Part(self.cut(self.held.len, spare())));
         }
-        if let Some(at) = memrchr(self.terminator, &held[self.searched..]) {
-            return Some(Piece::Lines(self.cut(self.searched + at + 1, spare())));
+        if let Some(end) = self.end_of_whole() {
+            return Some(Piece::Lines(self.cut(end, spare())));
         }
         self.searched = held.len();
         // One byte more than the longest line may be its CR.
         self.inside = held.len() > MAX_LINE + 1;
         self.inside.then(|| Piece::Part(self.cut(self.held.len, spare())))
+    }
+
+    /// Returns where the last line or record ends that is known to be whole. A record is when
+    /// the next one has begun, or when it is too long to be held.
+    fn end_of_whole(&self) -> Option<usize> {
+        let held = self.held.as_slice();
+        let Some(records) = &self.records else {
+            let at = memrchr(self.terminator, &held[self.searched..])?;
+            return Some(self.searched + at + 1);
+        };
+        // The line that was searched last may have been cut off in its middle.
+        let line = memrchr(self.terminator, &held[..self.searched]).map_or(0, |at| at + 1);
+        records.last_start(held, self.terminator, line).or_else(|| {
+            let too_long = held.len() > MAX_LINE + 1;
+            too_long.then(|| memrchr(self.terminator, held).map(|at| at + 1)).flatten()
+        })
+    }
+
+    /// Whether a record waits for the line that tells that it is whole.
+    pub(crate) fn holds_record(&self) -> bool {
+        self.records.is_some() && memchr(self.terminator, self.held.as_slice()).is_some()
+    }
+
+    /// Cuts off what is held of whole lines, as if the next record had begun.
+    pub(crate) fn end_record(&mut self, spare: impl FnOnce() -> Bytes) -> Option<Piece> {
+        let end = memrchr(self.terminator, self.held.as_slice())? + 1;
+        Some(Piece::Lines(self.cut(end, spare())))
     }
 
     /// Hands out the first `at` bytes.
@@ -158,7 +201,7 @@ mod tests {
     /// All pieces as lines; whether any came in parts.
     fn cut(text: &[u8], step: usize) -> (Vec<Vec<u8>>, bool) {
         let (mut lines, mut whole, mut long, mut parts) =
-            (Lines::new(b'\n'), vec![], vec![], false);
+            (Lines::new(b'\n', None), vec![], vec![], false);
         let mut input = Slow(text, step);
         let mut spare = Bytes::default();
         let mut end = 0;

@@ -8,19 +8,31 @@ compile_error!(
 );
 
 mod args;
+mod decider;
+mod fields;
 mod filter;
+mod follow;
+mod generate;
 mod io;
+mod json;
 mod key;
 mod lines;
 mod long_line;
+mod parse;
+mod records;
+mod screen;
+mod signals;
 mod summary;
+mod tally;
 mod workers;
 
 use args::Args;
 use filter::{End, Filter};
-use io::{Input, Output, Signals};
+use io::{Input, Output};
+use json::Report;
+use signals::Signals;
 use std::fmt;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// The exit status if an argument is wrong, or something could not be read or written.
@@ -29,12 +41,16 @@ const EXIT_FAILURE: u8 = 2;
 /// Inputs of this size or more are worth threads.
 const PARALLEL_MIN_BYTES: u64 = 4 << 20;
 
+/// From so many lines on it is told that no line was suppressed, and what may help.
+const HINT_MIN_LINES: u64 = 1000;
+
 fn main() -> ExitCode {
     let args = match Args::get() {
         Ok(args) => args,
         Err(status) => return status.into(),
     };
-    let ready = Signals::new().and_then(|signals| Ok((signals, Output::stdout()?)));
+    let ready = Signals::new(Input::any_pipe(&args.files))
+        .and_then(|signals| Ok((signals, Output::stdout()?)));
     let (signals, out) = match ready {
         Ok(ready) => ready,
         Err(error) => {
@@ -57,7 +73,7 @@ fn main() -> ExitCode {
 /// # Errors
 /// The output could not be written.
 fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
-    let static_clock = Input::all_regular(&args.files);
+    let static_clock = !args.follow && Input::all_regular(&args.files);
     let mut filter = match Filter::new(args, out, static_clock) {
         Ok(filter) => filter,
         Err(error) => {
@@ -69,7 +85,10 @@ fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
         filter.use_threads();
     }
     let mut status = 0;
-    for path in &args.files {
+    if args.follow {
+        follow::follow(&args.files, &mut filter, signals)?;
+    }
+    for path in args.files.iter().filter(|_| !args.follow) {
         let end = match Input::open(path) {
             Ok(mut input) => filter.read(&mut input, signals)?,
             Err(error) => End::Unreadable(error),
@@ -79,23 +98,70 @@ fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
             print_error(format_args!("{}: {error}", path.display()));
             status = EXIT_FAILURE;
         }
-        if signals.exit_status().is_some() {
+        if signals.stop() {
             break;
         }
     }
     filter.finish()?;
-    if args.stats {
-        let stats = filter.stats();
+    if let Some(tally) = filter.tally() {
+        if args.stats {
+            print_stats(
+                args,
+                &[
+                    ("read", tally.read),
+                    ("messages", tally.len() as u64),
+                    ("forgotten", tally.forgotten),
+                ],
+            );
+        }
+        return Ok(signals.exit_status().unwrap_or(status));
+    }
+    let stats = filter.stats();
+    if stats.suppressed == 0
+        && stats.emitted >= HINT_MIN_LINES
+        && (args.stats || std::io::stderr().is_terminal())
+    {
         print_error(format_args!(
-            "emitted={} suppressed={} failed_open={} forgotten={}",
-            stats.emitted, stats.suppressed, stats.failed_open, stats.forgotten
+            "nothing was suppressed in {} lines; where they differ in times or ids, --mask, \
+             --key or --except leave these out of the comparison",
+            stats.emitted
         ));
     }
+    if args.stats {
+        print_stats(
+            args,
+            &[
+                ("read", stats.emitted + stats.suppressed),
+                ("written", stats.emitted),
+                ("suppressed", stats.suppressed),
+                ("untracked", stats.failed_open),
+                ("forgotten", stats.forgotten),
+            ],
+        );
+    }
     Ok(signals.exit_status().unwrap_or(status))
+}
+
+fn print_stats(args: &Args, counts: &[(&str, u64)]) {
+    let mut line = String::new();
+    if args.json {
+        Report { counts, ..Report::default() }.render(&mut line);
+        print_line(&line);
+    } else {
+        let counts: Vec<String> =
+            counts.iter().map(|(name, count)| format!("{name}={count}")).collect();
+        print_error(format_args!("{}", counts.join(" ")));
+    }
 }
 
 /// Writes a line to standard error: an error message, or the statistics. If that fails
 /// there is no place left to report it to.
 fn print_error(what: fmt::Arguments<'_>) {
-    let _ = std::io::stderr().write_all(format!("quell: {what}\n").as_bytes());
+    print_line(&format!("quell: {what}"));
+}
+
+fn print_line(line: &str) {
+    if let Ok(mut stderr) = io::stderr() {
+        let _ = stderr.write_all(format!("{line}\n").as_bytes());
+    }
 }

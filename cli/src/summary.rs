@@ -1,21 +1,17 @@
 //! Summaries: which line was suppressed how often.
 
-use crate::args::Place;
-use crate::io::Output;
-use quell::{Exemplar, Summary};
+use crate::args::{Args, Place};
+use crate::io::{self as files, Output};
+use crate::json::{Report, message_and_level};
+use quell::{Exemplar, Summary, Tick};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::fmt::Write as _;
-use std::io::{self, Write};
-
-/// Makes an exemplar of `line`, the `number`th of the input.
-pub(crate) fn exemplar(line: &[u8], number: u64) -> Exemplar {
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
-    Exemplar::new(&excerpt(line)).location(None, None, Some(number))
-}
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, SystemTime};
 
 /// Returns the line as text, cut to what an exemplar keeps.
-fn excerpt(line: &[u8]) -> Cow<'_, str> {
+pub(crate) fn excerpt(line: &[u8]) -> Cow<'_, str> {
     const ELLIPSIS: &str = "...";
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let start = &line[..line.len().min(Exemplar::MAX_TEXT)];
@@ -32,14 +28,59 @@ fn excerpt(line: &[u8]) -> Cow<'_, str> {
     text
 }
 
-/// Where summaries go, and how their lines end.
+/// Where summaries go, and how they look.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summaries {
     pub(crate) place: Place,
-    pub(crate) terminator: u8,
+    terminator: u8,
+    json: bool,
+    color: bool,
+    /// When the clock of the cache began; `None` if it stands still.
+    began: Option<SystemTime>,
+}
+
+/// One summary.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told<'a> {
+    suppressed: u64,
+    since: Option<Tick>,
+    /// The line it is about, or its message; `None` of lines no longer remembered.
+    text: Option<&'a str>,
+    /// The level, as JSON.
+    level: Option<&'a str>,
+    /// The number of the line in the input.
+    line: Option<u32>,
 }
 
 impl Summaries {
+    pub(crate) fn new(args: &Args, began: Option<SystemTime>) -> Self {
+        let terminal = match args.summary {
+            Place::Stderr => io::stderr().is_terminal(),
+            Place::Inline => io::stdout().is_terminal(),
+            Place::None => false,
+        };
+        Self {
+            place: args.summary,
+            terminator: args.terminator(),
+            json: args.json,
+            color: !args.json && args.color.on(terminal),
+            began,
+        }
+    }
+
+    /// Makes an exemplar of `line`, the `number`th of the input.
+    pub(crate) fn exemplar(&self, line: &[u8], number: u64) -> Exemplar {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let found = if self.json { message_and_level(line) } else { None };
+        let exemplar = match found {
+            Some((message, level)) => {
+                Exemplar::new(&excerpt(message.as_bytes())).target(level.unwrap_or_default())
+            }
+            None => Exemplar::new(&excerpt(line)),
+        };
+        exemplar.location(None, None, Some(number))
+    }
+
     /// Writes what a drain returned, in an order that does not depend on the cache: the
     /// most frequent first, then by first appearance.
     pub(crate) fn write(self, mut found: Vec<Summary>, out: &mut Output) -> io::Result<()> {
@@ -60,35 +101,46 @@ impl Summaries {
             order(a).cmp(&order(b)).then_with(|| texts[0].cmp(&texts[1]))
         });
         let known = found.partition_point(|summary| summary.exemplar.is_some());
-        let lines = found[..known]
-            .iter()
-            .map(|of| (of.suppressed, of.exemplar.as_deref().map(|of| &*of.text)));
+        let lines = found[..known].iter().map(|of| {
+            let exemplar = of.exemplar.as_deref();
+            Told {
+                suppressed: of.suppressed,
+                since: Some(of.since),
+                text: exemplar.map(|of| &*of.text),
+                level: exemplar.map(|of| &*of.target).filter(|level| !level.is_empty()),
+                line: exemplar.and_then(|of| of.line),
+            }
+        });
         let unknown = found[known..].iter().map(|of| of.suppressed).sum();
-        self.write_lines(&mut lines.chain((unknown > 0).then_some((unknown, None))), out)
+        let unknown = Told { suppressed: unknown, ..Told::default() };
+        self.write_lines(&mut lines.chain((unknown.suppressed > 0).then_some(unknown)), out)
     }
 
     /// Writes one summary, of `line`.
     pub(crate) fn write_one(
         self,
         suppressed: u64,
+        since: Option<Tick>,
         line: &[u8],
         out: &mut Output,
     ) -> io::Result<()> {
-        let text = excerpt(line);
-        self.write_lines(&mut [(suppressed, Some(&*text))].into_iter(), out)
+        let exemplar = self.exemplar(line, 0);
+        let level = Some(&*exemplar.target).filter(|level| !level.is_empty());
+        let told = Told { suppressed, since, text: Some(&exemplar.text), level, line: None };
+        self.write_lines(&mut [told].into_iter(), out)
     }
 
     fn write_lines(
         self,
-        lines: &mut dyn Iterator<Item = (u64, Option<&str>)>,
+        lines: &mut dyn Iterator<Item = Told<'_>>,
         out: &mut Output,
     ) -> io::Result<()> {
         let mut line = String::new();
         match self.place {
             Place::None => {}
             Place::Inline => {
-                for (suppressed, text) in lines {
-                    render(&mut line, suppressed, text);
+                for told in lines {
+                    self.render(&mut line, told);
                     out.write_all(line.as_bytes())?;
                     out.write_all(&[self.terminator])?;
                 }
@@ -96,11 +148,12 @@ impl Summaries {
             Place::Stderr => {
                 // If both are the same terminal, the lines must come before their summary.
                 out.flush()?;
-                let mut stderr = io::BufWriter::new(io::stderr().lock());
-                for (suppressed, text) in lines {
-                    render(&mut line, suppressed, text);
+                // There is no place left to report an error to.
+                let Ok(stderr) = files::stderr() else { return Ok(()) };
+                let mut stderr = io::BufWriter::new(stderr);
+                for told in lines {
+                    self.render(&mut line, told);
                     line.push('\n');
-                    // There is no place left to report this error to.
                     let _ = stderr.write_all(line.as_bytes());
                 }
                 let _ = stderr.flush();
@@ -108,7 +161,32 @@ impl Summaries {
         }
         Ok(())
     }
+
+    fn render(self, line: &mut String, told: Told<'_>) {
+        if self.json {
+            let counts =
+                [("suppressed", told.suppressed), ("line", told.line.map_or(0, u64::from))];
+            let since = told.since.zip(self.began);
+            Report {
+                counts: &counts[..1 + usize::from(told.line.is_some())],
+                since: since.map(|(at, began)| began + Duration::from_millis(at.as_millis())),
+                level: told.level,
+                message: Some(told.text.unwrap_or(NO_LONGER_REMEMBERED)),
+            }
+            .render(line);
+            return;
+        }
+        render(line, told.suppressed, told.text);
+        if self.color {
+            line.insert_str(0, YELLOW);
+            line.push_str(PLAIN);
+        }
+    }
 }
+
+const YELLOW: &str = "\x1b[33m";
+const PLAIN: &str = "\x1b[0m";
+const NO_LONGER_REMEMBERED: &str = "lines no longer remembered";
 
 /// Adds up the summaries of the same line: there may be one of its entry in the cache and
 /// one of an entry that was forgotten before.
@@ -134,19 +212,34 @@ fn render(line: &mut String, suppressed: u64, text: Option<&str>) {
     let repeats = if suppressed == 1 { "repeat" } else { "repeats" };
     let _ = write!(line, "quell: suppressed {suppressed} {repeats} of");
     match text {
-        None => line.push_str(" lines no longer remembered"),
+        None => {
+            line.push(' ');
+            line.push_str(NO_LONGER_REMEMBERED);
+        }
         Some(text) => {
             line.push_str(": ");
-            // Escaped, so that a summary stays one line and cannot control a terminal.
-            for c in text.chars() {
-                if c.is_control() && c != '\t' {
-                    line.extend(c.escape_default())
-                } else {
-                    line.push(c)
-                }
-            }
+            push_escaped(line, text);
         }
     }
+}
+
+/// Appends `text` escaped, so that it stays one line and cannot control a terminal.
+pub(crate) fn push_escaped(line: &mut String, text: &str) {
+    for c in text.chars() {
+        if is_unsafe(c) {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+}
+
+/// Whether `c` controls a terminal or begins a line: control characters, Unicode's line
+/// and paragraph separators, and marks that change the direction of the text after them.
+fn is_unsafe(c: char) -> bool {
+    let separates = matches!(c, '\u{2028}' | '\u{2029}');
+    let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c != '\t' && (c.is_control() || separates || turns)
 }
 
 #[cfg(test)]
@@ -174,6 +267,10 @@ mod tests {
         assert_eq!(
             rendered(2, Some("a\n\u{1b}[2J\0")),
             "quell: suppressed 2 repeats of: a\\n\\u{1b}[2J\\u{0}"
+        );
+        assert_eq!(
+            rendered(2, Some("a\u{2028}b\u{2029}c\u{202e}d")),
+            "quell: suppressed 2 repeats of: a\\u{2028}b\\u{2029}c\\u{202e}d"
         );
         assert_eq!(rendered(3, None), "quell: suppressed 3 repeats of lines no longer remembered");
     }

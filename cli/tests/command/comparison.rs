@@ -138,3 +138,28 @@ fn masks_see_what_skipping_has_left() {
     keeps(&["-f1", "--mask", "^ [0-9]+"], b"a 1 x\nb 2 x\nb x 2\n", b"a 1 x\nb x 2\n");
     keeps(&["-s1", "--mask", "^[0-9]"], b"a1x\nb2x\n", b"a1x\n");
 }
+
+#[test]
+fn fields_of_json_and_logfmt_are_chosen() {
+    let json =
+        |ts: u32, msg: &str| format!("{{\"ts\":{ts},\"level\":\"warn\",\"msg\":\"{msg}\"}}\n");
+    let swapped = "{\"msg\":\"a\", \"level\":\"warn\", \"ts\":3}\n";
+    let text = [&json(1, "a"), &json(2, "a"), swapped, &json(4, "b"), "text\n", "text\n"].concat();
+    for args in [["--key", "level,msg"], ["--except", "ts,request_id"]] {
+        let ran = both(&args, text.as_bytes());
+        assert_eq!(ran.text(), json(1, "a") + &json(4, "b") + "text\n", "{args:?}");
+    }
+    let text = "ts=1 level=warn msg=\"a b\"\nlevel=warn msg=\"a b\" ts=2\nlevel=warn msg=c ts=3\n";
+    let left = "ts=1 level=warn msg=\"a b\"\nlevel=warn msg=c ts=3\n";
+    assert_eq!(both(&["--key=level,msg"], text.as_bytes()).text(), left);
+    assert_eq!(both(&["--except=ts"], text.as_bytes()).text(), left);
+    // Given twice, the names add up.
+    assert_eq!(both(&["--key=level", "--key=msg"], text.as_bytes()).text(), left);
+}
+
+#[test]
+fn masks_apply_to_chosen_strings() {
+    let text = b"{\"msg\":\"try 1\"}\n{\"msg\":\"try 2\"}\n{\"msg\":\"try\"}\n";
+    let ran = both(&["--key=msg", "--mask=[0-9]+"], text);
+    assert_eq!(ran.text(), "{\"msg\":\"try 1\"}\n{\"msg\":\"try\"}\n");
+}

@@ -49,7 +49,7 @@ impl Ran {
     /// Checks that all that was suppressed is in the summaries, and all lines in the stats.
     #[track_caller]
     pub(crate) fn conserves(&self, lines: u64) {
-        assert_eq!(self.stat("emitted") + self.stat("suppressed"), lines, "{}", self.err);
+        assert_eq!(self.stat("written") + self.stat("suppressed"), lines, "{}", self.err);
         assert_eq!(
             summaries(&self.err).iter().map(|(count, _)| count).sum::<u64>(),
             self.stat("suppressed")
@@ -168,6 +168,15 @@ impl Session {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Whether a signal was sent and not yet delivered, where the system tells.
+    pub(crate) fn pending(&self, signal: Signal) -> bool {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+        let mask = mask.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+        mask & (1 << (signal.as_raw() - 1)) != 0
     }
 
     /// Waits for the end; what is left of output and standard error.

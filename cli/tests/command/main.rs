@@ -3,10 +3,13 @@
 
 mod arguments;
 mod comparison;
+mod counts;
 mod endings;
+mod follow;
 mod harness;
 mod inputs;
 mod logs;
 mod long_lines;
+mod records;
 mod summaries;
 mod time;

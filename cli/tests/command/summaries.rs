@@ -1,6 +1,6 @@
 //! What is said of suppressed lines.
 
-use crate::harness::{Dir, Ran, both, piped, quell, redirected, summaries};
+use crate::harness::{Dir, Ran, Session, both, piped, quell, redirected, summaries};
 use std::collections::HashMap;
 
 #[test]
@@ -104,7 +104,7 @@ fn all_that_is_suppressed_is_summarised() {
     }
     for run in [piped, redirected] {
         let ran = run(["--stats", "--window=1h"], text.as_bytes());
-        assert_eq!(ran.stat("emitted"), 1013);
+        assert_eq!(ran.stat("written"), 1013);
         ran.conserves(30_000);
         let said = summaries(&ran.err);
         assert_eq!(said.len(), 1013);
@@ -112,5 +112,66 @@ fn all_that_is_suppressed_is_summarised() {
         for (count, what) in said {
             assert_eq!(count, counts[&what] - 1, "{what}");
         }
+    }
+}
+
+#[test]
+fn a_hint_is_given_if_nothing_was_suppressed() {
+    let text: String = (0..1000).map(|n| format!("line {n}\n")).collect();
+    let told = both(&["--stats"], text.as_bytes()).err;
+    let hint = "quell: nothing was suppressed in 1000 lines; ";
+    assert!(told.starts_with(hint) && told.lines().count() == 2, "{told}");
+    assert_eq!(both(&[""; 0], text.as_bytes()).err, "", "no terminal, no --stats");
+    let told = both(&["--stats"], b"line\n").err;
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let told = both(&["--stats"], (text + "line 1\n").as_bytes()).err;
+    assert!(!told.contains("nothing"), "{told}");
+}
+
+#[test]
+fn json_summaries_are_objects_between_lines() {
+    let line = r#"{"ts":1,"level":"warn","msg":"disk \"full\"","n":1}"#;
+    let text = format!("{line}\n{line}\nplain\n{line}\nplain\n");
+    let ran = redirected(["--json", "--summary=inline", "--stats"], text.as_bytes());
+    let told = r#"{"quell":{"suppressed":2,"line":1},"level":"warn","message":"disk \"full\""}
+{"quell":{"suppressed":1,"line":3},"message":"plain"}
+"#;
+    assert_eq!(ran.text(), format!("{line}\nplain\n{told}"));
+    let stats = r#"{"quell":{"read":5,"written":2,"suppressed":3,"untracked":0,"forgotten":0}}"#;
+    assert_eq!(ran.err, format!("{stats}\n"));
+
+    let ran = redirected(["--json"], text.as_bytes());
+    assert_eq!(ran.err, told);
+    // On wall time they say since when.
+    let ran = piped(["--json"], b"a\na\n");
+    let value: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+    assert_eq!(value["quell"]["suppressed"], 1);
+    let since = value["quell"]["since"].as_str().unwrap();
+    let age = humantime::parse_rfc3339(since).unwrap().elapsed().unwrap();
+    assert!(age.as_secs() < 3600, "{since}");
+}
+
+#[test]
+fn json_summaries_also_come_before_a_line() {
+    let line = r#"{"level":"warn","msg":"a"}"#;
+    let mut session = Session::start(["--window=30ms", "--json", "--summary=inline"]);
+    for _ in 0..2 {
+        session.write(&format!("{line}\n{line}\n"));
+        assert_eq!(session.line(), format!("{line}\n"));
+        let told = session.line();
+        assert!(told.starts_with(r#"{"quell":{"suppressed":1,"#), "{told}");
+        assert!(told.ends_with("},\"level\":\"warn\",\"message\":\"a\"}\n"), "{told}");
+    }
+}
+
+#[test]
+fn colour_is_for_summaries() {
+    let plain = "quell: suppressed 1 repeat of: a\n";
+    let coloured = "\x1b[33mquell: suppressed 1 repeat of: a\x1b[0m\n";
+    assert_eq!(both(&["--color=always"], b"a\na\n").err, coloured);
+    let inline = both(&["--color=always", "--summary=inline"], b"a\na\n");
+    assert_eq!(inline.text(), format!("a\n{coloured}"));
+    for args in [&["--color=never"][..], &["--color=auto"], &[]] {
+        assert_eq!(both(args, b"a\na\n").err, plain, "no terminal");
     }
 }

@@ -95,12 +95,12 @@ fn counts_add_up_while_windows_pass() {
         let ran = Ran { code: status.code(), out, err: errors.join().unwrap() };
         let told = ran.text().lines().chain(ran.err.lines()).filter_map(summary);
         assert_eq!(told.map(|(count, _)| count).sum::<u64>(), ran.stat("suppressed"));
-        assert_eq!(ran.stat("emitted") + ran.stat("suppressed"), lines);
+        assert_eq!(ran.stat("written") + ran.stat("suppressed"), lines);
         assert_eq!(
             ran.text().lines().filter(|line| line.starts_with("message")).count() as u64,
-            ran.stat("emitted")
+            ran.stat("written")
         );
-        assert!(ran.stat("emitted") >= 3);
+        assert!(ran.stat("written") >= 3);
     }
 }
 
@@ -121,7 +121,7 @@ fn on_regular_files_the_window_is_the_whole_input() {
         ),
     ] {
         assert_eq!(ran.text(), "first\nsecond\n");
-        ran.conserves(ran.stat("emitted") + ran.stat("suppressed"));
+        ran.conserves(ran.stat("written") + ran.stat("suppressed"));
     }
 }
 
