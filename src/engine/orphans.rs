@@ -345,7 +345,7 @@ mod tests {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     assert!(take_all(&orphans, Select::all().of(Namespace(9))).is_empty());
-                    assert!(orphans.copies().all(|copy| copy.count <= 4) && orphans.sum() <= 4);
+                    assert!(orphans.copies().all(|copy| copy.count <= 400) && orphans.sum() <= 400);
                 }
             });
             for _ in 0..20_000 {
