@@ -138,6 +138,8 @@ pub use logger::{Event, Logger, Sink, WriteSink};
 pub use normalize::{
     Class, Classes, Normalizer, NormalizerWriter, ParseClassesError, Piece, Pieces,
 };
+#[cfg(all(unix, feature = "signals"))]
+pub use report::flush_on_signals;
 pub use report::{Guard, exit, install_panic_hook};
 pub use rules::{ParseRulesError, ParseRulesErrorKind, Rule, Rules, SharedRules};
 pub use summary::{Exemplar, Summary};
