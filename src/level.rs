@@ -30,7 +30,8 @@ pub enum Level {
 }
 
 impl Level {
-    const ALL: [Level; 5] = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error];
+    pub(crate) const ALL: [Level; 5] =
+        [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error];
 
     /// Returns the name in capitals.
     #[must_use]
@@ -44,8 +45,7 @@ impl Level {
         }
     }
 
-    /// As a label of a metric.
-    #[cfg(feature = "metrics")]
+    /// Returns the name in small letters, as labels of metrics and texts of rules have it.
     pub(crate) const fn lowercase(self) -> &'static str {
         match self {
             Level::Trace => "trace",

@@ -55,15 +55,17 @@
 //!
 //! Front ends take them by
 //! [`SharedRules`], which are
-//! swapped at run time; your own one asks [`Cache::check_with`].
+//! swapped at run time; your own one asks [`Cache::check_with`]. [`Rules`] are read from texts,
+//! too, such as `60s,http=first(10),audit=exempt`, and by the `rules_from_env` of a front end's
+//! builder from the variable `QUELL`.
 //!
 //! # How summaries come out
 //!
 //! With the next line of the message, when its window has ended, when the cache forgets it,
 //! and at the end. For the last of them a program keeps a front end's
 //! [`Guard`] in `main`, and ends by returning, by unwinding, or by [`exit`];
-//! [`install_panic_hook`] is for panics that abort, and `Guard::flush` for a thread of your
-//! own that handles signals.
+//! [`install_panic_hook`] is for panics that abort, `flush_on_signals` (feature `signals`, on
+//! Unix) for signals, and `Guard::flush` for a thread of your own that handles these.
 //!
 //! # Deciding by yourself
 //!
@@ -98,9 +100,10 @@
 //! # Features
 //!
 //! None is on by default. `log`, `tracing`, `slog`: the front ends. `metrics`: counters and
-//! gauges of the front ends, for the `metrics` facade. `seize`: the memory that other
-//! threads may still read is freed by seize instead of crossbeam-epoch. The command `quell`
-//! is a crate of its own, `quell-cli`.
+//! gauges of the front ends, for the `metrics` facade. `serde`: [`Rules`] and [`Rule`] are
+//! serialized and deserialized as texts. `signals`: `flush_on_signals`, on Unix. `seize`: the
+//! memory that other threads may still read is freed by seize instead of crossbeam-epoch. The
+//! command `quell` is a crate of its own, `quell-cli`.
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -115,6 +118,7 @@ pub mod front;
 mod key;
 mod level;
 mod logger;
+mod names;
 mod normalize;
 mod panics;
 mod report;
@@ -134,8 +138,10 @@ pub use logger::{Event, Logger, Sink, WriteSink};
 pub use normalize::{
     Class, Classes, Normalizer, NormalizerWriter, ParseClassesError, Piece, Pieces,
 };
+#[cfg(all(unix, feature = "signals"))]
+pub use report::flush_on_signals;
 pub use report::{Guard, exit, install_panic_hook};
-pub use rules::{Rule, Rules, SharedRules};
+pub use rules::{ParseRulesError, ParseRulesErrorKind, Rule, Rules, SharedRules};
 pub use summary::{Exemplar, Summary};
 pub use text::{Field, Message};
 

@@ -1,6 +1,9 @@
 //! What a front end can be told.
 
-use crate::{Cache, Clock, Coarse, Fields, FingerprintHasher, Key, Normalizer, SharedRules};
+use crate::{
+    Cache, Clock, Coarse, Fields, FingerprintHasher, Key, Normalizer, ParseRulesError, Rules,
+    SharedRules,
+};
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +91,20 @@ impl<T, C: Clock> Builder<T, C> {
     pub fn rules(mut self, rules: impl Into<SharedRules>) -> Self {
         self.settings.rules = rules.into();
         self
+    }
+
+    /// Sets the rules to those in the variable `QUELL` of the environment, a
+    /// [text of rules](crate::Rules#the-text-of-rules) such as `10s,http=first(10)`. Leaves the
+    /// rules as they are if it is not set, or empty: set those of the program before, by
+    /// [`rules`](Self::rules).
+    ///
+    /// # Errors
+    /// [`ParseRulesError`] if it is no text of rules or not Unicode.
+    pub fn rules_from_env(mut self) -> Result<Self, ParseRulesError> {
+        if let Some(rules) = Rules::from_env("QUELL")? {
+            self.settings.rules = rules.into();
+        }
+        Ok(self)
     }
 
     /// Sets what makes two events the same message; [`Key::Event`] unless set.

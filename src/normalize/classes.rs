@@ -1,5 +1,6 @@
 //! The classes of text that a normaliser replaces, and sets of them.
 
+use crate::names::nearest;
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 use std::str::FromStr;
@@ -67,18 +68,8 @@ impl Class {
 
     /// The class whose name was probably meant.
     fn nearest(name: &str) -> Option<Class> {
-        let begins = |class: &Class| {
-            let known = class.as_str();
-            name.len() > 1 && (known.starts_with(name) || name.starts_with(known))
-        };
-        let near = || {
-            let distance = |class: &Class| edit_distance(name, class.as_str());
-            Class::ALL.into_iter().min_by_key(distance).filter(|class| {
-                let distance = distance(class);
-                distance <= 2 && distance < name.len().min(class.as_str().len())
-            })
-        };
-        Class::ALL.into_iter().find(begins).or_else(near)
+        let meant = nearest(name, &Class::ALL.map(Class::as_str))?;
+        Class::ALL.into_iter().find(|class| class.as_str() == meant)
     }
 }
 
@@ -86,21 +77,6 @@ impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
-}
-
-/// How many bytes have to be put in, taken out or changed to make `a` of `b`.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// A set of [`Class`]es.

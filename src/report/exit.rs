@@ -57,7 +57,8 @@ pub fn install_panic_hook() {
     });
 }
 
-fn flush_all(limit: Duration) {
+/// Has every guard write what is pending, and waits for it, at most `limit`.
+pub(super) fn flush_all(limit: Duration) {
     let deadline = Instant::now() + limit;
     let Some(live) = lock_until(&LIVE, deadline) else { return };
     let workers: Vec<_> = live.iter().filter_map(Weak::upgrade).collect();

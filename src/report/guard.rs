@@ -45,14 +45,15 @@ use std::{fmt, process};
 /// | returning from `main`, or a panic that unwinds it | the guard's drop |
 /// | [`quell::exit`](crate::exit) | that function, for all guards |
 /// | a panic that aborts | [`install_panic_hook`](crate::install_panic_hook) |
-/// | a signal | [`Guard::flush`], from the thread that your handler wakes |
+/// | a signal | `flush_on_signals`; or [`Guard::flush`], from the thread that your handler wakes |
 /// | `std::process::exit`, `abort`, a fatal signal | nobody |
 ///
 /// Each of these asks the guards' threads for all that is pending, in its window or not, and
 /// waits for all of them together: at most two seconds, in a panic half a second. A sink that
 /// hangs, or whose lock the asking thread holds, does not keep a process from ending.
 ///
-/// quell installs no signal handler of its own. In a handler itself almost nothing is allowed,
+/// quell installs no signal handler of its own, unless `flush_on_signals` (feature `signals`) is
+/// called. In a handler itself almost nothing is allowed,
 /// and certainly not logging: have it set a flag or write to a pipe (the crate `signal-hook`
 /// does this), and call [`flush`](Self::flush) or [`quell::exit`](crate::exit) from an ordinary
 /// thread.

@@ -1,8 +1,11 @@
-//! When summaries are written: each interval, at a guard's end, at `exit`, in a panic.
+//! When summaries are written: each interval, at a guard's end, at `exit`, in a panic, on a
+//! signal.
 
 mod exit;
 mod guard;
 mod recursion;
+#[cfg(all(unix, feature = "signals"))]
+mod signals;
 mod source;
 
 pub use exit::{exit, install_panic_hook};
@@ -10,4 +13,6 @@ pub use guard::Guard;
 #[cfg(feature = "tracing")]
 pub(crate) use guard::Worker;
 pub(crate) use recursion::RecursionGuard;
+#[cfg(all(unix, feature = "signals"))]
+pub use signals::flush_on_signals;
 pub(crate) use source::{InProgress, SummarySource};

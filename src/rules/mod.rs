@@ -1,8 +1,13 @@
 //! Rules by level and target.
 
+mod parse;
+mod parse_error;
 mod rule;
+#[cfg(feature = "serde")]
+mod serde;
 mod shared;
 
+pub use parse_error::{ParseRulesError, ParseRulesErrorKind};
 pub use rule::Rule;
 pub(crate) use rule::RuleState;
 pub use shared::SharedRules;
@@ -31,6 +36,55 @@ use crate::Level;
 /// assert_eq!(rules.find(Level::Info, "audit"), None);
 /// # Ok::<(), quell::ConfigError>(())
 /// ```
+///
+/// They are read from a text and written as one, for a variable of the environment
+/// ([`from_env`](Rules::from_env)) or a file of settings:
+///
+/// ```
+/// # use quell::{Level, Rule, Rules};
+/// # use std::time::Duration;
+/// let rules: Rules = "60s,http=first(10),http::client=error:5s,audit=exempt".parse()?;
+/// let seconds = |n| Rule::once().window(Duration::from_secs(n));
+/// let built = Rules::new(seconds(60)?)
+///     .target("http", Rule::first(10)?)
+///     .target_at("http::client", Level::Error, seconds(5)?)
+///     .exempt_target("audit");
+/// assert_eq!(rules, built);
+/// assert_eq!(rules.to_string().parse(), Ok(rules));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # The text of rules
+///
+/// Directives with commas between them:
+///
+/// | directive | stands for | sets |
+/// |---|---|---|
+/// | `rule` | [`Rules::new`] | the rule for what no other fits |
+/// | `60s` | [`Rule::window`] of that rule | its window, whichever of the two comes first |
+/// | `level:rule` | [`Rules::level`] | the rule for a level |
+/// | `target=rule` | [`Rules::target`] | the rule for a target and what is below it |
+/// | `target=level:rule` | [`Rules::target_at`] | the rule for a level of that |
+///
+/// | rule | stands for |
+/// |---|---|
+/// | `once` | [`Rule::once`] |
+/// | `first(10)` | [`Rule::first`] |
+/// | `first(5)+100`, `first(5,100)` | [`Rule::first_then_every`] |
+/// | `back_off(1h)` | [`Rule::back_off`] |
+/// | any of these and `/5s` | the same with [`Rule::window`] |
+/// | `5s` | `once/5s` |
+/// | `exempt` | nothing is ever suppressed |
+///
+/// A duration is a whole number and a unit, `ms`, `s`, `m`, `h` or `d`, or a sum of them:
+/// `1m30s`. A rule without a window has that of the cache, also where the text begins with
+/// `60s`: this is the window of the rule for what no other fits, and of no other rule. A later
+/// directive replaces one for the same target and level. Capitals in the names of rules and
+/// levels, and blanks around names and signs, do not matter. A target in a text has no comma,
+/// no `=` and no parenthesis.
+///
+/// With the feature `serde`, rules are serialized and deserialized as this text, and a
+/// [`Rule`] as its own. Rules with a target that no text can have are an error.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     default: Rule,
@@ -99,6 +153,11 @@ impl Rules {
     /// Replaces an entry for the same target and level.
     fn with(mut self, target: &str, level: Option<Level>, rule: Option<Rule>) -> Self {
         self.entries.retain(|entry| (&*entry.target, entry.level) != (target, level));
+        if let ("", None, Some(rule)) = (target, level, rule) {
+            // For everything: there is one place for that.
+            self.default = rule;
+            return self;
+        }
         let weight = |target: &str, level: Option<Level>| (target.len(), level.is_some());
         let at = self
             .entries

@@ -4,6 +4,7 @@
 use crate::clock::window_millis;
 use crate::error::MAX_RULE;
 use crate::{ConfigError, Tick};
+use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ use std::time::Duration;
 /// assert_eq!(decide(10).reports(), Some(1));
 /// # Ok::<(), quell::ConfigError>(())
 /// ```
+///
+/// As a text it is what `Rules` have after a target: `first(10)/5s`. See
+/// [there](crate::Rules#the-text-of-rules).
 ///
 /// In every rule a window begins with the emission that finds the last one ended, and is
 /// not prolonged by what comes in it.
@@ -188,6 +192,47 @@ impl Rule {
         (false, RuleState { calls: n - 1 + nth, ..suppressed })
     }
 }
+
+impl fmt::Display for Rule {
+    /// Writes what [`FromStr`](std::str::FromStr) reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.policy, self.window) {
+            (Policy::Once, None) => f.write_str("once")?,
+            // The window alone says it.
+            (Policy::Once, Some(window)) => return write_millis(f, window.get()),
+            (Policy::First { n, every: 0 }, _) => write!(f, "first({n})")?,
+            (Policy::First { n, every }, _) => write!(f, "first({n})+{every}")?,
+            (Policy::BackOff { ceiling }, _) => {
+                f.write_str("back_off(")?;
+                write_millis(f, ceiling.get())?;
+                f.write_str(")")?;
+            }
+        }
+        match self.window {
+            None => Ok(()),
+            Some(window) => {
+                f.write_str("/")?;
+                write_millis(f, window.get())
+            }
+        }
+    }
+}
+
+/// Writes a duration that is not zero: `1m30s`.
+fn write_millis(f: &mut fmt::Formatter<'_>, mut millis: u64) -> fmt::Result {
+    for (unit, length) in UNITS {
+        let number = millis / length;
+        millis %= length;
+        if number != 0 {
+            write!(f, "{number}{unit}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The units of durations in texts, and their milliseconds; the longest first.
+pub(super) const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 const fn in_range(n: u32) -> Result<u32, ConfigError> {
     if n == 0 || n > Rule::MAX { Err(ConfigError::RuleOutOfRange { asked: n }) } else { Ok(n) }

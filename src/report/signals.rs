@@ -1,0 +1,97 @@
+//! Signals that end the process: the summaries are written before.
+
+use super::exit::{LIMIT, flush_all};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::{flag, low_level};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::{fs, io, process, thread};
+
+const SIGNALS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
+
+/// Has `SIGINT`, `SIGTERM`, `SIGHUP` and `SIGQUIT` write all pending summaries of all
+/// [`Guard`](crate::Guard)s, as [`exit`](crate::exit) does it, before they end the process.
+///
+/// It is there with the feature `signals`, and on Unix alone: elsewhere there is no such
+/// function.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let cache = std::sync::Arc::new(quell::Cache::builder().build()?);
+/// let _guard = quell::Guard::for_cache(&cache, |s| eprintln!("{s}"), std::time::Duration::from_secs(1))?;
+/// quell::flush_on_signals()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The process then ends as if it had no handler: whoever waits for it sees the signal, not an
+/// exit code. A second signal ends it at once, should a sink hang. Installs itself once,
+/// however often it is called.
+///
+/// Handlers do no more than wake a thread, which does the rest. Those that the crate
+/// `signal-hook` has for others are called, too, but the process ends all the same: a program
+/// that stays alive on one of these signals, to read its settings again on `SIGHUP` say, calls
+/// [`Guard::flush`](crate::Guard::flush) or [`exit`](crate::exit) in handling it, instead of
+/// this. Signals that the process ignores, as under `nohup`, stay ignored where the system says
+/// which these are, in `/proc/self/status`: on Linux.
+///
+/// A forked child that executes no other program has the handlers without the thread. The first
+/// signal does not end it; the second does.
+///
+/// # Errors
+/// That of the system if it has no thread or no handler for this.
+pub fn flush_on_signals() -> io::Result<()> {
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*installed {
+        install()?;
+        *installed = true;
+    }
+    Ok(())
+}
+
+fn install() -> io::Result<()> {
+    let ignored = ignored();
+    let signals: Vec<i32> =
+        SIGNALS.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0).collect();
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // The thread first: handlers without it would have the process ignore signals.
+    let handle = move || match register(&signals) {
+        Ok(mut handled) => {
+            drop(sender.send(Ok(())));
+            if let Some(signal) = handled.forever().next() {
+                flush_all(LIMIT);
+                end_by(signal);
+            }
+        }
+        Err(error) => drop(sender.send(Err(error))),
+    };
+    drop(thread::Builder::new().name("quell-signals".into()).spawn(handle)?);
+    receiver.recv().unwrap_or_else(|_| Err(io::Error::other("the thread for signals ended")))
+}
+
+fn register(signals: &[i32]) -> io::Result<Signals> {
+    let handled = Signals::new(signals)?;
+    let is_second = Arc::new(AtomicBool::new(false));
+    for signal in signals {
+        // In this order: the first signal finds the flag unset and sets it.
+        flag::register_conditional_default(*signal, Arc::clone(&is_second))?;
+        flag::register(*signal, Arc::clone(&is_second))?;
+    }
+    Ok(handled)
+}
+
+fn end_by(signal: i32) -> ! {
+    drop(low_level::emulate_default_handler(signal));
+    // Unreachable with these signals; what a shell makes of a signal.
+    process::exit(128 + signal)
+}
+
+/// Returns the signals that the process ignores: bit `n - 1` for signal `n`. None where the system
+/// does not say.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}

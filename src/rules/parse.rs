@@ -1,0 +1,343 @@
+//! Rules as a text: read from a string or the environment, and written.
+//!
+//! [`Rules`] has the grammar. The reader goes by pieces, which know where in the text they
+//! are, so that an error can point at its place.
+
+use super::parse_error::{NAMES, ParseRulesError, ParseRulesErrorKind as Kind};
+use super::rule::UNITS;
+use super::{Rule, Rules};
+use crate::{ConfigError, Level};
+use std::str::FromStr;
+use std::time::Duration;
+use std::{env, fmt};
+
+type Result<T> = std::result::Result<T, ParseRulesError>;
+
+/// What a target in a text cannot have: these end it, or belong to rules.
+const SIGNS: [char; 4] = [',', '=', '(', ')'];
+
+impl Rules {
+    /// Reads rules from a variable of the environment; `None` if it is not set, or empty.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use quell::{Rule, Rules};
+    /// let rules = Rules::from_env("MY_PROGRAM_QUELL")?.unwrap_or(Rules::new(Rule::first(10)?));
+    /// # assert_eq!(rules, Rules::new(Rule::first(10)?));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ParseRulesError`], with the variable's name, if it is no text of rules or not Unicode.
+    pub fn from_env(name: &str) -> Result<Option<Self>> {
+        let Some(value) = env::var_os(name) else { return Ok(None) };
+        let rules = match std::str::from_utf8(value.as_encoded_bytes()) {
+            Ok(text) if text.trim().is_empty() => return Ok(None),
+            Ok(text) => text.parse(),
+            Err(error) => {
+                let (at, lossy) = (error.valid_up_to(), value.to_string_lossy());
+                Err(Piece { at, text: &lossy[at..] }.error(Kind::NotUnicode))
+            }
+        };
+        match rules {
+            Ok(rules) => Ok(Some(rules)),
+            Err(error) => Err(ParseRulesError { variable: Some(name.into()), ..error }),
+        }
+    }
+
+    /// Whether reading what is written gives the same rules: not if a target has a sign of the
+    /// grammar in it, as no path of Rust has.
+    #[cfg(any(feature = "serde", test))]
+    pub(super) fn unwritable(&self) -> Option<&str> {
+        let is_bad = |target: &&str| target.trim() != *target || target.contains(SIGNS);
+        self.entries.iter().map(|entry| &*entry.target).find(is_bad)
+    }
+}
+
+impl FromStr for Rules {
+    type Err = ParseRulesError;
+
+    /// Reads [the text of rules](Rules#the-text-of-rules).
+    ///
+    /// # Errors
+    /// [`ParseRulesError`], which points at the first piece that is wrong.
+    fn from_str(text: &str) -> Result<Self> {
+        let mut reader = Reader::default();
+        let mut rest = Piece { at: 0, text };
+        loop {
+            let mut is_inside = false;
+            let end = rest.text.find(|c| {
+                match c {
+                    '(' => is_inside = true,
+                    ')' => is_inside = false,
+                    _ => {}
+                }
+                c == ',' && !is_inside
+            });
+            reader.directive(rest.to(end.unwrap_or(rest.text.len())))?;
+            match end {
+                Some(end) => rest = rest.from(end + 1),
+                None => return reader.finish(),
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rules {
+    /// Writes [the text of rules](Rules#the-text-of-rules). Reading it gives equal rules, unless
+    /// a target has a comma, `=`, a parenthesis, or a blank at an end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.default.fmt(f)?;
+        // Each is put before those that are as specific: backward it comes out as it was.
+        for entry in self.entries.iter().rev() {
+            f.write_str(",")?;
+            if !entry.target.is_empty() {
+                write!(f, "{}=", entry.target)?;
+            }
+            if let Some(level) = entry.level {
+                write!(f, "{}:", level.lowercase())?;
+            }
+            match entry.rule {
+                Some(rule) => rule.fmt(f)?,
+                None => f.write_str("exempt")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Rule {
+    type Err = ParseRulesError;
+
+    /// Reads a rule as [the text of rules](Rules#the-text-of-rules) has it.
+    ///
+    /// # Errors
+    /// [`ParseRulesError`]; also of `exempt`, which is no rule.
+    fn from_str(text: &str) -> Result<Self> {
+        let piece = Piece { at: 0, text }.trim();
+        piece.rule()?.rule.ok_or_else(|| piece.error(Kind::Exempt))
+    }
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Reader<'a> {
+    rules: Rules,
+    default: ReadRule,
+    /// That of the default rule, unless it has one of its own.
+    window: Option<(Piece<'a>, Duration)>,
+}
+
+#[derive(Clone, Copy)]
+struct ReadRule {
+    /// `None` exempts.
+    rule: Option<Rule>,
+    has_window: bool,
+}
+
+impl Default for ReadRule {
+    fn default() -> Self {
+        Self { rule: Some(Rule::once()), has_window: false }
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn directive(&mut self, piece: Piece<'a>) -> Result<()> {
+        let piece = piece.trim();
+        if piece.text.is_empty() {
+            return Err(piece.error(Kind::MissingDirective));
+        }
+        let Some((target, value)) = piece.split_once('=') else {
+            return self.without_target(piece);
+        };
+        if target.text.is_empty() {
+            return Err(target.error(Kind::MissingTarget));
+        }
+        if target.text.contains(SIGNS) {
+            return Err(target.error(Kind::BadTarget));
+        }
+        let (level, rule) = value.level_and_rule()?;
+        self.add(target.text, level, rule.rule);
+        Ok(())
+    }
+
+    fn without_target(&mut self, piece: Piece<'a>) -> Result<()> {
+        if piece.is_duration() && !piece.text.contains('/') {
+            self.window = Some((piece, piece.duration()?));
+            return Ok(());
+        }
+        if piece.text.contains("::") {
+            // A path, not a level.
+            return Err(piece.error(Kind::MissingRule));
+        }
+        let (level, rule) = piece.level_and_rule()?;
+        if level.is_none() && rule.rule.is_some() {
+            self.default = rule;
+        }
+        self.add("", level, rule.rule);
+        Ok(())
+    }
+
+    fn add(&mut self, target: &str, level: Option<Level>, rule: Option<Rule>) {
+        self.rules = std::mem::take(&mut self.rules).with(target, level, rule);
+    }
+
+    fn finish(mut self) -> Result<Rules> {
+        let ReadRule { rule, has_window } = self.default;
+        if let (Some(rule), false, Some((piece, window))) = (rule, has_window, self.window) {
+            self.rules.default = piece.made(rule.window(window))?;
+        }
+        Ok(self.rules)
+    }
+}
+
+/// A part of the text, and where it begins.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    at: usize,
+    text: &'a str,
+}
+
+impl<'a> Piece<'a> {
+    fn to(self, end: usize) -> Self {
+        Self { text: &self.text[..end], ..self }
+    }
+
+    fn from(self, begin: usize) -> Self {
+        Self { at: self.at + begin, text: &self.text[begin..] }
+    }
+
+    fn trim(self) -> Self {
+        let begin = self.text.len() - self.text.trim_start().len();
+        let piece = self.from(begin);
+        piece.to(piece.text.trim_end().len())
+    }
+
+    /// Splits at the first `sign`, which is a byte long.
+    fn split_once(self, sign: char) -> Option<(Self, Self)> {
+        let at = self.text.find(sign)?;
+        Some((self.to(at).trim(), self.from(at + sign.len_utf8()).trim()))
+    }
+
+    fn error(self, kind: Kind) -> ParseRulesError {
+        ParseRulesError { position: self.at, text: self.text.into(), kind, variable: None }
+    }
+
+    fn made<T>(self, made: std::result::Result<T, ConfigError>) -> Result<T> {
+        made.map_err(|error| self.error(Kind::Config(error)))
+    }
+
+    /// Reads `level:rule` or `rule`.
+    fn level_and_rule(self) -> Result<(Option<Level>, ReadRule)> {
+        let Some((level, rule)) = self.split_once(':') else { return Ok((None, self.rule()?)) };
+        match level.text.parse() {
+            Ok(level) => Ok((Some(level), rule.rule()?)),
+            Err(_) => Err(level.error(Kind::UnknownLevel)),
+        }
+    }
+
+    /// Reads a rule, with its window if it has one.
+    fn rule(self) -> Result<ReadRule> {
+        let (policy, window) = match self.split_once('/') {
+            Some((policy, window)) => (policy, Some(window)),
+            None => (self, None),
+        };
+        if policy.is_duration() {
+            if let Some(window) = window {
+                return Err(window.error(Kind::StrayWindow));
+            }
+            let rule = policy.made(Rule::once().window(policy.duration()?))?;
+            return Ok(ReadRule { rule: Some(rule), has_window: true });
+        }
+        match (policy.policy()?, window) {
+            (Some(rule), Some(window)) => {
+                let rule = window.made(rule.window(window.duration()?))?;
+                Ok(ReadRule { rule: Some(rule), has_window: true })
+            }
+            (None, Some(window)) => Err(window.error(Kind::StrayWindow)),
+            (rule, None) => Ok(ReadRule { rule, has_window: false }),
+        }
+    }
+
+    /// Reads a rule without a window; `None` exempts.
+    fn policy(self) -> Result<Option<Rule>> {
+        let open = self.text.find('(');
+        let name = self.to(open.unwrap_or(self.text.len())).trim();
+        let Some(name) = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name.text))
+        else {
+            let is_level = self.text.parse::<Level>().is_ok();
+            let is_missing = self.text.is_empty() || is_level;
+            return Err(self.error(if is_missing { Kind::MissingRule } else { Kind::UnknownRule }));
+        };
+        let malformed = |expected| Err(self.error(Kind::Malformed { expected }));
+        // What is between the parentheses, and after them.
+        let arguments = match open {
+            Some(open) => self.from(open + 1).split_once(')'),
+            None => None,
+        };
+        match (name, open, arguments) {
+            ("once", None, _) => Ok(Some(Rule::once())),
+            ("exempt", None, _) => Ok(None),
+            ("once", ..) => malformed("once"),
+            ("exempt", ..) => malformed("exempt"),
+            ("back_off", _, Some((ceiling, Piece { text: "", .. }))) => {
+                Ok(Some(ceiling.made(Rule::back_off(ceiling.duration()?))?))
+            }
+            ("back_off", ..) => malformed("back_off(1h)"),
+            (_, _, Some((numbers, after))) => {
+                let sum = after.text.strip_prefix('+').map(|_| (numbers, after.from(1).trim()));
+                match (numbers.split_once(','), sum) {
+                    (None, None) if after.text.is_empty() => {
+                        Ok(Some(numbers.made(Rule::first(numbers.number()?))?))
+                    }
+                    (Some((n, every)), None) if after.text.is_empty() => n.first(every),
+                    (None, Some((n, every))) => n.first(every),
+                    _ => malformed(FIRST),
+                }
+            }
+            _ => malformed(FIRST),
+        }
+    }
+
+    fn first(self, every: Self) -> Result<Option<Rule>> {
+        let n = self.number()?;
+        // Alone first, so that the error is at the one that is wrong.
+        self.made(Rule::first(n))?;
+        Ok(Some(every.made(Rule::first_then_every(n, every.number()?))?))
+    }
+
+    fn number(self) -> Result<u32> {
+        let is_number = self.text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = if is_number { self.text.parse().ok() } else { None };
+        number.ok_or_else(|| self.error(Kind::BadNumber))
+    }
+
+    /// Whether it must be a duration: nothing else begins with a digit.
+    fn is_duration(self) -> bool {
+        self.text.starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    fn duration(self) -> Result<Duration> {
+        let millis = millis(self.text).ok_or_else(|| self.error(Kind::BadDuration))?;
+        Ok(Duration::from_millis(millis))
+    }
+}
+
+const FIRST: &str = "first(10), first(5)+100 or first(5,100)";
+
+/// Reads a sum of numbers with units.
+fn millis(mut text: &str) -> Option<u64> {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let mut sum = 0u64;
+    loop {
+        let (number, rest) = text.split_at(text.find(|c| !is_digit(c))?);
+        let (unit, rest) = rest.split_at(rest.find(is_digit).unwrap_or(rest.len()));
+        let (_, length) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
+        sum = sum.checked_add(number.parse::<u64>().ok()?.checked_mul(length)?)?;
+        if rest.is_empty() {
+            return Some(sum);
+        }
+        text = rest;
+    }
+}
