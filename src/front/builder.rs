@@ -144,8 +144,8 @@ impl<T, C: Clock> Builder<T, C> {
     /// | `quell_events_total` | counter | `outcome`: `emitted`, `suppressed`, `failed_open`, `exempt`; `level`; `front_end` |
     /// | `quell_entries`, `quell_capacity`, `quell_forgotten` | gauges of the whole cache, set by each report | `front_end` |
     ///
-    /// The recorder is the one that is installed when the front end (of tracing: the filter) is made. No text of a
-    /// message is ever a label.
+    /// The recorder is the one that is installed when the front end (of tracing: the
+    /// filter) is made. No text of a message is ever a label.
     #[cfg(feature = "metrics")]
     pub fn metrics(mut self) -> Self {
         self.settings.metrics = true;

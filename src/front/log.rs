@@ -1,4 +1,4 @@
-//! A front end for the facade [`log`](https://docs.rs/log): wraps any [`Log`](::log::Log), lets the
+//! A front end for the facade [`log`](https://docs.rs/log): wraps any [`Log`], lets the
 //! first of each message through and counts its repeats. Feature `log`.
 //!
 //! # Three lines
@@ -48,45 +48,50 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Several loggers behind one cache: build a [`Dedup`] around each ([`Builder::build`]) and put them
-//! behind whatever fans records out. Each has a namespace of its own, so each sees the first of
-//! every message.
+//! Several loggers behind one cache: build a [`Dedup`] around each ([`Builder::build`]) and
+//! put them behind whatever fans records out. Each has a namespace of its own, so each sees
+//! the first of every message.
 //!
 //! # What makes two records the same message
 //!
-//! Level, target, the text as formatted, and the key-values that [`Builder::fields`] leaves in, in
-//! any order; see [`Key`](crate::Key) for less. The values' types count: `1`, `1.0` and `"1"` are three values.
-//! Module, file and line do not count, so one text is one message wherever its target is logged from.
+//! Level, target, the text as formatted, and the key-values that [`Builder::fields`] leaves
+//! in, in any order; see [`Key`](crate::Key) for less. The values' types count: `1`, `1.0`
+//! and `"1"` are three values. Module, file and line do not count, so one text is one
+//! message wherever its target is logged from.
 //!
 //! # What the logger behind is given
 //!
-//! Records that pass, unchanged, and records of quell's own. These have the level, target, module, file and
-//! line of the message they are about, and its text, cut to [`Exemplar::MAX_TEXT`](crate::Exemplar::MAX_TEXT)
-//! bytes, with the key-values that belong to its key:
+//! Records that pass, unchanged, and records of quell's own. These have the level, target,
+//! module, file and line of the message they are about, and its text, cut to
+//! [`Exemplar::MAX_TEXT`](crate::Exemplar::MAX_TEXT) bytes, with the key-values that belong
+//! to its key:
 //!
 //! | record | text | key-values |
 //! |---|---|---|
 //! | summary | `connection refused peer=db1: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how long ago the message was last let through |
 //! | notice | `connection refused peer=db1: repeats are suppressed from here on` | `quell.notice` = true |
 //!
-//! A summary comes right before the record that ends the silence, or when its window is over, at a
-//! flush, and at the end of the program. Where more different messages were forgotten at once than the
-//! cache has room to tell apart, one summary has their sum, at level `Warn` with the target
-//! `quell`. quell's own records go straight to the logger behind and are never suppressed.
+//! A summary comes right before the record that ends the silence, or when its window is
+//! over, at a flush, and at the end of the program. Where more different messages were
+//! forgotten at once than the cache has room to tell apart, one summary has their sum, at
+//! level `Warn` with the target `quell`. quell's own records go straight to the logger
+//! behind and are never suppressed.
 //!
 //! # Guarantees
-//! * Each record that the logger behind is [enabled](::log::Log::enabled) for is handed to it or counted, and each
-//!   counted one is in exactly one summary.
+//! * Each record that the logger behind is [enabled](::log::Log::enabled) for is handed to
+//!   it or counted, and each counted one is in exactly one summary.
 //! * Asking [`enabled`](::log::Log::enabled) costs no message its budget.
-//! * Formatted text and values are hashed as they are written: a suppressed record allocates nothing (what
-//!   its own `Display` does aside).
-//! * A `Display` that panics or fails is no reason to lose a record: it passes, unchecked, with a marker in
-//!   its text, and is counted in [`Stats::failed_open`](crate::Stats::failed_open). (A key-value that
-//!   panics is handed on as it is.)
+//! * Formatted text and values are hashed as they are written: a suppressed record
+//!   allocates nothing (what its own `Display` does aside).
+//! * A `Display` that panics or fails is no reason to lose a record: it passes, unchecked,
+//!   with a marker in its text, and is counted in
+//!   [`Stats::failed_open`](crate::Stats::failed_open). (A key-value that panics is handed
+//!   on as it is.)
 //! * A logger, or a `Display`, that itself logs is served like any other caller up to four levels
 //!   deep; deeper records are counted and not logged, so it comes to an end.
-//! * A panic of the logger goes on to whoever logged, or called [`flush`](::log::Log::flush), and nothing is
-//!   broken by it. Where nobody called (reports, guards, drops), it is swallowed.
+//! * A panic of the logger goes on to whoever logged, or called
+//!   [`flush`](::log::Log::flush), and nothing is broken by it. Where nobody called
+//!   (reports, guards, drops), it is swallowed.
 //!
 //! # Progress
 //! A suppressed record takes no lock and is lock-free; see [`Cache`]. A record that passes
@@ -110,7 +115,8 @@ use std::sync::Arc;
 /// Builds a [`Dedup`]; start with [`Dedup::builder`].
 pub type Builder<L, C = Coarse> = super::Builder<Behind<L>, C>;
 
-/// A logger that lets the first of each message through to the one it wraps; see [the module](self).
+/// A logger that lets the first of each message through to the one it wraps; see
+/// [the module](self).
 ///
 /// ```
 /// use log::{Level, Log, Record};

@@ -27,7 +27,7 @@
 //! On each layer that is to have no repeats, innermost or outermost: [`Dedup::wrap`] a
 //! layer, [`Dedup::wrap_filtered`] the filter of a layer. The order of layers does not
 //! matter. Each filter has a namespace of its own, so each layer sees each message once,
-//! and summaries of what *it* did not see. ([`Builder::global`](Builder::global) makes one decision for
+//! and summaries of what *it* did not see. ([`Builder::global`] makes one decision for
 //! all.)
 //!
 //! | | |
@@ -63,7 +63,7 @@
 //! | `quell.target`, `quell.module`, `quell.file`, `quell.line` | where a record from `log` was from: those are known at run time only, and such a summary's own target is `quell` |
 //!
 //! It is in no span. It comes when the message is logged again, when its window has ended,
-//! and at the end, from the [`Guard`](crate::Guard)'s thread, never from inside another event. The sum of all
+//! and at the end, from the [`Guard`]'s thread, never from inside another event. The sum of all
 //! summaries and all lines is what was offered: what cannot be delivered, because the
 //! subscriber is gone or another filter is in the way, stays in the cache, for the next
 //! flush or for [`Cache::drain`](crate::Cache::drain). A summary of messages too many to be
@@ -71,15 +71,15 @@
 //!
 //! # How a program ends
 //!
-//! See [`Guard`](crate::Guard): returning and unwinding drop it, [`quell::exit`](crate::exit) and
+//! See [`Guard`]: returning and unwinding drop it, [`quell::exit`](crate::exit) and
 //! the [panic hook](crate::install_panic_hook) (which [`init`] installs) do what a drop would, and
 //! a program that handles signals calls [`Guard::flush`](crate::Guard::flush).
 //!
 //! # Speed
 //!
 //! Formatting and hashing the text is most of what a suppressed event costs;
-//! [`Key::Callsite`](crate::Key::Callsite) does neither. A cache with the clock [`Monotonic`](crate::Monotonic)
-//! costs some 20 ns more an event.
+//! [`Key::Callsite`](crate::Key::Callsite) does neither. A cache with the clock
+//! [`Monotonic`](crate::Monotonic) costs some 20 ns more an event.
 
 mod dedup;
 mod filter;
