@@ -7,6 +7,7 @@ use crate::records::Records;
 use crate::tally::Shape;
 use crate::{EXIT_FAILURE, print_error};
 use clap::{Parser, ValueEnum};
+use quell::Classes;
 use regex::bytes::Regex;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,6 +59,11 @@ pub(crate) struct Args {
         long = "mask", value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true
     )]
     pub(crate) masks: Vec<Regex>,
+
+    /// Leave out of the comparison what looks like these, in any order, or all of them:
+    /// time,uuid,hex,number,ip,path,ansi
+    #[arg(help_heading = "What is compared", long, value_name = "CLASSES", default_value = "none")]
+    pub(crate) ignore: Classes,
 
     /// Of a line that is a JSON object or logfmt (name=value ...), compare only these
     /// members; http.status is status within http
@@ -194,12 +200,13 @@ Time:
 Comparison:
   The whole line counts, as bytes, but for a CR at its end. -f applies first, then
   -s, then the masks, on what is left of the line. What a mask cut leaves a mark, so
-  that \"a 1\" and \"1 a\" do not become equal; matches that touch leave one.
+  that \"a 1\" and \"1 a\" do not become equal; matches that touch leave one. --ignore
+  applies to what the masks leave, and leaves a mark for each thing, by its kind.
   With --key or --except neither the order of members nor the way they are written
-  matters, but types do: 1 is not \"1\". Masks then apply to each string, -f and -s to
+  matters, but types do: 1 is not \"1\". Masks and --ignore then apply to each string, -f and -s to
   none. A line that is neither an object nor logfmt, or has no member that is
   compared, is compared as a whole.
-  Lines of more than 1 MiB are compared as a whole, without masks. They wait in an
+  Lines of more than 1 MiB are compared as a whole, without masks or --ignore. They wait in an
   unnamed temporary file until their end is read; where there is no room for one,
   the line is written and counted as untracked.
 
@@ -233,7 +240,7 @@ Exit status:
 Examples:
   tail -f app.log | quell --window 5m
   quell --follow --stack-traces app.log
-  quell --top 10 --mask '[0-9]+' app.log
+  quell --top 10 --ignore all app.log
   quell --summary=inline --stats a.log b.log
   quell --mask '^\\d{4}-\\d\\d-\\d\\d[T ][\\d:.,]+Z?' --mask 'pid=\\d+' app.log
   quell --json --summary=inline --except ts,request_id app.jsonl";

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::fields::Choice;
 use crate::records::Records;
-use quell::{Cache, Fingerprint, FingerprintHasher};
+use quell::{Cache, Fingerprint, FingerprintHasher, Normalizer};
 use regex::bytes::Regex;
 use std::ops::Range;
 
@@ -19,6 +19,8 @@ pub(crate) struct Keys {
     field_hasher: FingerprintHasher,
     skip: Skip,
     masks: Vec<Regex>,
+    /// What is left out besides.
+    normalizer: Option<Normalizer>,
     choice: Option<Choice>,
     records: Option<Records>,
     terminator: u8,
@@ -47,6 +49,7 @@ impl Keys {
             field_hasher,
             skip: Skip::new(args.skip_fields, args.skip_chars),
             masks: args.masks.clone(),
+            normalizer: (!args.ignore.is_empty()).then(|| Normalizer::new(args.ignore)),
             choice,
             records,
             terminator,
@@ -82,7 +85,7 @@ impl Keys {
         }
         let mut hasher = self.empty_hasher.clone();
         let rest = { self.skip }.rest(line);
-        if self.masks.is_empty() || line.len() > MAX_LINE {
+        if line.len() > MAX_LINE || (self.masks.is_empty() && self.normalizer.is_none()) {
             hasher.bytes(rest);
         } else {
             self.write_text(rest, &mut |bytes| hasher.bytes(bytes));
@@ -109,10 +112,24 @@ impl Keys {
     /// a line, or of a string in its fields.
     fn write_text(&mut self, text: &[u8], write: &mut dyn FnMut(&[u8])) {
         if self.masks.is_empty() {
-            write(text);
+            self.write_part(text, write);
         } else {
             self.masked(text, write);
         }
+    }
+
+    /// Gives what `--ignore` leaves of a text to `write`. Returns how long that is.
+    fn write_part(&self, text: &[u8], write: &mut dyn FnMut(&[u8])) -> usize {
+        let Some(normalizer) = self.normalizer else {
+            write(text);
+            return text.len();
+        };
+        let mut len = 0;
+        normalizer.write(text, |bytes| {
+            len += bytes.len();
+            write(bytes);
+        });
+        len
     }
 
     /// Gives `line` to `write` with a mark in place of each stretch that masks cover.
@@ -130,18 +147,19 @@ impl Keys {
         let mut open = false;
         let mut written = 0;
         self.marks.clear();
-        for cut in &self.cuts {
+        for i in 0..self.cuts.len() {
+            let cut = self.cuts[i].clone();
             if !open || cut.start > kept {
-                write(&line[kept..cut.start]);
+                written += self.write_part(&line[kept..cut.start], write);
                 // The mark is the terminator: no line contains it, so no text equals a mark.
                 write(&[self.terminator]);
-                written += cut.start - kept + 1;
+                written += 1;
                 self.marks.push(written);
                 open = true;
             }
             kept = kept.max(cut.end);
         }
-        write(&line[kept..]);
+        self.write_part(&line[kept..], write);
         if self.inner_ends {
             // A terminator may then be text as well: where the marks are tells.
             self.marks.iter().for_each(|at| write(&at.to_le_bytes()));
@@ -231,6 +249,7 @@ mod tests {
             field_hasher: hasher,
             skip: Skip::new(0, 0),
             masks: masks.iter().map(|mask| Regex::new(mask).unwrap()).collect(),
+            normalizer: None,
             choice: None,
             records: None,
             terminator: b'\n',
@@ -287,6 +306,18 @@ mod tests {
         let [a, b, c, d] = ["a 1 b", "a 22 b", "a \n b", "a 1 \n"].map(|s| keys.of(s.as_bytes()));
         assert!(a == b && a != c && a != d && c != d);
         assert_ne!(keys.of(b"\n1"), keys.of(b"1\n"));
+    }
+
+    #[test]
+    fn what_is_ignored_counts_after_the_masks() {
+        let mut keys = keys(&["<[^>]*>"]);
+        keys.normalizer = Some("number,time".parse().unwrap());
+        for inner_ends in [false, true] {
+            keys.inner_ends = inner_ends;
+            let lines = ["at 1 <x> 22", "at 333 <long 4> 5", "at <x> 22", "at 1 <x> y", "at 1 22"];
+            let [a, b, c, d, e] = lines.map(|line| keys.of(line.as_bytes()));
+            assert!(a == b && a != c && a != d && a != e && c != e);
+        }
     }
 
     #[test]

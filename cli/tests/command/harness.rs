@@ -123,6 +123,14 @@ impl Dir {
     }
 }
 
+/// Whether this process ignores a signal, as under `nohup`, where the system tells.
+pub(crate) fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal.as_raw() - 1) & 1 == 1
+}
+
 /// A running command. Reads block until what is asked for is there: they are the only
 /// synchronisation.
 pub(crate) struct Session {

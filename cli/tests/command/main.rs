@@ -7,6 +7,7 @@ mod counts;
 mod endings;
 mod follow;
 mod harness;
+mod ignore;
 mod inputs;
 mod logs;
 mod long_lines;
