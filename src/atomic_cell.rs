@@ -5,6 +5,7 @@
 pub(crate) use crossbeam_utils::atomic::AtomicCell;
 
 #[cfg(loom)]
+#[derive(Debug)]
 pub(crate) struct AtomicCell<T>(std::sync::Mutex<T>);
 
 #[cfg(loom)]
@@ -36,12 +37,6 @@ impl AtomicCell<u64> {
         let mut value = self.0.lock().unwrap();
         let sum = *value + n;
         std::mem::replace(&mut value, sum)
-    }
-
-    pub(crate) fn fetch_sub(&self, n: u64) -> u64 {
-        let mut value = self.0.lock().unwrap();
-        let rest = *value - n;
-        std::mem::replace(&mut value, rest)
     }
 }
 
