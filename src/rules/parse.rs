@@ -48,7 +48,7 @@ impl Rules {
 
     /// Whether reading what is written gives the same rules: not if a target has a sign of the
     /// grammar in it, as no path of Rust has.
-    #[cfg(any(feature = "serde", test))]
+    #[cfg(feature = "serde")]
     pub(super) fn unwritable(&self) -> Option<&str> {
         let is_bad = |target: &&str| target.trim() != *target || target.contains(SIGNS);
         self.entries.iter().map(|entry| &*entry.target).find(is_bad)
