@@ -865,3 +865,33 @@ fn a_child_forked_while_others_log_can_log() {
         assert!(dedup.inner().0.load(Ordering::Relaxed) >= before + 6000);
     });
 }
+
+#[test]
+fn records_that_are_off_are_neither_read_nor_counted() {
+    struct Errors(Arc<Lines>);
+    impl Drain for Errors {
+        type Ok = ();
+        type Err = slog::Never;
+        fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), Never> {
+            self.0.log(record, values)
+        }
+        fn is_enabled(&self, level: Level) -> bool {
+            level.is_at_least(Level::Error)
+        }
+    }
+    struct Unread;
+    impl fmt::Display for Unread {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("it was read");
+        }
+    }
+    let _turn = turn();
+    let (cache, lines) = (Arc::new(Cache::builder().build().unwrap()), Lines::new());
+    let dedup = Dedup::builder(Arc::clone(&cache), Errors(Arc::clone(&lines))).build();
+    let log = Logger::root(dedup, o!());
+    info!(log, "x {}", Unread);
+    info!(log, "y");
+    error!(log, "y");
+    assert_eq!(lines.lines().len(), 1);
+    assert_eq!((cache.stats().emitted, cache.stats().entries), (1, 1));
+}
