@@ -2,6 +2,9 @@
 #![cfg(all(feature = "metrics", any(feature = "log", feature = "slog", feature = "tracing")))]
 
 mod common;
+#[cfg(feature = "slog")]
+#[path = "common/nowhere.rs"]
+mod nowhere;
 
 use common::Bad;
 use metrics::{
@@ -143,8 +146,10 @@ fn what_slog_offers_is_counted() {
     let capacity = cache.stats().capacity as u64;
     with_local_recorder(&registry, || {
         let rules = quell::Rules::default().exempt_level(quell::Level::Warn);
-        let dedup =
-            quell::front::slog::Dedup::builder(cache, Nowhere).rules(rules).metrics().build();
+        let dedup = quell::front::slog::Dedup::builder(cache, crate::nowhere::Nowhere)
+            .rules(rules)
+            .metrics()
+            .build();
         let dedup = Arc::new(dedup);
         let log = Logger::root(Arc::clone(&dedup), o!());
         assert_eq!(registry.registered.load(Ordering::Relaxed), HANDLES);
@@ -272,16 +277,4 @@ fn a_recorder_that_panics_costs_no_line() {
     (0..4).for_each(|_| error!(logger: log, "x"));
     log.flush();
     assert_eq!(*log.inner().0.lock().unwrap(), ["x", "x: 3 more suppressed"]);
-}
-
-/// Takes all, and is on, which `slog::Discard` is not.
-#[cfg(feature = "slog")]
-struct Nowhere;
-#[cfg(feature = "slog")]
-impl slog::Drain for Nowhere {
-    type Ok = ();
-    type Err = slog::Never;
-    fn log(&self, _: &slog::Record<'_>, _: &slog::OwnedKVList) -> Result<(), slog::Never> {
-        Ok(())
-    }
 }

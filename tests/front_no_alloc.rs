@@ -5,6 +5,9 @@
 #[path = "common/allocations.rs"]
 mod allocations;
 mod common;
+#[cfg(feature = "slog")]
+#[path = "common/nowhere.rs"]
+mod nowhere;
 
 use allocations::allocations;
 use std::fmt;
@@ -70,7 +73,7 @@ fn suppressed_records_of_slog_allocate_nothing() {
     use slog::{Logger, crit, error, info, o, warn};
 
     let _turn = common::turn();
-    let drain = Nowhere;
+    let drain = crate::nowhere::Nowhere;
     let dedup = quell::front::slog::Dedup::builder(common::cache().0, drain)
         .fields(Fields::except(["id"]))
         .rules(Rules::new(Rule::once()).exempt_target("audit").target("net", Rule::once()))
@@ -95,16 +98,4 @@ fn suppressed_records_of_slog_allocate_nothing() {
     });
     let stats = dedup.cache().stats();
     assert_eq!((stats.emitted, stats.suppressed), (calls, (1 + 2 * 1001 + 1000 - 1) * calls));
-}
-
-/// Takes all, and is on, which `slog::Discard` is not.
-#[cfg(feature = "slog")]
-struct Nowhere;
-#[cfg(feature = "slog")]
-impl slog::Drain for Nowhere {
-    type Ok = ();
-    type Err = slog::Never;
-    fn log(&self, _: &slog::Record<'_>, _: &slog::OwnedKVList) -> Result<(), slog::Never> {
-        Ok(())
-    }
 }

@@ -2,13 +2,14 @@
 
 use super::sink::{Event, Sink};
 use crate::atomic_cell::AtomicCell;
+use crate::panics::lock;
 use crate::text::NOTICE;
 use crate::{Level, Summary};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// A sink that writes lines to an [`io::Write`].
 ///
@@ -181,11 +182,6 @@ fn write_head(line: &mut OneLine, level: Option<Level>, target: &str) -> fmt::Re
         write!(line, "{target}: ")?;
     }
     Ok(())
-}
-
-/// A mutex whose poison says nothing: each holder leaves it in order.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A number that no other living thread has, and that is not 0.

@@ -3,8 +3,9 @@
 use super::{Rule, Rules};
 use crate::Level;
 use crate::atomic_cell::AtomicCell;
+use crate::panics::lock;
 use arc_swap::ArcSwap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Rules that can be swapped while they are in use. Clones share them: keep one, give
 /// others to front ends.
@@ -46,7 +47,7 @@ impl SharedRules {
     pub fn set(&self, rules: impl Into<Rules>) {
         let rules = rules.into();
         let once = rules.is_once();
-        let _setting = self.0.setting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _setting = lock(&self.0.setting);
         self.0.once.store(false);
         self.0.rules.store(Arc::new(rules));
         self.0.once.store(once);

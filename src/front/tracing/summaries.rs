@@ -14,13 +14,13 @@ use super::{Builder, Options};
 use crate::atomic_cell::AtomicCell;
 use crate::front::builder::Settings;
 use crate::front::decide::Decider;
-use crate::panics::catch_panic;
+use crate::panics::{catch_panic, lock};
 use crate::report::{SummarySource, Worker};
 use crate::text::NOTICE;
 use crate::{Cache, Clock, Exemplar, Level, Namespace, Summary};
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::{fmt, ptr};
 use tracing_core::callsite::{self, Callsite};
 use tracing_core::dispatcher::WeakDispatch;
@@ -153,11 +153,6 @@ impl<C: Clock> SummarySource for Shared<C> {
             self.cache.put_back(summary.clone());
         }
     }
-}
-
-/// Locks, ignoring poison: every holder leaves the data consistent.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the filters of one namespace share: all of a `Dedup` that decides once, else one.
