@@ -4,6 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
@@ -12,7 +13,22 @@ use tempfile::TempDir;
 pub(crate) fn quell<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quell"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    heeding_signals(&mut command);
     command
+}
+
+/// Has a command begin with the default for signals that this process may ignore, as what runs
+/// in the background of a script does.
+fn heeding_signals(command: &mut Command) {
+    let heed = || {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            // SAFETY: changes the child alone, and is allowed between fork and exec.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: `heed` allocates nothing and takes no lock.
+    unsafe { command.pre_exec(heed) };
 }
 
 /// What a run has left behind.
@@ -121,14 +137,6 @@ impl Dir {
         std::fs::write(&path, text).unwrap();
         path
     }
-}
-
-/// Whether this process ignores a signal, as under `nohup`, where the system tells.
-pub(crate) fn is_ignored(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask >> (signal.as_raw() - 1) & 1 == 1
 }
 
 /// A running command. Reads block until what is asked for is there: they are the only
