@@ -5,15 +5,10 @@ use quell::Fields;
 use quell::Key;
 use std::error::Error;
 use std::fmt;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 fn key(key: Key) -> quell::front::tracing::Builder<quell::Manual> {
     builder().0.key(key)
-}
-
-#[test]
-fn a_literal_passes_once() {
-    assert_eq!(count(builder().0, || (0..100).for_each(|_| info!("literal"))), 1);
 }
 
 #[test]
@@ -37,24 +32,6 @@ fn three_messages_through_one_helper_all_pass() {
 }
 
 #[test]
-fn level_target_text_and_each_field_separate() {
-    let events = || {
-        for _ in 0..3 {
-            info!("x");
-            warn!("x");
-            info!(target: "other", "x");
-            info!("y");
-            info!(a = 1, "x");
-            info!(b = 1, "x");
-            info!(a = 2, "x");
-            info!(a = 1, b = 1, "x");
-            info!(a = 1);
-        }
-    };
-    assert_eq!(count(builder().0, events), 9);
-}
-
-#[test]
 fn values_keep_their_types() {
     let events = || {
         for _ in 0..3 {
@@ -67,9 +44,10 @@ fn values_keep_their_types() {
             info!(v = true, "x");
             info!(v = ?1, "x");
             info!(v = &[1u8][..], "x");
+            info!(v = 1u64);
         }
     };
-    assert_eq!(count(builder().0, events), 9);
+    assert_eq!(count(builder().0, events), 10);
 }
 
 #[test]
@@ -79,32 +57,6 @@ fn order_of_fields_is_irrelevant() {
         info!(b = "2", a = 1, "x");
     };
     assert_eq!(count(builder().0, events), 1);
-}
-
-#[test]
-fn values_do_not_run_into_each_other() {
-    let events = || {
-        info!(a = "1", b = "23", "x");
-        info!(a = "12", b = "3", "x");
-        info!(ab = "c", "x");
-        info!(a = "bc", "x");
-    };
-    assert_eq!(count(builder().0, events), 4);
-}
-
-#[test]
-fn excluded_fields_are_ignored_and_absent_ones_harmless() {
-    let events = || {
-        for id in 0..10 {
-            info!(request_id = id, peer = "a", "x");
-        }
-        info!(peer = "a", "x");
-        info!(request_id = 1, peer = "b", "x");
-    };
-    assert_eq!(count(builder().0.fields(Fields::except(["request_id", "absent"])), events), 2);
-    assert_eq!(count(builder().0.fields(Fields::only(["peer", "absent"])), events), 2);
-    assert_eq!(count(builder().0.fields(Fields::none()), events), 1);
-    assert_eq!(count(builder().0, events), 12);
 }
 
 #[test]
@@ -173,17 +125,6 @@ fn by_call_site_chosen_fields_join() {
 }
 
 #[test]
-fn by_message_levels_targets_and_fields_do_not_matter() {
-    let events = || {
-        info!("x");
-        warn!(a = 1, "x");
-        error!(target: "other", "x");
-        info!("y");
-    };
-    assert_eq!(passed(key(Key::Message), events), ["x", "y"]);
-}
-
-#[test]
 fn by_a_function_of_ones_own() {
     let by_field_names = builder().0.custom_key(|event, hasher| {
         for field in event.metadata().fields() {
@@ -206,19 +147,4 @@ fn a_function_that_panics_lets_the_event_pass() {
         (0..3).for_each(|_| info!("x"))
     });
     assert_eq!((memory.len(), dedup.cache().stats().failed_open), (3, 3));
-}
-
-#[test]
-fn a_megabyte_is_one_message_and_its_exemplar_is_short() {
-    let text = "é".repeat(1 << 19);
-    let (dedup, memory) = (builder().0.build(), crate::support::Memory::default());
-    crate::support::in_scope(crate::support::stack(&dedup, &memory), || {
-        (0..3).for_each(|_| info!("{text}"))
-    });
-    assert_eq!(memory.len(), 1);
-    dedup.cache().drain(|summary| {
-        let exemplar = summary.exemplar.unwrap();
-        assert_eq!(*exemplar.text, text[..256]);
-        assert_eq!(summary.suppressed, 2);
-    });
 }

@@ -4,7 +4,6 @@ mod bridge;
 mod composition;
 mod debugs;
 mod keys;
-mod rules;
 mod sinks;
 mod spans;
 mod storm;

@@ -1,7 +1,7 @@
 //! Several sinks: each has its own first lines and its own counts.
 
-use crate::support::{Memory, builder, cache, dedup, finish, in_scope};
-use quell::front::tracing::{Dedup, NoSummaries};
+use crate::support::{Memory, builder, dedup, finish, in_scope};
+use quell::front::tracing::NoSummaries;
 use std::fs;
 use std::sync::Mutex;
 use tracing::{info, warn};
@@ -75,21 +75,6 @@ fn the_order_in_the_stack_does_not_matter() {
         assert_eq!(filtered.messages(), ["x"]);
         assert_eq!(plain.messages().len(), 5);
     }
-}
-
-#[test]
-fn two_dedups_over_one_cache_do_not_hide_each_others_messages() {
-    let (cache, _) = cache();
-    let (one, two) = (Dedup::new(cache.clone()), Dedup::new(cache));
-    let (a, b) = (Memory::default(), Memory::default());
-    let stack =
-        tracing::Dispatch::new(registry().with(one.wrap(a.clone())).with(two.wrap(b.clone())));
-    let (first, second) = (one.guard().unwrap(), two.guard().unwrap());
-    in_scope(stack.clone(), || (0..3).for_each(|_| info!("x")));
-    finish(first);
-    assert_eq!((a.take().len(), b.len()), (2, 1));
-    finish(second);
-    assert_eq!(b.take().len(), 2);
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! What was suppressed comes out as an event like the original.
 
-use crate::support::{Memory, WINDOW, builder, cache, dedup, finish, in_scope, stack};
+use crate::support::{Memory, WINDOW, dedup, finish, in_scope, stack};
 use crate::until::until;
 use quell::front::tracing::Dedup;
-use quell::{ConfigError, InitError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tracing::{Event, Subscriber, error, info, info_span, warn};
+use tracing::{Event, Subscriber, error, info, info_span};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
@@ -67,69 +66,6 @@ fn one_call_site_serves_all_summaries_of_an_original() {
 }
 
 #[test]
-fn the_next_emission_brings_the_count_as_an_event_of_its_own() {
-    let (dedup, clock) = dedup();
-    let memory = Memory::default();
-    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
-    let guard = dedup.guard().unwrap();
-    in_scope(stack.clone(), || {
-        (0..5).for_each(|_| info!("x"));
-        clock.advance(WINDOW);
-        info!("x");
-    });
-    // Not at the end of an interval, which is an hour: the emission wakes the reporter.
-    until(|| memory.len() == 3);
-    let lines = memory.take();
-    assert_eq!(lines.iter().filter_map(|line| line.suppressed()).collect::<Vec<_>>(), [4]);
-    finish(guard);
-    assert_eq!(memory.len(), 0, "told once");
-    assert_eq!(dedup.cache().stats().suppressed, 4);
-}
-
-#[test]
-fn what_ended_is_told_each_interval() {
-    let (cache, clock) = cache();
-    let dedup = Dedup::builder(cache).interval(Duration::from_millis(1)).build();
-    let memory = Memory::default();
-    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
-    let guard = dedup.guard().unwrap();
-    in_scope(stack.clone(), || (0..5).for_each(|_| info!("x")));
-    clock.advance(WINDOW);
-    until(|| memory.len() == 2);
-    assert_eq!(memory.sums(), [("x: 4 more suppressed".to_string(), 4)]);
-    drop(guard);
-}
-
-#[test]
-fn a_notice_says_that_suppression_starts() {
-    let (builder, clock) = builder();
-    let dedup = builder.notices(true).build();
-    let memory = Memory::default();
-    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
-    let guard = dedup.guard().unwrap();
-    in_scope(stack.clone(), || {
-        warn!("once");
-        for _ in 0..2 {
-            (0..5).for_each(|_| warn!("x"));
-            clock.advance(WINDOW);
-        }
-    });
-    until(|| memory.count("quell.notice") == 2);
-    finish(guard);
-    let lines = memory.take();
-    let notices: Vec<_> =
-        lines.iter().filter(|line| line.fields.contains_key("quell.notice")).collect();
-    assert_eq!(notices.len(), 2);
-    assert_eq!(notices[0].message, "x: repeats are suppressed from here on");
-    assert_eq!((notices[0].level, notices[0].suppressed()), (tracing::Level::WARN, None));
-    assert_eq!(
-        lines.iter().filter_map(|line| line.suppressed()).sum::<u64>(),
-        8,
-        "they stay counted"
-    );
-}
-
-#[test]
 fn summaries_are_not_deduplicated_and_not_in_the_span_of_who_flushes() {
     let (dedup, _) = dedup();
     let memory = Memory::default();
@@ -182,23 +118,6 @@ fn what_another_filter_keeps_back_stays_in_the_cache() {
 }
 
 #[test]
-fn flushing_is_idempotent_and_from_any_thread() {
-    let (dedup, _) = dedup();
-    let memory = Memory::default();
-    let stack = tracing::Dispatch::new(stack(&dedup, &memory));
-    let guard = dedup.guard().unwrap();
-    in_scope(stack.clone(), || (0..100).for_each(|n| info!("x {}", n / 2)));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| (0..3).for_each(|_| assert!(guard.flush())));
-        }
-    });
-    assert_eq!(memory.sums().len(), 50);
-    finish(guard);
-    assert_eq!(memory.len(), 0);
-}
-
-#[test]
 fn the_parts_may_be_dropped_in_any_order() {
     for order in 0..6 {
         let (dedup, _) = dedup();
@@ -218,38 +137,6 @@ fn the_parts_may_be_dropped_in_any_order() {
         cache.drain(|summary| left += summary.suppressed);
         assert_eq!(told + left, 1);
     }
-}
-
-#[test]
-fn a_zero_interval_is_an_error() {
-    let dedup = builder().0.interval(Duration::ZERO).build();
-    assert!(matches!(dedup.guard(), Err(InitError::Config(ConfigError::ZeroInterval))));
-}
-
-#[test]
-fn a_sink_that_panics_costs_the_summary_it_happens_in() {
-    #[derive(Clone)]
-    struct Panics(Memory);
-    impl<S: Subscriber> Layer<S> for Panics {
-        fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-            self.0.on_event(event, ctx);
-            let lines = self.0.len();
-            assert!(lines != 4, "on the first summary");
-        }
-    }
-    let (dedup, _) = dedup();
-    let memory = Memory::default();
-    let stack = tracing::Dispatch::new(registry().with(dedup.wrap(Panics(memory.clone()))));
-    let guard = dedup.guard().unwrap();
-    in_scope(stack.clone(), || {
-        for _ in 0..2 {
-            ["a", "b", "c"].iter().for_each(|text| info!("{text}"));
-        }
-    });
-    finish(guard);
-    assert_eq!(memory.sums().len(), 3, "also the one that the panic was in, which this sink kept");
-    in_scope(stack, || info!("d"));
-    assert_eq!(memory.len(), 1, "the stack still works");
 }
 
 #[test]

@@ -62,11 +62,6 @@ impl Memory {
         sums
     }
 
-    /// How many lines have a field of this name.
-    pub(crate) fn count(&self, field: &str) -> usize {
-        self.0.lock().unwrap().iter().filter(|line| line.fields.contains_key(field)).count()
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap().len()
     }

@@ -1,0 +1,95 @@
+//! quell's own `Logger`.
+
+use crate::harness::{FrontEnd, Hand, Kept, Line, Pairs, Setup};
+use quell::{Cache, Clock, Event, Guard, InitError, Level, Logger, Sink, Summary, Value};
+use std::fmt::Display;
+use std::sync::Arc;
+
+pub(crate) struct Front {
+    guard: Guard,
+    log: Logger<Arc<Kept>, Hand>,
+}
+
+fn line(event: &Event<'_>) -> Line {
+    let pairs = || event.fields().map(|field| (field.key().into(), field.value().to_string()));
+    let text = || event.message().to_string();
+    Line::read(event.level(), event.target(), text, || pairs().collect())
+}
+
+/// A line of quell's about an event.
+fn about(event: &Event<'_>, words: &str, pair: (&str, String)) -> Line {
+    let mut text = event.message().to_string();
+    event.fields().for_each(|field| text.push_str(&format!(" {field}")));
+    let line = line(event);
+    Line { text: text + words, pairs: vec![(pair.0.into(), pair.1)], ..line }
+}
+
+impl Sink for Kept {
+    fn write(&self, event: &Event<'_>) {
+        if event.suppressed() > 0 {
+            let words = format!(": {} more suppressed", event.suppressed());
+            let count = event.suppressed().to_string();
+            self.keep(about(event, &words, ("quell.suppressed", count)));
+        }
+        self.keep(line(event));
+    }
+
+    fn summary(&self, summary: &Summary) {
+        let exemplar = summary.exemplar.as_ref();
+        let level = exemplar.and_then(|x| x.level).unwrap_or(Level::Warn);
+        let target = exemplar.map_or("quell", |x| &x.target);
+        let text = exemplar.map_or("various messages", |x| &x.text);
+        let age = self.clock.now().as_millis() - summary.since.as_millis();
+        let pairs = [("quell.suppressed", summary.suppressed), ("quell.since_ms", age)];
+        self.keep(Line::read(
+            level,
+            target,
+            || format!("{text}: {} more suppressed", summary.suppressed),
+            || pairs.map(|(key, n)| (key.to_string(), n.to_string())).into(),
+        ));
+    }
+
+    fn notice(&self, event: &Event<'_>) {
+        let words = ": repeats are suppressed from here on";
+        self.keep(about(event, words, ("quell.notice", "true".into())));
+    }
+
+    fn flush(&self) {
+        self.flushed();
+    }
+}
+
+impl FrontEnd for Front {
+    const TELLS_AGE: bool = false;
+
+    fn new(cache: Arc<Cache<Hand>>, setup: Setup, kept: Arc<Kept>) -> Result<Self, InitError> {
+        let log = setup.apply(Logger::builder(cache, kept)).build();
+        Ok(Self { guard: log.guard()?, log })
+    }
+
+    fn say(&self, level: Level, target: &'static str, text: &dyn Display, pairs: &Pairs<'_>) {
+        // A `Logger` has no levels of its own: its callers have.
+        if level < self.log.sink().least {
+            return;
+        }
+        // What can be an attribute is one, added outside of the group.
+        let (mut log, mut own) = (self.log.clone(), Vec::new());
+        for &(name, value) in pairs {
+            match value {
+                Value::U64(n) => log = log.with_attr(name, n),
+                Value::Bool(b) => log = log.with_attr(name, b),
+                Value::Str(s) => log = log.with_attr(name, s),
+                value => own.push((name, value)),
+            }
+        }
+        log.with_group(target).log_with(level, format_args!("{text}"), &own);
+    }
+
+    fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    fn into_guard(self) -> Guard {
+        self.guard
+    }
+}

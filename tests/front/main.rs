@@ -1,0 +1,19 @@
+//! What all front ends do, one test for each of `Logger`, `log`, `slog` and `tracing`.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod faults;
+mod harness;
+mod keys;
+#[cfg(feature = "log")]
+mod log;
+mod logger;
+mod rules;
+#[cfg(feature = "slog")]
+mod slog;
+mod summaries;
+mod threads;
+#[cfg(feature = "tracing")]
+mod tracing;
+#[path = "../common/until.rs"]
+mod until;

@@ -1,0 +1,255 @@
+//! Summaries and notices: when they come, and what they say.
+
+use crate::common::WINDOW;
+use crate::harness::{FrontEnd, Hand, Kept, Line, Setup, World, on_each_front_end};
+use crate::until::until;
+use quell::{Cache, ConfigError, InitError, Level, Rule, Rules, Value};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+const OFTEN: Duration = Duration::from_millis(1);
+
+on_each_front_end! {
+    a_summary_is_like_its_record,
+    an_emission_says_since_when,
+    an_expiry_says_since_when,
+    only_what_is_over_is_written_at_intervals,
+    a_long_window_is_not_summed_in_its_middle,
+    notices_come_once_after_the_last_that_passes,
+    a_guard_flushes_and_its_drop_does,
+    each_thread_may_flush_at_any_time,
+    unwinding_writes_what_is_pending,
+    an_interval_of_zero_is_an_error;
+    not on tracing: a_dropped_logger_writes_before_its_guard,
+}
+
+fn a_summary_is_like_its_record<F: FrontEnd>() {
+    let world = World::<F>::new(Rule::once());
+    let pairs = [("peer", Value::Str("db1")), ("n", Value::U64(3))];
+    let say = || world.front_end.say(Level::Error, "store::wal", &"append failed", &pairs);
+    (0..5).for_each(|_| say());
+    let first = world.records().remove(0);
+    assert_eq!((first.level, &*first.target), (Level::Error, "store::wal"));
+    assert_eq!(first.text, "append failed");
+    let own = |line: &Line| line.pairs.clone();
+    assert_eq!(own(&first), [("n", "3"), ("peer", "db1")].map(|(k, v)| (k.into(), v.into())));
+
+    // The next window: the summary, then the record itself.
+    world.clock.advance(WINDOW);
+    (0..3).for_each(|_| say());
+    let sum = world.first_sums(1).remove(0);
+    assert!(sum.text.starts_with("append failed "), "{}", sum.text);
+    assert!(sum.text.ends_with(": 4 more suppressed"), "{}", sum.text);
+    assert!(sum.text.contains(" peer=db1") && sum.text.contains(" n=3"), "{}", sum.text);
+    world.assert_sum(&sum, 4, 60_000);
+    let place = |line: &Line| (line.level, line.target.clone(), line.place.clone());
+    assert_eq!(place(&sum), place(&first));
+    assert_eq!(world.records(), [first.clone(), first.clone()]);
+    if F::FLUSHES {
+        let told = world.told().into_iter().filter(|line| !line.is_notice());
+        let sums: Vec<_> = told.map(|line| line.suppressed()).collect();
+        assert_eq!(sums, [None, Some(4), None], "the summary is first");
+    }
+
+    world.clock.advance(Duration::from_millis(1234));
+    world.front_end.guard().flush();
+    let last = world.sums().remove(1);
+    assert_eq!(
+        own(&last),
+        [("quell.since_ms", "1234"), ("quell.suppressed", "2")].map(|(k, v)| (k.into(), v.into()))
+    );
+    assert_eq!((last.level, &last.target), (first.level, &first.target));
+    world.assert_conserved(8);
+    assert_eq!(world.sums().len(), 2, "nothing twice");
+    assert_eq!(world.flushes(), if F::FLUSHES { 2 } else { 0 });
+}
+
+fn an_emission_says_since_when<F: FrontEnd>() {
+    let world = World::<F>::new(Rules::new(Rule::once()).target("net", Rule::first(2).unwrap()));
+    let say = || (0..5).for_each(|_| _ = world.passes("x"));
+    say();
+    world.clock.advance(WINDOW + Duration::from_millis(1500));
+    say();
+    let sums = world.first_sums(1);
+    world.assert_sum(&sums[0], 4, 61_500);
+    world.clock.advance(WINDOW);
+    say();
+    let sums = world.first_sums(2);
+    world.assert_sum(&sums[1], 4, 60_000);
+    assert_eq!(
+        (sums[1].level, &*sums[1].target, &*sums[1].text),
+        (Level::Info, "store", "x: 4 more suppressed")
+    );
+    world.assert_conserved(15);
+    // Under a rule that counts, since the window began.
+    let net = || _ = world.passes_at(Level::Info, "net", "y");
+    (0..2).for_each(|_| net());
+    world.clock.advance(WINDOW / 2);
+    (0..3).for_each(|_| net());
+    world.clock.advance(WINDOW);
+    net();
+    let sums = world.first_sums(4);
+    world.assert_sum(&sums[3], 3, 90_000);
+    world.assert_conserved(21);
+}
+
+fn an_expiry_says_since_when<F: FrontEnd>() {
+    let world = World::<F>::with(Setup { interval: OFTEN, ..Setup::default() });
+    assert_eq!(world.pass(5, "x"), 1);
+    world.clock.advance(WINDOW + Duration::from_millis(250));
+    let sums = world.first_sums(1);
+    assert_eq!((sums[0].suppressed(), sums[0].since_ms()), (Some(4), Some(60_250)));
+    assert_eq!(
+        (sums[0].level, &*sums[0].target, &*sums[0].text),
+        (Level::Info, "store", "x: 4 more suppressed")
+    );
+    assert_eq!(world.pass(2, "x"), 1);
+    world.assert_conserved(7);
+    assert_eq!(world.sums().len(), 2, "each told once");
+}
+
+fn a_long_window_is_not_summed_in_its_middle<F: FrontEnd>() {
+    let second = Duration::from_secs(1);
+    let rules = Rules::new(Rule::once())
+        .target("store", Rule::once().window(10 * WINDOW).unwrap())
+        .target("audit", Rule::back_off(4 * WINDOW).unwrap())
+        .target("net", Rule::once().window(second).unwrap());
+    let world =
+        World::<F>::with(Setup { rules: rules.into(), interval: OFTEN, ..Setup::default() });
+    let say = |n, target, text| (0..n).for_each(|_| world.say(Level::Info, target, text));
+    // The sums of what begins so, after the guard's thread has looked at everything.
+    let looks = std::cell::Cell::new(0);
+    let told = |begin| {
+        // When the second of these is summed, the look that summed the first is over.
+        for _ in 0..2 {
+            say(2, "net", "short");
+            world.clock.advance(second);
+            looks.set(looks.get() + 1);
+            until(|| world.sums().iter().filter(|sum| sum.target == "net").count() == looks.get());
+        }
+        let sums = world.sums().into_iter().filter(|sum| sum.text.starts_with(begin));
+        sums.map(|sum| sum.suppressed().unwrap()).collect::<Vec<_>>()
+    };
+    say(5, "store", "long");
+    say(5, "audit", "backs off");
+    assert_eq!((told("long"), told("backs off")), (vec![], vec![]));
+    world.clock.advance(WINDOW);
+    assert_eq!((told("long"), told("backs off")), (vec![], vec![4]));
+    // Now for two windows.
+    say(3, "audit", "backs off");
+    world.clock.advance(WINDOW);
+    assert_eq!((told("long"), told("backs off")), (vec![], vec![4]));
+    world.clock.advance(WINDOW);
+    assert_eq!((told("long"), told("backs off")), (vec![], vec![4, 2]));
+    world.clock.advance(7 * WINDOW);
+    assert_eq!(told("long"), [4]);
+}
+
+fn notices_come_once_after_the_last_that_passes<F: FrontEnd>() {
+    let world = World::<F>::new(Rule::first(2).unwrap());
+    let say = |n| {
+        (0..n).for_each(|_| {
+            world.front_end.say(Level::Warn, "store", &"full", &[("n", Value::U64(7))])
+        });
+        // What tracing has still to say of it, it says here.
+        world.front_end.guard().flush();
+    };
+    for window in 0..3 {
+        say(2);
+        assert_eq!(world.notices().len(), window, "not before something is suppressed");
+        say(5);
+        assert_eq!(world.notices().len(), window + 1);
+        let (notice, record) = (&world.notices()[window], &world.records()[0]);
+        assert_eq!(notice.text, "full n=7: repeats are suppressed from here on");
+        assert_eq!(notice.pairs, [("quell.notice".to_string(), "true".to_string())]);
+        assert_eq!(
+            (notice.level, &notice.target, &notice.place),
+            (record.level, &record.target, &record.place)
+        );
+        world.clock.advance(WINDOW);
+    }
+    world.assert_conserved(21);
+    assert_eq!(world.suppressed(), 15, "those of the notices are counted");
+}
+
+fn unwinding_writes_what_is_pending<F: FrontEnd>() {
+    let world = World::<F>::new(Rule::first(2).unwrap());
+    let kept = Arc::clone(&world.kept);
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        let world = world;
+        (0..10).for_each(|_| world.say(Level::Error, "net", "x"));
+        // Not `panic!`: its message is nobody's to read.
+        std::panic::resume_unwind(Box::new("the end"));
+    }));
+    assert!(unwound.is_err());
+    let told = kept.lines();
+    assert_eq!(told.iter().filter(|line| !line.is_quells()).count(), 2);
+    assert_eq!(told.iter().filter_map(Line::suppressed).collect::<Vec<_>>(), [8]);
+}
+
+fn only_what_is_over_is_written_at_intervals<F: FrontEnd>() {
+    let world = World::<F>::with(Setup { interval: OFTEN, ..Setup::default() });
+    (0..3).for_each(|_| world.say(Level::Info, "net", "old"));
+    world.clock.advance(WINDOW);
+    (0..3).for_each(|_| world.say(Level::Info, "net", "new"));
+    let sums = world.first_sums(1);
+    assert_eq!((&*sums[0].text, sums.len()), ("old: 2 more suppressed", 1));
+    let kept = Arc::clone(&world.kept);
+    // Dropped in the order of its fields: the guard while the sink is still there.
+    drop(world);
+    let sums = kept.lines().into_iter().filter(|line| line.suppressed().is_some());
+    let texts: Vec<_> = sums.map(|line| line.text).collect();
+    assert_eq!(texts, ["old: 2 more suppressed", "new: 2 more suppressed"]);
+}
+
+fn a_guard_flushes_and_its_drop_does<F: FrontEnd>() {
+    let world = World::<F>::new(Rule::once());
+    let say = || (0..3).for_each(|_| world.say(Level::Info, "net", "x"));
+    say();
+    assert!(world.front_end.guard().flush());
+    let counts = |lines: Vec<Line>| lines.iter().filter_map(Line::suppressed).collect::<Vec<_>>();
+    assert_eq!(counts(world.told()), [2]);
+    assert_eq!(world.flushes(), usize::from(F::FLUSHES));
+    say();
+    let (kept, cache) = (Arc::clone(&world.kept), Arc::clone(&world.cache));
+    drop(world);
+    assert_eq!(counts(kept.lines()), [2, 3]);
+    let mut left = 0;
+    cache.drain(|sum| left += sum.suppressed);
+    assert_eq!(left, 0);
+}
+
+fn a_dropped_logger_writes_before_its_guard<F: FrontEnd>() {
+    let world = World::<F>::new(Rule::once());
+    (0..3).for_each(|_| world.say(Level::Info, "net", "x"));
+    let World { front_end, kept, .. } = world;
+    let guard = front_end.into_guard();
+    let texts = ["x", "x: repeats are suppressed from here on", "x: 2 more suppressed"];
+    assert_eq!(kept.texts(), texts);
+    guard.flush();
+    drop(guard);
+    assert_eq!(kept.texts(), texts);
+}
+
+fn each_thread_may_flush_at_any_time<F: FrontEnd>() {
+    let world = World::<F>::new(Rule::once());
+    (0..100).for_each(|n| world.say(Level::Info, "net", format!("x {}", n / 2)));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..3).for_each(|_| assert!(world.front_end.guard().flush())));
+        }
+    });
+    assert_eq!(world.sums().len(), 50);
+    world.assert_conserved(100);
+    assert_eq!(world.sums().len(), 50, "nothing twice");
+}
+
+fn an_interval_of_zero_is_an_error<F: FrontEnd>() {
+    let (cache, clock): (Arc<Cache<Hand>>, _) = crate::harness::cache(1024);
+    let kept: Arc<Kept> = Arc::clone(&World::<F>::over(&cache, &clock, Setup::default()).kept);
+    let setup = Setup { interval: Duration::ZERO, ..Setup::default() };
+    let error = F::new(cache, setup, kept).err();
+    assert!(matches!(error, Some(InitError::Config(ConfigError::ZeroInterval))), "{error:?}");
+}
