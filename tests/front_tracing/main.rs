@@ -1,8 +1,10 @@
-//! The front end for tracing, through real stacks with scoped subscribers.
+//! The front end for tracing, through real stacks: what it has besides what `tests/front` asks of
+//! all.
 
 mod bridge;
 mod composition;
 mod debugs;
+mod global;
 mod keys;
 mod sinks;
 mod spans;

@@ -1,16 +1,27 @@
-//! Children forked while other threads are in the midst of something.
-#![allow(unreachable_pub)]
+//! Children forked while other threads are in the midst of something: none finds a lock taken.
+#![cfg(unix)]
+
+mod cache;
+#[path = "../common/mod.rs"]
+mod common;
+mod guard;
+#[cfg(feature = "log")]
+mod log;
+#[cfg(feature = "slog")]
+mod slog;
+#[cfg(feature = "tracing")]
+mod tracing;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 /// tracing-throttle hung in every third of 300.
-pub const CHILDREN: usize = 24;
+const CHILDREN: usize = 24;
 
 /// Forks children, one after the other, while two threads, 1 and 2, call `storm` with their
 /// number and that of the call. Each child runs `child` and ends; none may hang or panic.
-pub fn fork_amid(storm: impl Fn(u64, u64) + Sync, child: impl Fn()) {
+fn fork_amid(storm: impl Fn(u64, u64) + Sync, child: impl Fn()) {
     let over = AtomicBool::new(false);
     let calls = AtomicU64::new(0);
     let statuses: Vec<i32> = thread::scope(|scope| {

@@ -1,15 +1,6 @@
-//! A suppressed event of a front end allocates nothing. In a test binary of its own, for the
-//! sake of its allocator.
-#![cfg(any(feature = "log", feature = "slog"))]
+//! The front ends for `log` and `slog`.
 
-#[path = "common/allocations.rs"]
-mod allocations;
-mod common;
-#[cfg(feature = "slog")]
-#[path = "common/nowhere.rs"]
-mod nowhere;
-
-use allocations::allocations;
+use crate::allocations;
 use std::fmt;
 
 struct Shown(u32);
@@ -48,9 +39,9 @@ fn suppressed_records_of_log_allocate_nothing() {
         fn log(&self, _: &Record<'_>) {}
         fn flush(&self) {}
     }
-    let _turn = common::turn();
+    let _turn = crate::common::turn();
     log::set_max_level(log::LevelFilter::Trace);
-    let log = quell::front::log::Dedup::builder(common::cache().0, Nowhere)
+    let log = quell::front::log::Dedup::builder(crate::common::cache().0, Nowhere)
         .fields(Fields::except(["id"]))
         .rules(Rules::new(Rule::once()).exempt_target("audit").target("net", Rule::once()))
         .build();
@@ -72,9 +63,9 @@ fn suppressed_records_of_slog_allocate_nothing() {
     use quell::{Fields, Rule, Rules};
     use slog::{Logger, crit, error, info, o, warn};
 
-    let _turn = common::turn();
+    let _turn = crate::common::turn();
     let drain = crate::nowhere::Nowhere;
-    let dedup = quell::front::slog::Dedup::builder(common::cache().0, drain)
+    let dedup = quell::front::slog::Dedup::builder(crate::common::cache().0, drain)
         .fields(Fields::except(["id"]))
         .rules(Rules::new(Rule::once()).exempt_target("audit").target("net", Rule::once()))
         .build();

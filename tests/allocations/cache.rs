@@ -1,21 +1,11 @@
-//! Calls that allocate nothing. In a test binary of its own, for the sake of its allocator.
+//! The calls of a cache that allocate nothing.
 
-#[path = "common/allocations.rs"]
-mod allocations;
-mod common;
-
-use allocations::allocations;
+use crate::allocations;
+use crate::common::turn;
 use quell::{Cache, Decision, Exemplar, Fingerprint, Rule, Tick};
 use std::fmt::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-
-/// Has tests take turns: reclaiming what other threads let go may allocate.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn cache() -> Cache {
     Cache::builder().window(Duration::from_millis(10)).build().unwrap()
@@ -30,13 +20,8 @@ fn fp(n: u64) -> Fingerprint {
 }
 
 #[test]
-fn the_count_counts() {
-    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
-}
-
-#[test]
 fn duplicates_allocate_nothing() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache();
     for n in 0..100 {
         let text = || Some(Exemplar::new("text"));
@@ -62,7 +47,7 @@ fn duplicates_allocate_nothing() {
 
 #[test]
 fn rules_allocate_their_words_once() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache();
     let rules =
         [Rule::first(3), Rule::first_then_every(2, 3), Rule::back_off(Duration::from_secs(1))]
@@ -99,7 +84,7 @@ fn rules_allocate_their_words_once() {
 
 #[test]
 fn emissions_allocate_nothing() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache();
     // Warm: the thread is known, and the window has ended.
     assert!(cache.check_at(fp(0), at(0)).is_emit());
@@ -120,7 +105,7 @@ fn emissions_allocate_nothing() {
 
 #[test]
 fn a_threads_first_call_alone_registers_it() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache();
     assert!(cache.check_at(fp(0), at(0)).is_emit());
     thread::scope(|scope| {
@@ -138,7 +123,7 @@ fn a_threads_first_call_alone_registers_it() {
 
 #[test]
 fn hashing_allocates_nothing() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache();
     let peer = "10.0.0.1";
     let in_all = allocations(|| {
@@ -160,7 +145,7 @@ fn hashing_allocates_nothing() {
 
 #[test]
 fn evictions_allocate_nothing() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache();
     assert!(cache.check_at(fp(0), at(0)).is_emit());
     let in_all = allocations(|| {
@@ -179,7 +164,7 @@ fn evictions_allocate_nothing() {
 /// in both; whoever takes the counts allocates no more than who leaves them.
 #[test]
 fn a_threads_page_is_made_once() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = Cache::builder().window(Duration::from_millis(10)).build().unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {

@@ -1,22 +1,14 @@
 //! Faults that peers were shown to have, each in a test of its name. Those of loggers,
-//! sinks and `Display` are in their own files; fork is in `fork.rs`.
+//! sinks and `Display` are in their own files; fork is in `tests/forks`.
 
-mod common;
-
-use common::{EMIT, emit};
+use crate::common::{EMIT, emit, turn};
 use quell::{Cache, ConfigError, Decision, Exemplar, Fingerprint, Namespace, Rule, Tick, Value};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
-
-/// Has tests take turns: what races are about is rarer where processors are busy.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn at(millis: u64) -> Tick {
     Tick::from_millis(millis)
@@ -69,7 +61,7 @@ fn race(cache: &Cache, threads: u64, messages: u64, now: Tick) -> Vec<u64> {
 
 #[test]
 fn prometheus_crashes_while_its_map_fills() {
-    let _alone = alone();
+    let _turn = turn();
     for _ in 0..20 {
         let cache = cache(1024, 1000);
         together(2, |thread| {
@@ -83,7 +75,7 @@ fn prometheus_crashes_while_its_map_fills() {
 
 #[test]
 fn prometheus_emits_fresh_messages_twice() {
-    let _alone = alone();
+    let _turn = turn();
     for threads in [2, 4, 8] {
         let cache = cache(1024, 10);
         for window in 0..40 {
@@ -99,7 +91,7 @@ fn prometheus_emits_fresh_messages_twice() {
 
 #[test]
 fn prometheus_deduplicates_nothing_new_once_full() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 1000);
     for n in 0..20_000 {
         assert_eq!(cache.check_at(fp(n), at(0)), EMIT);
@@ -109,7 +101,7 @@ fn prometheus_deduplicates_nothing_new_once_full() {
 
 #[test]
 fn prometheus_does_not_refresh_once_full() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 10);
     for n in 0..1024 {
         assert!(cache.check_at(fp(n), at(0)).is_emit());
@@ -127,7 +119,7 @@ fn prometheus_does_not_refresh_once_full() {
 
 #[test]
 fn prometheus_windows_are_60_to_70_seconds() {
-    let _alone = alone();
+    let _turn = turn();
     for seconds in [1, 59, 60, 61, 90, 86_400, 100 * 365 * 86_400] {
         let cache = Cache::builder().window(Duration::from_secs(seconds)).build().unwrap();
         assert!(cache.check_at(fp(1), at(5)).is_emit());
@@ -138,7 +130,7 @@ fn prometheus_windows_are_60_to_70_seconds() {
 
 #[test]
 fn throttle_exceeds_its_cap() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1000, 1_000_000);
     let (bound, over) = (cache.memory_bound(), AtomicBool::new(false));
     let most = thread::scope(|scope| {
@@ -165,7 +157,7 @@ fn throttle_exceeds_its_cap() {
 
 #[test]
 fn throttle_exceeds_a_cap_of_one() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1, 1000);
     for n in 0..20_000 {
         assert!(cache.check_at(fp(n), at(0)).is_emit());
@@ -178,7 +170,7 @@ fn throttle_exceeds_a_cap_of_one() {
 
 #[test]
 fn throttle_passes_what_is_seen_once_in_100() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 1_000_000);
     let mut passed = 0;
     for n in 0..80_000 {
@@ -192,7 +184,7 @@ fn throttle_passes_what_is_seen_once_in_100() {
 
 #[test]
 fn throttle_loses_counts_of_what_it_evicts() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(100, 1_000_000);
     let mut told = 0;
     for n in 0..9000 {
@@ -209,7 +201,7 @@ fn throttle_loses_counts_of_what_it_evicts() {
 
 #[test]
 fn throttle_loses_counts_at_shutdown() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 1000);
     let emitted = (0..1000).filter(|_| cache.check_at(fp(1), at(0)).is_emit()).count();
     assert_eq!(emitted, 1);
@@ -221,7 +213,7 @@ fn throttle_loses_counts_at_shutdown() {
 
 #[test]
 fn throttle_accepts_limits_of_nothing() {
-    let _alone = alone();
+    let _turn = turn();
     // Durations and counts have no NaN and no infinity; what is left is zero and too much.
     let builder = || Cache::builder();
     assert_eq!(builder().window(Duration::ZERO).build().unwrap_err(), ConfigError::ZeroWindow);
@@ -240,7 +232,7 @@ fn throttle_accepts_limits_of_nothing() {
 
 #[test]
 fn throttle_clones_share_a_budget() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 1000);
     let sinks = [cache.new_namespace(), cache.new_namespace()];
     let lines = sinks.map(|sink| {
@@ -252,7 +244,7 @@ fn throttle_clones_share_a_budget() {
 
 #[test]
 fn throttle_confuses_typed_values() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 1000);
     for value in [
         Value::U64(1),
@@ -272,7 +264,7 @@ fn throttle_confuses_typed_values() {
 
 #[test]
 fn throttle_deadlocks_when_its_registry_is_used_inside() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 1000);
     for n in 0..500 {
         let _ = cache.check_at(fp(n), at(0));
@@ -296,7 +288,7 @@ fn throttle_deadlocks_when_its_registry_is_used_inside() {
 
 #[test]
 fn vector_hides_messages_behind_a_helper() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 1000);
     let helper = |text: &str| {
         let mut hasher = cache.hasher();
@@ -308,7 +300,7 @@ fn vector_hides_messages_behind_a_helper() {
 
 #[test]
 fn vector_reports_only_if_it_fires_again() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 10);
     for now in [0, 1, 2] {
         let _ = cache
@@ -323,7 +315,7 @@ fn vector_reports_only_if_it_fires_again() {
 
 #[test]
 fn dedup_never_deduplicates_interleaved_messages() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 1000);
     let emitted = (0..100).filter(|n| cache.check_at(fp(n % 2), at(*n)).is_emit()).count();
     assert_eq!(emitted, 2);
@@ -332,7 +324,7 @@ fn dedup_never_deduplicates_interleaved_messages() {
 
 #[test]
 fn log_hz_is_poisoned_by_a_panic() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = Arc::new(cache(1024, 1000));
     for n in 0..10 {
         let decision = cache.check_with_at(fp(n), at(0), &Rule::once(), || panic!("an exemplar"));
@@ -360,7 +352,7 @@ fn log_hz_is_poisoned_by_a_panic() {
 
 #[test]
 fn moka_admits_two_of_those_that_race() {
-    let _alone = alone();
+    let _turn = turn();
     for round in 0..50 {
         let cache = cache(1024, 1000);
         let emitted = race(&cache, 2, 500, at(round));
@@ -370,7 +362,7 @@ fn moka_admits_two_of_those_that_race() {
 
 #[test]
 fn zap_loses_increments_at_a_reset() {
-    let _alone = alone();
+    let _turn = turn();
     let cache = cache(1024, 10);
     const CALLS: u64 = 20_000;
     // Everybody's clock moves on, so windows end all the time; one drains besides.

@@ -1,12 +1,7 @@
-//! A suppressed event allocates nothing. In a test binary of its own, for the
-//! sake of its allocator.
+//! `Logger`.
 
-#[path = "common/allocations.rs"]
-mod allocations;
-mod common;
-
-use allocations::allocations;
-use common::{cache, turn};
+use crate::allocations;
+use crate::common::{cache, turn};
 use quell::{Key, Level, Logger, Value, WriteSink};
 use std::fmt;
 

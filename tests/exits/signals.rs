@@ -1,7 +1,7 @@
 //! A program that a signal ends leaves its summaries, and the signal as its status: each test runs
 //! this binary again as such a program.
-#![cfg(all(unix, feature = "signals"))]
 
+use crate::TEST_ARGS;
 use quell::{Cache, Fingerprint, Guard, Summary};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,6 +11,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+
+/// Ends a program that no signal has ended.
+const LIMIT: Duration = Duration::from_secs(60);
 
 const SIGNALS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
@@ -25,7 +28,7 @@ fn child_that_gets_signals() {
     let report = move |summary: Summary| {
         if hangs {
             println!("\nhanging");
-            thread::sleep(Duration::from_secs(60));
+            thread::sleep(LIMIT);
         }
         fs::write(&file, summary.suppressed.to_string()).unwrap();
     };
@@ -40,11 +43,10 @@ fn child_that_gets_signals() {
     if how == "ignores" {
         // SAFETY: sends this process a signal that it ignores.
         assert_eq!(unsafe { libc::raise(libc::SIGHUP) }, 0);
-        // For a handler, should there be one, to end the process by this signal.
-        thread::sleep(Duration::from_millis(300));
+        assert!(is_ignored(libc::SIGHUP), "no handler took its place");
     }
     println!("\nready");
-    thread::sleep(Duration::from_secs(60));
+    thread::sleep(LIMIT);
     drop(guard);
 }
 
@@ -61,7 +63,8 @@ impl Program {
         command
             .args(["-c", &format!(r#"{before}; exec "$0" "$@""#)])
             .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "child_that_gets_signals", "--nocapture", "--test-threads=1"])
+            .arg("signals::child_that_gets_signals")
+            .args(TEST_ARGS)
             .envs([("QUELL_TEST_HOW", how), ("RUST_BACKTRACE", "0")])
             .env("QUELL_TEST_FILE", dir.path().join("summary"))
             .stdout(Stdio::piped());

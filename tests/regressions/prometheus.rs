@@ -1,9 +1,7 @@
 //! The log de-duplicator of Prometheus 3.0: what it promises, and each fault
 //! that it had (prometheus/prometheus#15559 and after), as tests of a logger.
 
-mod common;
-
-use common::{Recorder, Tally, Told, WINDOW, cache, turn};
+use crate::common::{Recorder, Tally, Told, WINDOW, cache, turn};
 use quell::{Cache, Event, Key, Level, Logger, Manual, Sink, Summary, Tick};
 use std::collections::HashMap;
 use std::sync::{Arc, Barrier, Mutex};

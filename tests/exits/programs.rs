@@ -1,26 +1,25 @@
 //! However a program ends, what was suppressed is in its file: each test runs this binary again as
 //! a program that ends in one way, and counts the lines it left.
-#![cfg(all(unix, any(feature = "log", feature = "slog")))]
 
-mod common;
-
+use crate::{child, common};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::sync::Mutex;
 
 /// How many records each program logs.
 const OFFERED: u64 = 3000;
 
 /// The ways to end; the exit code where one is expected.
-const ENDS: [(&str, Option<i32>); 8] = [
+const ENDS: [(&str, Option<i32>); 9] = [
     ("return", Some(0)),
     ("exit", Some(7)),
     ("exit in a thread", Some(7)),
     ("unwind", Some(101)),
     ("hook", Some(3)),
     ("abort", None),
+    ("abort in a drop", None),
     ("signal", Some(143)),
     ("flush", Some(4)),
 ];
@@ -70,6 +69,17 @@ fn end(how: &str, guard: quell::Guard) {
             std::process::exit(3);
         }
         "abort" => nothing_unwinds_from_here(),
+        "abort in a drop" => {
+            /// A panic in a drop that runs because of a panic aborts.
+            struct Again;
+            impl Drop for Again {
+                fn drop(&mut self) {
+                    panic!("again");
+                }
+            }
+            let _again = Again;
+            panic!("the last one");
+        }
         "signal" => {
             let mut signals =
                 signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM]).unwrap();
@@ -79,8 +89,11 @@ fn end(how: &str, guard: quell::Guard) {
             }
         }
         "flush" => {
-            guard.flush();
-            std::process::exit(4);
+            let flush = move || {
+                guard.flush();
+                std::process::exit(4);
+            };
+            std::thread::spawn(flush).join().unwrap();
         }
         // The control: this one loses what it has.
         "nobody" => std::process::exit(5),
@@ -95,6 +108,44 @@ fn run_as_child(front_end: &str, program: impl FnOnce(&str, &dyn Fn(quell::Guard
         let (how, path) = (variable("QUELL_HOW").unwrap(), variable("QUELL_FILE").unwrap());
         program(&path, &|guard| end(&how, guard));
     }
+}
+
+#[test]
+fn child_of_logger() {
+    use quell::{Cache, Event, Logger, Sink, Summary};
+    use std::sync::Arc;
+    struct ToLines(Lines);
+    impl Sink for ToLines {
+        fn write(&self, event: &Event<'_>) {
+            let text = event.message().to_string();
+            if event.suppressed() > 0 {
+                self.0.line(Some(event.suppressed()), &text);
+            }
+            self.0.line(None, &text);
+        }
+        fn summary(&self, summary: &Summary) {
+            let text = summary.exemplar.as_ref().map_or("", |exemplar| &exemplar.text);
+            self.0.line(Some(summary.suppressed), text);
+        }
+        fn flush(&self) {
+            self.0.flush();
+        }
+    }
+    run_as_child("logger", |path, end| {
+        quell::install_panic_hook();
+        let cache = Arc::new(Cache::builder().build().unwrap());
+        let log = Logger::new(cache, ToLines(Lines::create(path)));
+        let guard = log.guard().unwrap();
+        let store = log.with_group("store");
+        for n in 0..OFFERED / 3 {
+            log.error(format_args!("connection refused"));
+            log.with_attr("peer", n % 7).info(format_args!("cannot reach {}", n % 2));
+            store.info(format_args!("disk full"));
+        }
+        // As when something else still holds a logger.
+        std::mem::forget(log);
+        end(guard);
+    });
 }
 
 #[cfg(feature = "log")]
@@ -181,9 +232,73 @@ fn child_of_slog() {
     });
 }
 
+#[cfg(feature = "tracing")]
+#[test]
+fn child_of_tracing() {
+    use quell::front::tracing::Dedup;
+    use std::sync::Arc;
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Subscriber, error, info, info_span, warn};
+    use tracing_subscriber::layer::{Context, Layer};
+    use tracing_subscriber::prelude::*;
+    #[derive(Default)]
+    struct Read {
+        text: String,
+        suppressed: Option<u64>,
+    }
+    impl Visit for Read {
+        fn record_u64(&mut self, field: &Field, value: u64) {
+            if field.name() == "quell.suppressed" {
+                self.suppressed = Some(value);
+            }
+        }
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            if field.name() == "message" {
+                self.text = format!("{value:?}");
+            }
+        }
+    }
+    struct ToFile(Mutex<File>);
+    impl<S: Subscriber> Layer<S> for ToFile {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let mut read = Read::default();
+            event.record(&mut read);
+            let line = match read.suppressed {
+                Some(n) => format!("S {n} {}\n", read.text),
+                None => format!("E {}\n", read.text),
+            };
+            // A layer has no flush: nothing is buffered.
+            self.0.lock().unwrap().write_all(line.as_bytes()).unwrap();
+        }
+    }
+    run_as_child("tracing", |path, end| {
+        quell::install_panic_hook();
+        let dedup = Dedup::new(Arc::new(quell::Cache::builder().build().unwrap()));
+        let file = ToFile(Mutex::new(File::create(path).unwrap()));
+        tracing_subscriber::registry().with(dedup.wrap(file)).init();
+        let guard = dedup.guard().unwrap();
+        std::thread::scope(|scope| {
+            for shard in 0..8 {
+                scope.spawn(move || {
+                    let _span = info_span!("queue", shard).entered();
+                    for n in 0..OFFERED / 8 / 3 {
+                        error!("refused");
+                        warn!(n = n % 5, "retry");
+                        if n % 2 == 0 {
+                            info!("round {}", n / 20);
+                        } else {
+                            tracing_log::log::info!("from log");
+                        }
+                    }
+                });
+            }
+        });
+        end(guard);
+    });
+}
+
 fn run(front_end: &str, how: &str, file: &Path) -> ExitStatus {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("child_of_{front_end}"), "--nocapture", "--test-threads=1"])
+    let mut child = child(&format!("programs::child_of_{front_end}"))
         .envs([("QUELL_FRONT_END", front_end), ("QUELL_HOW", how), ("RUST_BACKTRACE", "0")])
         .env("QUELL_FILE", file)
         .stdout(Stdio::piped())
@@ -214,22 +329,34 @@ fn however_it_ends(front_end: &str) {
         assert_eq!(status.code(), code, "{front_end}: {how}: {status}");
         let (records, lines) = account(&file);
         assert_eq!(records, OFFERED, "{front_end}: {how}");
-        // 16 messages: a line and a summary each. More if it took more than a window.
-        assert!((32..200).contains(&lines), "{front_end}: {how}: {lines} lines");
+        // 16 messages, 13 through tracing: a line and a summary each, or both twice if it took
+        // longer than a window.
+        assert!((26..200).contains(&lines), "{front_end}: {how}: {lines} lines");
     }
     let status = run(front_end, "nobody", &file);
     assert_eq!(status.code(), Some(5));
     assert!(account(&file).0 < OFFERED, "{front_end}: nobody wrote the last summaries");
 }
 
+#[test]
+fn however_it_ends_with_logger_lines_add_up() {
+    however_it_ends("logger");
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn however_it_ends_with_tracing_lines_add_up() {
+    however_it_ends("tracing");
+}
+
 #[cfg(feature = "log")]
 #[test]
-fn however_a_program_that_logs_ends_its_lines_add_up() {
+fn however_it_ends_with_log_lines_add_up() {
     however_it_ends("log");
 }
 
 #[cfg(feature = "slog")]
 #[test]
-fn however_a_program_with_slog_ends_its_lines_add_up() {
+fn however_it_ends_with_slog_lines_add_up() {
     however_it_ends("slog");
 }
