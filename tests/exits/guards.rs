@@ -5,7 +5,7 @@ use common::{WINDOW, cache};
 use crossbeam_utils::atomic::AtomicCell;
 use quell::{Cache, Event, Guard, Logger, Manual, Sink, Summary};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Barrier, Mutex, Once};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn lines_of_child(how: &str) -> (usize, Option<i32>) {
     (text.lines().filter(|line| line.starts_with('S')).count(), output.status.code())
 }
 
-/// Returns what waits until this process has begun to exit, which asks another guard for its
+/// Returns what waits, the first time, until this process has begun to exit, which asks another guard for its
 /// report, and that guard with its cache.
 fn until_exit() -> (impl Fn() + Send + Sync, impl Sized) {
     let (cache, _clock) = common::cache();
@@ -28,15 +28,15 @@ fn until_exit() -> (impl Fn() + Send + Sync, impl Sized) {
         let _ = cache.check(quell::Fingerprint::from_u128(1));
     }
     let exits = Arc::new(Barrier::new(2));
-    let (asked, once) = (Arc::clone(&exits), Once::new());
+    let (asked, first) = (Arc::clone(&exits), AtomicCell::new(true));
     let report = move |_| drop(asked.wait());
     let guard = Guard::for_cache(&cache, report, NEVER).unwrap();
     let until_exit = move || {
-        once.call_once(|| {
+        if first.swap(false) {
             exits.wait();
             // Time for an `exit` that does not wait to be over: this one waits, however long.
             thread::sleep(Duration::from_millis(50));
-        });
+        }
     };
     (until_exit, (guard, cache))
 }
