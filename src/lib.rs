@@ -108,6 +108,9 @@
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("quell needs a target with atomic operations on 64 bits");
+
 mod atomic_cell;
 mod cache;
 mod cache_builder;
