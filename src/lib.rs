@@ -27,7 +27,7 @@
 //! | feature | in one line | piece by piece | what it is |
 //! |---|---|---|---|
 //! | `log` | `front::log::init` | `front::log::Dedup` | a wrapper for any `log::Log` |
-//! | `tracing` | `front::tracing::init` | `front::tracing::Dedup` | a filter for each layer |
+//! | `tracing` | `front::tracing::init` (`tracing-init`) | `front::tracing::Dedup` | a filter for each layer |
 //! | `slog` | `front::slog::root` | `front::slog::Dedup` | a drain around any drain |
 //!
 //! In each, level, target, text and typed fields tell messages apart, as far as `Fields`
@@ -99,7 +99,8 @@
 //!
 //! # Features
 //!
-//! None is on by default. `log`, `tracing`, `slog`: the front ends. `metrics`: counters and
+//! None is on by default. `log`, `tracing`, `slog`: the front ends. `tracing-init`:
+//! `front::tracing::init`, with what it needs of tracing-subscriber. `metrics`: counters and
 //! gauges of the front ends, for the `metrics` facade. `serde`: [`Rules`] and [`Rule`] are
 //! serialized and deserialized as texts. `signals`: `flush_on_signals`, on Unix. `seize`: the
 //! memory that other threads may still read is freed by seize instead of crossbeam-epoch. The
@@ -158,6 +159,6 @@ pub mod model {
 }
 
 /// The README's code compiles.
-#[cfg(all(doctest, feature = "log", feature = "slog", feature = "tracing"))]
+#[cfg(all(doctest, feature = "log", feature = "slog", feature = "tracing-init"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

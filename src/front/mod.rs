@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | `log` | `log` | `log::init` | `log::Dedup` | a wrapper for any `log::Log` |
 //! | `slog` | `slog` | `slog::root` | `slog::Dedup` | a drain around any drain |
-//! | `tracing` | `tracing` | `tracing::init` | `tracing::Dedup` | a filter for each layer |
+//! | `tracing` | `tracing` | `tracing::init` (`tracing-init`) | `tracing::Dedup` | a filter for each layer |
 //!
 //! Programs without a logging crate use [`Logger`](crate::Logger). All four are set up with
 //! the same [`Builder`].

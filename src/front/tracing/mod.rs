@@ -13,7 +13,7 @@
 //! # }
 //! ```
 //!
-//! Or one, with a subscriber that logs to standard error: [`init`].
+//! Or one, with a subscriber that logs to standard error: `init` (feature `tracing-init`).
 //!
 //! A thousand times `error!("connection refused")` then is
 //!
@@ -63,7 +63,7 @@
 //! | `quell.target`, `quell.module`, `quell.file`, `quell.line` | where a record from `log` was from: those are known at run time only, and such a summary's own target is `quell` |
 //!
 //! It is in no span. It comes when the message is logged again, when its window has ended,
-//! and at the end, from the [`Guard`]'s thread, never from inside another event. The sum of all
+//! and at the end, from the [`Guard`](crate::Guard)'s thread, never from inside another event. The sum of all
 //! summaries and all lines is what was offered: what cannot be delivered, because the
 //! subscriber is gone or another filter is in the way, stays in the cache, for the next
 //! flush or for [`Cache::drain`](crate::Cache::drain). A summary of messages too many to be
@@ -71,8 +71,8 @@
 //!
 //! # How a program ends
 //!
-//! See [`Guard`]: returning and unwinding drop it, [`quell::exit`](crate::exit) and
-//! the [panic hook](crate::install_panic_hook) (which [`init`] installs) do what a drop would, and
+//! See [`Guard`](crate::Guard): returning and unwinding drop it, [`quell::exit`](crate::exit) and
+//! the [panic hook](crate::install_panic_hook) (which `init` installs) do what a drop would, and
 //! a program that handles signals calls [`Guard::flush`](crate::Guard::flush).
 //!
 //! # Speed
@@ -93,11 +93,12 @@ pub use summaries::NoSummaries;
 #[doc(no_inline)]
 pub use tracing_core::LevelFilter;
 
+#[cfg(feature = "tracing-init")]
 use crate::{Cache, Guard, InitError, install_panic_hook};
+#[cfg(feature = "tracing-init")]
 use std::sync::Arc;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{fmt, registry};
+#[cfg(feature = "tracing-init")]
+use tracing_subscriber::{fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
 /// Logs to standard error, without repeats: events up to the level `max`, each message once
 /// a minute, with a summary of the others. Takes in what is logged through `log`, and
@@ -117,6 +118,7 @@ use tracing_subscriber::{fmt, registry};
 /// # Errors
 /// [`InitError::Taken`] if there is a global subscriber, or a logger of `log`, already;
 /// [`InitError::Thread`] if the thread for summaries cannot be started.
+#[cfg(feature = "tracing-init")]
 pub fn init(max: LevelFilter) -> Result<Guard, InitError> {
     let dedup = Dedup::new(Arc::new(Cache::builder().build()?));
     // First what can be undone.
