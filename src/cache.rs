@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_is_asked_of_each_entry_with_a_count() {
+    fn each_entry_with_a_count_is_asked_if_due() {
         let cache = Cache::builder().window(Duration::from_millis(10)).build().unwrap();
         for n in 0..4 {
             let exemplar =

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_payload_that_panics_when_dropped_is_discarded() {
+    fn a_payload_that_panics_on_drop_is_discarded() {
         struct Nasty;
         impl Drop for Nasty {
             fn drop(&mut self) {

@@ -65,7 +65,7 @@ fn flood(cache: &Cache, now: Tick, times: u64) {
 }
 
 #[test]
-fn a_continuous_repeat_is_logged_once_a_window_for_ever() {
+fn a_continuous_repeat_is_logged_once_a_window() {
     let _alone = alone();
     let cache = cache();
     for now in 0..1000 {
@@ -198,7 +198,7 @@ fn a_drain_of_what_expired_leaves_the_rest() {
 }
 
 #[test]
-fn a_wider_window_revives_and_a_zero_one_changes_nothing() {
+fn a_wider_window_revives_and_zero_is_refused() {
     let _alone = alone();
     let cache = cache();
     assert_eq!(cache.check_at(fp(1), at(0)), EMIT);
@@ -567,7 +567,7 @@ fn what_is_forgotten_is_in_the_next_drain() {
 }
 
 #[test]
-fn more_forgotten_than_there_are_records_is_summed_by_namespace() {
+fn too_many_forgotten_are_summed_by_namespace() {
     let _alone = alone();
     let cache = tiny();
     let mut expected = HashMap::new();
@@ -693,7 +693,7 @@ thread_local! {
 }
 
 #[test]
-fn a_cache_may_be_used_from_the_destructor_of_a_thread_local() {
+fn thread_local_destructors_may_use_a_cache() {
     let _alone = alone();
     // Locals are destroyed newest first, on most systems. The order says whether the cache's
     // own are gone when ours is destroyed, or not, or not yet there at all.

@@ -105,7 +105,7 @@ impl Clock for Watched {
 }
 
 #[test]
-fn summaries_come_when_the_window_has_ended_and_not_before() {
+fn summaries_come_when_the_window_has_ended() {
     let (hand, watched, rounds) = Watched::new();
     let cache = Arc::new(Cache::builder().window(WINDOW).clock(watched).build().unwrap());
     let (sink, told) = Sends::new();
@@ -250,7 +250,7 @@ fn dropping_in_any_order_is_harmless() {
 }
 
 #[test]
-fn the_thread_ends_by_itself_when_the_cache_is_gone() {
+fn the_thread_ends_when_the_cache_is_gone() {
     let (cache, _) = cache();
     let (sender, sums) = mpsc::channel::<Summary>();
     let reporter =
@@ -363,7 +363,7 @@ fn the_reporter_may_be_dropped_on_its_own_thread() {
 }
 
 #[test]
-fn the_last_logger_may_be_dropped_on_the_reporters_thread() {
+fn the_last_logger_may_drop_on_the_guards_thread() {
     let (cache, clock) = cache();
     let (sends, told) = Sends::new();
     type Slot = Mutex<Option<Logger<Acts, Manual>>>;
@@ -435,7 +435,7 @@ fn a_sink_may_own_the_reporter_of_its_logger() {
 }
 
 #[test]
-fn racing_with_loggers_that_come_and_go_it_reports_each_call_once() {
+fn each_call_is_reported_once_in_races() {
     let (cache, clock) = cache();
     let summed = Arc::new(AtomicCell::new(0u64));
     struct Adds(Arc<AtomicCell<u64>>);

@@ -59,7 +59,7 @@ mod keys {
     }
 
     #[test]
-    fn neither_the_order_of_attributes_nor_the_way_they_came_matters() {
+    fn order_and_origin_of_attributes_do_not_matter() {
         let (cache, _) = cache();
         let recorder = Recorder::new();
         let root = Logger::new(cache, Arc::clone(&recorder)).with_group("g");
@@ -159,7 +159,7 @@ mod families {
     }
 
     #[test]
-    fn counts_are_in_the_next_emission_or_in_a_summary_and_never_in_both() {
+    fn each_count_is_in_an_emission_or_a_summary() {
         let (cache, clock) = cache();
         let recorder = Recorder::new();
         let log = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
@@ -187,7 +187,7 @@ mod families {
     }
 
     #[test]
-    fn notices_are_given_once_per_emission_where_they_are_on() {
+    fn notices_come_once_per_emission_if_they_are_on() {
         let (cache, clock) = cache();
         let recorder = Recorder::new();
         let quiet = Logger::new(Arc::clone(&cache), Arc::clone(&recorder));
@@ -659,7 +659,7 @@ mod write_sink {
     }
 
     #[test]
-    fn a_writer_that_logs_into_its_own_sink_does_not_deadlock() {
+    fn a_writer_that_logs_into_its_own_sink_ends() {
         let (sink, slot, out, _) = nested(1);
         slot.get().unwrap().error(format_args!("outer"));
         let text = out.take();
@@ -685,7 +685,7 @@ mod write_sink {
     }
 
     #[test]
-    fn a_writer_that_flushes_its_own_sink_comes_to_an_end() {
+    fn a_writer_that_flushes_its_own_sink_ends() {
         let (sink, slot, _, flushes) = nested(0);
         slot.get().unwrap().flush();
         assert_eq!(flushes.load(), 1 + NestedSink::MAX_NESTED);

@@ -211,7 +211,7 @@ fn repeaters_survive_floods_under_any_rule() {
 
 /// Calls that no entry is made for do not keep the others from ageing.
 #[test]
-fn exempt_calls_between_new_messages_change_nothing() {
+fn exempt_calls_between_messages_change_nothing() {
     let _turn = turn();
     let cache = cache(1024);
     let (mut looks, mut lost) = (0, 0);

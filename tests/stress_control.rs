@@ -132,7 +132,7 @@ fn finds_a_rule_word_of_another_emission() {
 }
 
 #[test]
-fn finds_no_broken_rule_of_an_engine_that_lingers() {
+fn an_engine_that_lingers_breaks_no_rule() {
     let _turn = turn();
     for lane in &laws::LANES {
         let race = laws::race(lane, 4, 1000, |builder| builder);

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_masked_does_not_count_but_where_it_was_does() {
+    fn masked_text_is_ignored_but_not_its_place() {
         same(&["[0-9]+"], "a 1 b 22", "a 333 b 4");
         differ(&["[0-9]+"], "a 1", "1a ");
         differ(&["[0-9]+"], "1a", "a1");

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn counted_up_fingerprints_differ_in_what_decides() {
+    fn consecutive_fingerprints_are_told_apart() {
         for shift in [0, 16, 32, 48, 64, 80, 96, 112] {
             let mut seen = std::collections::HashSet::new();
             let top = if shift == 112 { 1 << 16 } else { 10_000 };

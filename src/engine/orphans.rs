@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn more_namespaces_than_sums_are_mixed_and_still_counted() {
+    fn namespaces_beyond_the_sums_are_mixed_not_lost() {
         let orphans = Orphans::<String>::new(4).unwrap();
         for ns in 0..1000 {
             let since = Tick::default();
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn adds_and_takes_by_many_threads_conserve_counts() {
+    fn many_threads_add_and_take_and_lose_no_count() {
         let orphans = Orphans::new(8).unwrap();
         let done = std::sync::atomic::AtomicBool::new(false);
         let taken = std::thread::scope(|scope| {

@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn field_order_does_not_matter_and_pairs_do_not_cancel() {
+    fn fields_have_no_order_and_pairs_do_not_cancel() {
         let (a, b) = (("a", Value::U64(1)), ("b", Value::U64(2)));
         assert_eq!(fields(&[a, b]), fields(&[b, a]));
         assert_ne!(fields(&[a, a]), fields(&[]));
@@ -482,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn precomputed_fields_equal_fields_added_one_by_one() {
+    fn precomputed_fields_equal_fields_added_singly() {
         let mut hasher = FingerprintHasher::new(&SECRET);
         let a = hasher.hash_field("a", Value::U64(1));
         let b = hasher.hash_field("b", Value::Str("x"));

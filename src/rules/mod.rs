@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_holds_in_whichever_order_it_was_given() {
+    fn the_most_specific_rule_holds_in_any_order() {
         let rule = |n| Rule::first(n).unwrap();
         let add: [fn(Rules, Rule) -> Rules; 4] = [
             |rules, rule| rules.level(Error, rule),

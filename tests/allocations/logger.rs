@@ -55,7 +55,7 @@ fn suppressed_events_allocate_nothing() {
 }
 
 #[test]
-fn suppressed_events_of_other_threads_allocate_nothing() {
+fn suppressed_on_other_threads_allocates_nothing() {
     let _turn = turn();
     let (root, five) = loggers();
     log_all(&root, &five);

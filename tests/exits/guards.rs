@@ -29,7 +29,9 @@ fn until_exit() -> (impl Fn() + Send + Sync, impl Sized) {
     }
     let exits = Arc::new(Barrier::new(2));
     let (asked, first) = (Arc::clone(&exits), AtomicCell::new(true));
-    let report = move |_| drop(asked.wait());
+    let report = move |_| {
+        asked.wait();
+    };
     let guard = Guard::for_cache(&cache, report, NEVER).unwrap();
     let until_exit = move || {
         if first.swap(false) {

@@ -38,7 +38,7 @@ fn lines(builder: Builder<Manual>) -> (Vec<crate::support::Line>, quell::Stats) 
 }
 
 #[test]
-fn their_real_target_and_level_count_and_their_line_does_not() {
+fn their_target_and_level_count_and_no_line() {
     let (lines, stats) = lines(builder().0);
     assert_eq!((stats.emitted, stats.suppressed), (4, 11));
     assert_eq!(lines.iter().map(|line| line.suppressed().unwrap_or(1)).sum::<u64>(), 15);
@@ -77,7 +77,7 @@ fn summaries_say_where_the_record_was_from() {
 }
 
 #[test]
-fn a_filter_by_target_is_asked_about_the_real_one() {
+fn target_filters_see_the_real_target() {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::prelude::*;
     let dedup = builder().0.build();
@@ -98,7 +98,7 @@ fn a_filter_by_target_is_asked_about_the_real_one() {
 }
 
 #[test]
-fn an_event_whose_target_is_log_is_not_taken_for_one() {
+fn an_event_for_target_log_is_no_log_record() {
     let emitted = crate::support::count(builder().0, || {
         for target in ["a", "b"] {
             tracing::info!(target: "log", { log.target = target }, "x");

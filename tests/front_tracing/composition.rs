@@ -115,7 +115,7 @@ fn inside_reload_quell_is_not_asked() {
 }
 
 #[test]
-fn beside_reload_the_other_filter_can_be_reloaded() {
+fn a_filter_beside_quell_can_be_reloaded() {
     let (dedup, _) = dedup();
     let memory = Memory::default();
     let (level, handle) = reload::Layer::new(LevelFilter::WARN);
@@ -177,7 +177,7 @@ fn boxed_optional_and_listed_layers() {
 }
 
 #[test]
-fn the_companion_changes_no_interest_and_no_level() {
+fn dedup_layer_changes_no_interest_and_no_level() {
     fn compare<S: Subscriber>(name: &str, without: S, with: impl Subscriber) {
         assert_eq!(without.max_level_hint(), with.max_level_hint(), "{name}");
         for metadata in [

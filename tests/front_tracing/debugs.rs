@@ -66,7 +66,7 @@ fn an_error_is_not_propagated_and_loses_nothing() {
 }
 
 #[test]
-fn a_sink_that_panics_takes_nothing_of_quells_with_it() {
+fn a_panic_of_the_sink_leaves_quell_intact() {
     let (dedup, _) = dedup();
     let memory = Memory::default();
     let stack = tracing::Dispatch::new(stack(&dedup, &memory));

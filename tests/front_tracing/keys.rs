@@ -12,7 +12,7 @@ fn key(key: Key) -> quell::front::tracing::Builder<quell::Manual> {
 }
 
 #[test]
-fn the_same_text_from_three_call_sites_passes_once() {
+fn a_text_from_three_call_sites_passes_once() {
     let events = || {
         info!("connection refused");
         info!("connection refused");

@@ -10,7 +10,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::{fmt, registry};
 
 #[test]
-fn each_sees_the_first_line_and_is_told_what_it_missed() {
+fn each_sees_the_first_and_what_it_missed() {
     let (dedup, _) = dedup();
     let (a, b) = (Memory::default(), Memory::default());
     let stack =
@@ -28,7 +28,7 @@ fn each_sees_the_first_line_and_is_told_what_it_missed() {
 }
 
 #[test]
-fn summaries_reach_the_sink_that_suppressed_and_no_other() {
+fn summaries_reach_only_the_sink_that_suppressed() {
     let (dedup, _) = dedup();
     let (all, warnings, everything, clean) =
         (Memory::default(), Memory::default(), Memory::default(), Memory::default());

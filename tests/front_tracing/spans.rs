@@ -68,7 +68,7 @@ fn an_events_own_field_shadows_a_spans() {
 }
 
 #[test]
-fn an_explicit_parent_counts_and_the_current_span_does_not() {
+fn an_explicit_parent_replaces_the_current_span() {
     let events = || {
         let (a, b) = (info_span!("s", user = "a"), info_span!("s", user = "b"));
         let _current = info_span!("s", user = "c").entered();

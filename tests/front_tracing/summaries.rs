@@ -11,7 +11,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 
 #[test]
-fn a_summary_has_the_originals_level_target_module_file_and_line() {
+fn a_summary_has_the_place_of_its_original() {
     let (dedup, clock) = dedup();
     let memory = Memory::default();
     let stack = tracing::Dispatch::new(stack(&dedup, &memory));
@@ -35,7 +35,7 @@ fn a_summary_has_the_originals_level_target_module_file_and_line() {
 }
 
 #[test]
-fn one_call_site_serves_all_summaries_of_an_original() {
+fn summaries_of_an_original_share_a_call_site() {
     /// The addresses of the call sites that were seen.
     #[derive(Clone, Default)]
     struct Sites(Arc<Mutex<Vec<usize>>>);
@@ -66,7 +66,7 @@ fn one_call_site_serves_all_summaries_of_an_original() {
 }
 
 #[test]
-fn summaries_are_not_deduplicated_and_not_in_the_span_of_who_flushes() {
+fn summaries_all_pass_and_are_in_no_span() {
     let (dedup, _) = dedup();
     let memory = Memory::default();
     let stack = tracing::Dispatch::new(stack(&dedup, &memory));
@@ -98,7 +98,7 @@ fn without_a_subscriber_counts_stay_in_the_cache() {
 }
 
 #[test]
-fn what_another_filter_keeps_back_stays_in_the_cache() {
+fn what_another_filter_rejects_stays_cached() {
     use std::sync::atomic::{AtomicBool, Ordering};
     use tracing_subscriber::filter::dynamic_filter_fn;
     static OPEN: AtomicBool = AtomicBool::new(true);
@@ -140,7 +140,7 @@ fn the_parts_may_be_dropped_in_any_order() {
 }
 
 #[test]
-fn a_clock_that_panics_in_a_report_costs_no_summary() {
+fn a_panicking_clock_costs_no_summary() {
     use quell::{Cache, Clock, Tick};
     use std::sync::atomic::{AtomicU64, Ordering};
     /// Once, in the second call of the reporter's thread after the window.

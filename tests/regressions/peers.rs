@@ -263,7 +263,7 @@ fn throttle_confuses_typed_values() {
 }
 
 #[test]
-fn throttle_deadlocks_when_its_registry_is_used_inside() {
+fn throttle_deadlocks_when_it_is_used_inside() {
     let _turn = turn();
     let cache = cache(1024, 1000);
     for n in 0..500 {

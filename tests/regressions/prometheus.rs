@@ -77,7 +77,7 @@ fn derived_loggers_may_log_concurrently() {
 /// The crash: two derived loggers wrote to the shared map under two locks, while
 /// it filled.
 #[test]
-fn derived_loggers_may_write_while_the_cache_fills() {
+fn derived_loggers_may_log_while_the_cache_fills() {
     let _turn = turn();
     const THREADS: u64 = 8;
     const ROUNDS: u64 = 1500;
@@ -167,7 +167,7 @@ fn eight_threads_pass_a_fresh_message_once() {
 
 /// From the 1025th message on, each one passed every time.
 #[test]
-fn beyond_the_limit_new_messages_are_deduplicated() {
+fn past_the_limit_new_messages_are_deduplicated() {
     let _turn = turn();
     const MESSAGES: u64 = 10_000;
     let (cache, _) = cache();
@@ -210,7 +210,7 @@ fn a_hot_message_outlives_a_flood() {
 /// Once the map was full, a tracked message whose window had passed was not
 /// tracked anew and passed every time.
 #[test]
-fn a_full_cache_refreshes_its_entries_after_expiry() {
+fn a_full_cache_refreshes_expired_entries() {
     let _turn = turn();
     const TRACKED: u64 = 500;
     let (cache, clock) = cache();
@@ -288,7 +288,7 @@ fn a_window_is_as_long_as_it_says() {
 /// Only the message counted: an error after a warning of the same text was lost,
 /// and so was one about another target.
 #[test]
-fn level_and_attributes_count_unless_told_otherwise() {
+fn level_and_attributes_are_part_of_the_key() {
     let _turn = turn();
     let log_all = |log: &Logger<_, _>| {
         for _ in 0..2 {

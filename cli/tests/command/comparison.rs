@@ -13,7 +13,7 @@ fn keeps(args: &[&str], input: &[u8], kept: &[u8]) {
 }
 
 #[test]
-fn the_first_of_each_line_is_kept_wherever_its_repeats_are() {
+fn the_first_of_each_line_is_kept() {
     keeps(&[], b"a\nb\na\na\nb\n\nc\n\n", b"a\nb\n\nc\n");
     keeps(&[], b"a\n a\na \nA\n", b"a\n a\na \nA\n");
 }

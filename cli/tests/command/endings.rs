@@ -31,7 +31,7 @@ fn a_reader_that_has_gone_ends_it_quietly() {
 }
 
 #[test]
-fn a_reader_that_has_gone_ends_it_while_input_is_silent() {
+fn a_reader_that_has_gone_ends_a_silent_wait() {
     let mut session = Session::start(["--stats"]);
     session.write("a\na\n");
     assert_eq!(session.line(), "a\n");
@@ -181,7 +181,7 @@ fn an_interrupt_ends_the_reading_of_files() {
 }
 
 #[test]
-fn an_interrupt_ends_the_wait_for_the_writer_of_a_pipe() {
+fn an_interrupt_ends_the_wait_for_a_writer() {
     let dir = Dir::new();
     let path = dir.path("pipe");
     let made = std::process::Command::new("mkfifo").arg(&path).status();

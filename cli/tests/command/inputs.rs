@@ -5,7 +5,7 @@ use std::fs::File;
 use std::process::Stdio;
 
 #[test]
-fn standard_input_is_read_where_there_is_no_file_and_for_a_dash() {
+fn no_file_and_a_dash_mean_standard_input() {
     for args in [&[][..], &["-"], &["--", "-"]] {
         assert_eq!(both(args, b"a\na\n").text(), "a\n");
     }
@@ -28,7 +28,7 @@ fn all_files_are_inputs_and_one_stream() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_reported_and_the_rest_is_read() {
+fn an_unreadable_file_is_reported_and_skipped() {
     let dir = Dir::new();
     let (good, missing) = (dir.file("good", b"a\na\n"), dir.path("missing"));
     for bad in [missing.as_path(), dir.path("").as_path()] {

@@ -4,7 +4,7 @@ use crate::harness::{Dir, Ran, Session, both, piped, quell, redirected, summarie
 use std::collections::HashMap;
 
 #[test]
-fn the_end_of_input_is_summarised_most_frequent_first() {
+fn the_last_summary_is_most_frequent_first() {
     for run in [piped, redirected] {
         let ran = run([""; 0], b"c\nb\na\nonce\nb\na\na\nc\n");
         assert_eq!(ran.text(), "c\nb\na\nonce\n");
@@ -88,7 +88,7 @@ fn summaries_are_never_deduplicated() {
 }
 
 #[test]
-fn the_first_of_lines_that_a_mask_makes_equal_is_named() {
+fn masked_lines_are_named_by_the_first_of_them() {
     let ran = both(&["--mask", "[0-9]+"], b"try 1\ntry 2\ntry 3\n");
     assert_eq!((ran.text(), &*ran.err), ("try 1\n", "quell: suppressed 2 repeats of: try 1\n"));
 }

@@ -15,7 +15,7 @@ fn expires(session: &mut Session, input: &mut impl Write, line: &str) {
 }
 
 #[test]
-fn on_a_pipe_windows_pass_and_are_summarised_while_it_is_silent() {
+fn windows_on_a_silent_pipe_are_summarised() {
     let mut session = Session::start(["--window=30ms"]);
     let mut stdin = session.stdin.take().unwrap();
     for _ in 0..3 {
@@ -56,7 +56,7 @@ fn on_a_terminal_too() {
 }
 
 #[test]
-fn a_window_that_does_not_pass_is_summarised_at_the_end() {
+fn an_open_window_is_summarised_at_the_end() {
     let mut session = Session::start(["--window=1h"]);
     session.write("a\na\n");
     assert_eq!(session.line(), "a\n");
@@ -66,7 +66,7 @@ fn a_window_that_does_not_pass_is_summarised_at_the_end() {
 }
 
 #[test]
-fn inline_summaries_come_when_a_window_has_passed() {
+fn inline_summaries_come_when_a_window_ends() {
     let mut session = Session::start(["--window=30ms", "--summary=inline"]);
     session.write("a\na\n");
     assert_eq!(session.line(), "a\n");
@@ -105,7 +105,7 @@ fn counts_add_up_while_windows_pass() {
 }
 
 #[test]
-fn on_regular_files_the_window_is_the_whole_input() {
+fn a_files_window_is_the_whole_input() {
     let dir = Dir::new();
     // Far more than a millisecond's work, at any speed.
     let text = b"first\nsecond\n".repeat(100_000);
