@@ -1,4 +1,4 @@
-//! What does a `check_at` cost? Criterion's view: it keeps the statistics of single calls,
+//! The cost of a `check_at`. Criterion's view: it keeps the statistics of single calls,
 //! each contender by itself. `suite.rs` compares them in turn, which is what
 //! `docs/BENCHMARKS.md` quotes.
 

@@ -1,13 +1,15 @@
-//! What does a suppressed event cost, on the whole way through a front end? All contenders in
+//! The cost of a suppressed event on the whole way through a front end. All contenders in
 //! one run, taken in turn, medians: a noisy machine hits all alike.
 //!
-//! `cargo bench --features tracing,log,slog --bench front_ends -- [rounds] [milliseconds] [names]`
+//! `cargo bench --features tracing,log,slog --bench front_ends -- [rounds] [milliseconds]
+//! [names]`
 //!
-//! Rows and contenders are chosen by parts of `row: contender`, `"a literal: quell, coarse"` say.
+//! Rows and contenders are chosen by parts of `row: contender`, `"a literal: quell,
+//! coarse"` say.
 
 use std::time::{Duration, Instant};
 
-/// One way to log, and how it did.
+/// A way to log, and how it did.
 struct Contender {
     name: &'static str,
     /// Logs the row's event so many times.
@@ -369,7 +371,8 @@ mod through_tracing {
         }
     }
 
-    /// What any filter that decides on events costs.
+    /// A filter that passes everything: its cost is that of any filter that decides on
+    /// events.
     struct Pass;
 
     impl<S> Filter<S> for Pass {
@@ -382,8 +385,8 @@ mod through_tracing {
         }
     }
 
-    /// The way of rate limits by call site: a map behind a lock, with a count and the time of
-    /// the last line.
+    /// The way of rate limits by call site: a map behind a lock, with a count and the time
+    /// of the last line.
     #[derive(Default)]
     struct ByCallsite(Mutex<HashMap<Identifier, (Instant, u64)>>);
 

@@ -1,7 +1,8 @@
-//! A program that logs through `log` and env_logger, moved to quell by the three lines marked so.
+//! A program that logs through `log` and env_logger, moved to quell by the three lines
+//! marked so.
 //!
-//! `cargo run --features log --example log`, and interrupt it, or let it come to its end: either
-//! way the lines account for every record.
+//! `cargo run --features log --example log`, and interrupt it, or let it come to its end:
+//! either way the lines account for every record.
 
 use log::{error, info, warn};
 use std::error::Error;
@@ -52,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a storage client does while its peer is away: 200 attempts, 3 records each.
+/// Logs what a storage client does while its peer is away: 200 attempts, 3 records each.
 fn ship(shard: u32) {
     for attempt in 0..200 {
         error!(target: "client", peer = "10.0.0.7"; "connection refused");

@@ -48,7 +48,7 @@ impl Sink for Console {
 
 type Log = Logger<Arc<Console>, Manual>;
 
-/// One batch of samples that a shard tries to send. Returns how often it logged.
+/// Tries to send a batch of samples of a shard. Returns how often it logged.
 fn send_batch(root: &Log, number: u64, step: u64, up: bool) -> u64 {
     // Derived anew each time, by all threads at once: only names are copied.
     let shard = root.with_attr("shard", number).with_group("remote_write");

@@ -1,6 +1,6 @@
 //! A program that logs through `slog`, moved to quell by the three lines marked so, with a
-//! window, fields and notices of its own. (With the defaults it is one: `quell::front::slog::root`
-//! for `Logger::root`.)
+//! window, fields and notices of its own. (With the defaults it is one:
+//! `quell::front::slog::root` for `Logger::root`.)
 //!
 //! `cargo run --features slog --example slog`
 
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a storage client does while its peer is away.
+/// Logs what a storage client does while its peer is away.
 fn ship(log: &Logger) {
     let client = log.new(o!("peer" => "10.0.0.7"));
     for attempt in 0..300 {

@@ -1,4 +1,4 @@
-//! The cache: what a fingerprint and a moment are decided to be.
+//! The cache: decides whether a message is emitted or suppressed.
 
 use crate::clock::window_millis;
 use crate::engine::{Engine, Select};
@@ -12,7 +12,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Says whether to log a message.
+/// Tells whether to log a message.
 ///
 /// ```
 /// use quell::{Cache, Decision, Fingerprint};
@@ -29,17 +29,17 @@ pub enum Decision {
     /// Log it.
     #[non_exhaustive]
     Emit {
-        /// How many calls were suppressed since this message was last reported.
+        /// The number of calls suppressed since this message was last reported.
         suppressed: u64,
-        /// When the message was emitted before, if that is known. Under a rule that counts,
-        /// when its window began.
+        /// The time of the emission before, if that is known. Under a rule that counts,
+        /// the time at which its window began.
         since: Option<Tick>,
-        /// Whether the call leaves no trace in the cache: it failed open.
+        /// True if the call leaves no trace in the cache: it failed open.
         untracked: bool,
     },
     /// Do not log it; it has been counted.
     Suppress {
-        /// Whether this is the first one suppressed since the last emission: the
+        /// True for the first call suppressed since the last emission: the
         /// moment to say that suppression starts.
         first: bool,
     },
@@ -123,13 +123,13 @@ pub struct Stats {
 /// * Memory stays within [`memory_bound`](Self::memory_bound).
 ///
 /// # Progress
-/// A call is lock-free. It is wait-free if it suppresses a message that the thread suppresses
-/// often: then it writes nothing that other threads write. Clocks, exemplars and callbacks run
-/// outside of it.
+/// A call is lock-free. It is wait-free if it suppresses a message that the thread
+/// suppresses often: then it writes nothing that other threads write. Clocks, exemplars and
+/// callbacks run outside of it.
 ///
 /// A suppressed call allocates nothing, and neither does one that emits, exemplars aside. A
-/// thread's first call in a cache allocates twelve kilobytes to count in, for up to 64 threads at a
-/// time; further ones count in the table.
+/// thread's first call in a cache allocates twelve kilobytes to count in, for up to 64
+/// threads at a time; further ones count in the table.
 ///
 /// # Panics
 /// Never.
@@ -154,7 +154,8 @@ impl<C: UnwindSafe> UnwindSafe for Cache<C> {}
 impl<C: RefUnwindSafe> RefUnwindSafe for Cache<C> {}
 
 impl Cache {
-    /// Returns a builder with the defaults: 60 seconds, 1024 entries, [`Coarse`], a random secret.
+    /// Returns a builder with the defaults: 60 seconds, 1024 entries, [`Coarse`], a random
+    /// secret.
     pub fn builder() -> CacheBuilder {
         CacheBuilder::new()
     }
@@ -185,7 +186,8 @@ impl<C: Clock> Cache<C> {
         self.engine.check(fingerprint, now)
     }
 
-    /// Decides at the present moment of the cache's clock, by a rule and with an exemplar. See
+    /// Decides at the present moment of the cache's clock, by a rule and with an exemplar.
+    /// See
     /// [`check_with_at`](Self::check_with_at).
     ///
     /// ```
@@ -216,10 +218,10 @@ impl<C: Clock> Cache<C> {
     /// For [`Rule::once`] it decides as [`check_at`](Self::check_at) does, with the rule's
     /// window if it has one.
     ///
-    /// `exemplar` says what the message looks like. It is called after the decision to emit a call
-    /// that is tracked, if the message's entry has no exemplar yet. What it returns is kept for
-    /// the summaries of this message; `|| None` keeps nothing. If it panics, the panic is swallowed
-    /// and the decision stands.
+    /// `exemplar` says what the message looks like. It is called after the decision to emit
+    /// a call that is tracked, if the message's entry has no exemplar yet. What it returns
+    /// is kept for the summaries of this message; `|| None` keeps nothing. If it panics,
+    /// the panic is caught and the decision stands.
     ///
     /// # Guarantees
     /// * Calls with one fingerprint and one rule are linearizable: of those that race, just as
@@ -317,15 +319,14 @@ impl<C: Clock> Cache<C> {
         self.engine.drain(Select::all(), &mut |pending| report(pending.into()));
     }
 
-    /// As [`drain`](Self::drain), for one namespace. Also hands over what is
+    /// Drains one namespace, as [`drain`](Self::drain) does all. Also hands over what is
     /// pending under [`Namespace::MIXED`].
     pub fn drain_namespace(&self, namespace: Namespace, mut report: impl FnMut(Summary)) {
         self.engine.drain(Select::all().of(namespace), &mut |pending| report(pending.into()));
     }
 
-    /// As [`drain`](Self::drain) or, given one, as
-    /// [`drain_namespace`](Self::drain_namespace), but leaves alone what is still in its
-    /// window at `now` and may yet be reported by an emission.
+    /// Drains all, or the namespace that is given, except counts still in their window at
+    /// `now`, which an emission may yet report.
     pub fn drain_expired_at(
         &self,
         namespace: Option<Namespace>,
@@ -337,12 +338,12 @@ impl<C: Clock> Cache<C> {
         self.drain_due(namespace, &due, &mut report);
     }
 
-    /// As [`drain`](Self::drain) or, given one, as
-    /// [`drain_namespace`](Self::drain_namespace), of what is due and what was forgotten.
+    /// Drains, of all or of the namespace that is given, what is due and what was
+    /// forgotten.
     ///
-    /// `due` is asked with an entry's last emission, what [`Rule::window_at`] wants to
-    /// know of it, and its exemplar. It must not use the cache. If it panics, the panic goes
-    /// on, and what was not handed over stays pending.
+    /// `due` is asked with an entry's last emission, its progress for [`Rule::window_at`],
+    /// and its exemplar. It must not use the cache. If it panics, the panic goes on, and
+    /// what was not handed over stays pending.
     pub(crate) fn drain_due(
         &self,
         namespace: Option<Namespace>,
@@ -363,8 +364,8 @@ impl<C: Clock> Cache<C> {
         self.engine.put_back(summary.into());
     }
 
-    /// Returns the `k` messages with the most suppressed calls pending, the most first. The counts
-    /// stay pending.
+    /// Returns the `k` messages with the most suppressed calls pending, the most first. The
+    /// counts stay pending.
     ///
     /// Exact when no call is in flight. Sums over messages that cannot be told apart are no
     /// message, and left out.
@@ -381,8 +382,8 @@ impl<C: Clock> Cache<C> {
     /// ```
     ///
     /// # Progress
-    /// Looks at every slot and never holds up a `check`. Allocates for at most four times `k`
-    /// summaries, or a few.
+    /// Looks at every slot and never holds up a `check`. Allocates for at most four times
+    /// `k` summaries, or a few.
     #[must_use]
     pub fn top(&self, k: usize) -> Vec<Summary> {
         self.engine.top(k).into_iter().map(Summary::from).collect()
@@ -448,7 +449,7 @@ impl<C: Clock> Cache<C> {
     }
 }
 
-/// Whether what was last emitted at `since` is in its window.
+/// Returns whether what was last emitted at `since` is in its window.
 fn is_fresh(since: Tick, now: Tick, window: u64) -> bool {
     now.millis_since(since) < window
 }
@@ -472,7 +473,7 @@ mod tests {
         Tick::from_millis(millis)
     }
 
-    /// What a drain of what is due reports: whose, how many.
+    /// Drains what is due, and returns the fingerprint and the count of each summary.
     fn due(
         cache: &Cache,
         namespace: Option<u16>,

@@ -54,9 +54,10 @@ impl<C: Clock> CacheBuilder<C> {
 
     /// Sets how many different messages are remembered at least; 1024 unless set.
     ///
-    /// A message in its window is forgotten only to make room, after about this many *other*
-    /// messages were seen without a sight of it. [`Stats::forgotten`](crate::Stats::forgotten)
-    /// counts these. [`Cache::memory_bound`] says what it costs.
+    /// A message in its window is forgotten only to make room, after about this many
+    /// *other* messages were seen without a sight of it.
+    /// [`Stats::forgotten`](crate::Stats::forgotten) counts these. [`Cache::memory_bound`]
+    /// says what it costs.
     pub fn max_entries(mut self, max_entries: usize) -> Self {
         self.max_entries = max_entries;
         self
@@ -64,7 +65,8 @@ impl<C: Clock> CacheBuilder<C> {
 
     /// Sets where [`Cache::check`] takes its time from; [`Coarse`] unless set.
     ///
-    /// Take [`Monotonic`](crate::Monotonic) if the few milliseconds that `Coarse` is late matter.
+    /// Take [`Monotonic`](crate::Monotonic) if the few milliseconds that `Coarse` is late
+    /// matter.
     pub fn clock<D: Clock>(self, clock: D) -> CacheBuilder<D> {
         CacheBuilder {
             window: self.window,
@@ -99,8 +101,8 @@ impl<C: Clock> CacheBuilder<C> {
         self
     }
 
-    /// Builds the cache. The memory of its table is allocated here, as zeroed pages that the
-    /// system provides as they are touched.
+    /// Builds the cache. The memory of its table is allocated here, as zeroed pages that
+    /// the system provides as they are touched.
     ///
     /// # Errors
     /// [`ConfigError`] says which value cannot be used.

@@ -7,7 +7,7 @@ use std::{fmt, io};
 /// The largest number that a rule takes.
 pub(crate) const MAX_RULE: u32 = 500_000;
 
-/// Why a configuration cannot be used.
+/// The reason why a configuration cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -17,19 +17,19 @@ pub enum ConfigError {
     ZeroEntries,
     /// `max_entries` is above [`ConfigError::MAX_ENTRIES`].
     TooManyEntries {
-        /// What was asked for.
+        /// The number that was asked for.
         asked: usize,
     },
     /// The memory for the tables could not be allocated.
     OutOfMemory {
-        /// How many bytes were asked for.
+        /// The number of bytes that were asked for.
         bytes: usize,
     },
     /// The interval of a [`Guard`](crate::Guard) is zero.
     ZeroInterval,
     /// A rule's number is zero or above [`Rule::MAX`](crate::Rule::MAX).
     RuleOutOfRange {
-        /// What was asked for.
+        /// The number that was asked for.
         asked: u32,
     },
     /// The ceiling of a rule that backs off is zero.
@@ -76,7 +76,7 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
-/// Why a front end cannot be set up.
+/// The reason why a front end cannot be set up.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum InitError {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// How severe a message is; `Error` is the greatest.
+/// The severity of a message; `Error` is the greatest.
 ///
 /// Converts from and into the levels of `log`, `tracing` and `slog`, where the feature of
 /// that name is on; slog's `Critical` becomes `Error`.
@@ -75,7 +75,7 @@ impl FromStr for Level {
     }
 }
 
-/// No [`Level`] has that name.
+/// The error for a name that no [`Level`] has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseLevelError(());
 

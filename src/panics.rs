@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Runs `f`; `None` if it panicked.
+/// Runs `f` and returns its result; `None` if it panicked.
 ///
 /// The callers see to it that whatever `f` leaves half done is either local to
 /// it or safe to look at in any state.

@@ -1,4 +1,4 @@
-//! What a cache decides and reports, call by call.
+//! The decisions and reports of a cache, call by call.
 
 mod common;
 
@@ -695,8 +695,8 @@ thread_local! {
 #[test]
 fn thread_local_destructors_may_use_a_cache() {
     let _alone = alone();
-    // Locals are destroyed newest first, on most systems. The order says whether the cache's
-    // own are gone when ours is destroyed, or not, or not yet there at all.
+    // Locals are destroyed newest first, on most systems. The order says whether the
+    // cache's own are gone when ours is destroyed, or not, or not yet there at all.
     for order in ["ours first", "the cache's first", "the cache's never"] {
         let cache = Arc::new(tiny());
         let seen = Arc::new(Mutex::new(Vec::new()));

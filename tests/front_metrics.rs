@@ -56,7 +56,7 @@ impl Registry {
         Arc::clone(self.cells.lock().unwrap().entry(name).or_default())
     }
 
-    /// What is not zero.
+    /// Returns the values that are not zero.
     fn values(&self) -> BTreeMap<String, u64> {
         let value =
             |(name, cell): (&String, &Arc<Cell>)| (name.clone(), cell.0.load(Ordering::Relaxed));
@@ -79,7 +79,8 @@ impl Recorder for Registry {
     }
 }
 
-/// What each front end is offered: 4 errors, 3 warnings (exempt), one that cannot be read, twice.
+/// Returns the metrics of what each front end is offered: 4 errors, 3 warnings (exempt),
+/// one that cannot be read, twice.
 fn expected(front_end: &str, capacity: u64) -> BTreeMap<String, u64> {
     let events = |outcome: &str, level: &str, n: u64| {
         (format!("quell_events_total{{front_end={front_end},level={level},outcome={outcome}}}"), n)

@@ -273,7 +273,7 @@ fn it_keeps_neither_loggers_nor_cache_alive() {
 }
 
 #[test]
-fn panics_of_the_sink_are_swallowed() {
+fn panics_of_the_sink_are_caught() {
     struct Panics(Sends);
     impl Sink for Panics {
         fn write(&self, event: &Event<'_>) {

@@ -1,5 +1,5 @@
-//! What the front end for `log` has besides what `tests/front` asks of all: its macros' values,
-//! levels that are off, flushes, a source that fails, `env_logger`.
+//! The front end for `log`, as far as `tests/front` does not ask it of all: its macros'
+//! values, levels that are off, flushes, a source that fails, `env_logger`.
 #![cfg(feature = "log")]
 
 mod common;

@@ -592,14 +592,14 @@ mod write_sink {
     }
 
     type NestedSink = WriteSink<Nested>;
-    /// Where the writer finds the logger that it logs into.
+    /// The place where the writer finds the logger that it logs into.
     type Slot = Arc<OnceLock<Logger<Weakly, Manual>>>;
 
     /// A writer that logs into the sink it is part of.
     struct Nested {
         out: Shared,
         log: Slot,
-        /// How many lines it logs from within each line.
+        /// The number of lines that it logs from within each line.
         lines: usize,
         count: usize,
         flushes: Arc<AtomicCell<usize>>,

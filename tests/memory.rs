@@ -29,7 +29,8 @@ thread_local! {
 /// Meters `f`, which changes the bytes in use by what `change` makes of its result.
 fn metered(f: impl FnOnce() -> *mut u8, change: impl FnOnce(bool) -> isize) -> *mut u8 {
     ALLOCATING.set(true);
-    // For a signal's handler: the compiler knows what an allocator does, and what it does not read.
+    // For a signal's handler: the compiler knows what an allocator does, and what it does
+    // not read.
     compiler_fence(Ordering::SeqCst);
     let ptr = f();
     compiler_fence(Ordering::SeqCst);
@@ -80,7 +81,7 @@ unsafe impl GlobalAlloc for Metered {
 #[global_allocator]
 static METERED: Metered = Metered;
 
-/// How far the heap grew while `f` ran, at most.
+/// Returns how far the heap grew while `f` ran, at most.
 fn growth(f: impl FnOnce()) -> usize {
     let before = IN_USE.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
@@ -88,8 +89,8 @@ fn growth(f: impl FnOnce()) -> usize {
     (MOST.load(Ordering::Relaxed) - before) as usize
 }
 
-/// How far the heap grew by what this thread did in `f`, at most. The harness has a thread of
-/// its own, which allocates when it likes.
+/// Returns how far the heap grew by what this thread did in `f`, at most. The harness has a
+/// thread of its own, which allocates when it likes.
 fn growth_here(f: impl FnOnce()) -> usize {
     let (before, _) = HERE.get();
     HERE.set((before, before));
@@ -97,10 +98,10 @@ fn growth_here(f: impl FnOnce()) -> usize {
     (HERE.get().1 - before) as usize
 }
 
-/// What comes on top of the bound: for each thread the standard library's record and, once
-/// exemplars are kept, the reclaimer's; and the requests on their way. crossbeam's records
-/// and requests are a bag of 64 deferred calls of 4 words and some words more, seize's a
-/// batch of some 80 entries of 3 words.
+/// Returns the allowance on top of the bound: for each thread the standard library's record
+/// and, once exemplars are kept, the reclaimer's; and the requests on their way.
+/// crossbeam's records and requests are a bag of 64 deferred calls of 4 words and some
+/// words more, seize's a batch of some 80 entries of 3 words.
 fn allowance(threads: usize) -> usize {
     let record = 64 * 4 * 8 + 512;
     let of_std = 2048;
@@ -292,8 +293,8 @@ fn exemplars_stay_within_the_bound() {
         }
         bound = cache.memory_bound();
     });
-    // Beside it: the text of as many exemplars as there are slots and nodes that wait, and of an
-    // orphan for each eighth of the entries.
+    // Beside it: the text of as many exemplars as there are slots and nodes that wait, and
+    // of an orphan for each eighth of the entries.
     let texts = (slots + slots / 2 + 256 + 128) * Exemplar::MAX_TEXT;
     println!("the heap grew by {grown}; the bound is {bound}, and {texts} for texts");
     assert!(grown <= bound + texts + allowance(4), "{grown} bytes, above {bound} + {texts}");
@@ -373,7 +374,8 @@ mod stopped {
     static STOPPED: AtomicUsize = AtomicUsize::new(0);
     static LEFT: AtomicUsize = AtomicUsize::new(0);
 
-    /// Stops its thread until it may go on; not inside the allocator, whose locks others need.
+    /// Stops its thread until it may go on; not inside the allocator, whose locks others
+    /// need.
     extern "C" fn stop(_: libc::c_int) {
         STOPPED.fetch_add(1, Ordering::SeqCst);
         while !ALLOCATING.get() && !GO_ON.load(Ordering::SeqCst) {

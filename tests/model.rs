@@ -24,7 +24,7 @@ enum Op {
     /// A message, and how far the clock moves first. Back, sometimes.
     Check(u8, i8),
     CheckWith(u8, i8),
-    /// By a caller whose clock is far ahead, alone with that.
+    /// A check by a caller whose clock is far ahead, alone with that.
     CheckAhead(u8, i8),
     SetWindow(u8),
     Drain,
@@ -104,7 +104,7 @@ fn far(step: i8) -> u64 {
     if step == 0 { Tick::MAX.as_millis() } else { (1 << 41) + i64::from(step).unsigned_abs() }
 }
 
-/// What one drain reports, sorted.
+/// The report of one drain, sorted.
 type Reported = Vec<(Option<Fingerprint>, Namespace, u64, u64, Option<String>)>;
 
 fn report(drain: impl FnOnce(&mut dyn FnMut(Summary))) -> Reported {
@@ -132,7 +132,7 @@ fn drain_by(cache: &Cache, op: Op, now: u64) -> Reported {
     })
 }
 
-/// Whether a drain by `op` takes what is pending for a message.
+/// Returns whether a drain by `op` takes what is pending for a message.
 fn takes(spec: &Spec, op: Op, now: u64, message: u8) -> bool {
     match op {
         Op::DrainNamespace(n) => message % NAMESPACES == n,
@@ -249,7 +249,7 @@ fn a_cache_with_room_is_the_specification() {
     });
 }
 
-/// What is known of a message in a tiny cache besides the specification.
+/// The knowledge of a message in a tiny cache besides the specification.
 #[derive(Clone, Debug, Default)]
 struct Sight {
     /// All that was suppressed, and all that was reported with its fingerprint.
@@ -262,7 +262,7 @@ struct Sight {
     exemplars: HashSet<String>,
 }
 
-/// How often something was seen that the test is about: it must not idle.
+/// Counts of what the test is about, which it must have seen.
 #[derive(Default, Debug)]
 struct Seen {
     /// Emissions within a window that had been emitted before.

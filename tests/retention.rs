@@ -1,5 +1,6 @@
-//! What a cache remembers: as many messages as it was built for, and in a flood what is touched now
-//! and then. `QUELL_RETENTION` says how many new messages each thread of a flood checks.
+//! The memory of a cache: as many messages as it was built for, and in a flood what is
+//! touched now and then. `QUELL_RETENTION` says how many new messages each thread of a
+//! flood checks.
 
 mod common;
 
@@ -155,7 +156,7 @@ fn one_thread_never_fails_open() {
     }
 }
 
-/// Repeats alone do not keep an entry for ever: what pauses long enough goes, and its count
+/// Repeats alone do not keep an entry forever: what pauses long enough goes, and its count
 /// is kept.
 #[test]
 fn repeaters_that_are_silent_go_in_the_end() {
@@ -184,8 +185,8 @@ fn repeaters_that_are_silent_go_in_the_end() {
     }
 }
 
-/// Who repeats and is looked at now and then stays, whatever the windows of the rules that
-/// the flood is under.
+/// A message that repeats and is looked at now and then stays, whatever the windows of the
+/// rules that the flood is under.
 #[test]
 fn repeaters_survive_floods_under_any_rule() {
     let _turn = turn();
@@ -231,9 +232,9 @@ fn exempt_calls_between_messages_change_nothing() {
     assert!(lost * 100 <= looks, "{lost} of {looks} are lost");
 }
 
-/// What was never suppressed, too: nearly all of it, after `max_entries` others or a half
-/// of that. But where every other message repeats, those that did are in the way of those
-/// that will.
+/// So does what was never suppressed: nearly all of it, after `max_entries` others or a
+/// half of that. But where every other message repeats, those that did are in the way of
+/// those that will.
 #[test]
 fn a_short_pause_is_survived_by_most() {
     let _turn = turn();
@@ -281,7 +282,7 @@ fn a_drain_forgets_no_hot_message() {
     assert_eq!(drained, 1010 * 16);
 }
 
-/// What has expired makes room first: in-window messages are not crowded out.
+/// Expired entries make room first: in-window messages are not crowded out.
 #[test]
 fn expired_repeaters_make_room() {
     let _turn = turn();
@@ -326,7 +327,7 @@ fn a_far_future_evicts_what_it_counts() {
 
 const KEYS: usize = 16;
 
-/// How often each new message is said.
+/// The number of times that each new message is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flood {
     Unique,

@@ -134,7 +134,7 @@ fn a_cache_with_room_decides_by_the_rules() {
     });
 }
 
-/// What may be known of a message on tiny tables. `None` is gone.
+/// The possible knowledge of a message on tiny tables. `None` is gone.
 struct Sight {
     may_be: HashSet<Option<Entry>>,
     forgotten: u64,
@@ -259,7 +259,8 @@ fn races_emit_as_many_as_the_rule_says() {
             *if lane.tight { &mut forgetful } else { &mut strict } +=
                 if lane.tight { race.forgetful } else { race.strict };
         }
-        // Not idle: with room the rounds are held to the rule, elsewhere entries go and come back.
+        // Not idle: with room the rounds are held to the rule, elsewhere entries go and
+        // come back.
         assert!(strict > 2 * rounds && forgetful > rounds, "{strict} {forgetful}");
     }
 }
@@ -429,7 +430,7 @@ fn rule_words_are_in_the_bound() {
     }
 }
 
-/// What a rule knows stays with an entry that is touched, whoever else comes and goes.
+/// The state of a rule stays with an entry that is touched, whoever else comes and goes.
 #[test]
 fn a_rule_outlives_floods() {
     let _turn = turn();
@@ -465,7 +466,7 @@ fn a_rule_outlives_floods() {
     assert!(stats.failed_open == 0 && stats.forgotten > 100, "{stats:?}");
 }
 
-/// What is gone has taken all that a rule knew with it.
+/// An entry that is gone has taken the state of its rule with it.
 #[test]
 fn a_rule_starts_over_with_a_new_entry() {
     let _turn = turn();
@@ -484,7 +485,7 @@ fn a_rule_starts_over_with_a_new_entry() {
     }
 }
 
-/// Also what was forgotten and came again, and what is only among the forgotten.
+/// So do messages that were forgotten and came again, and those only among the forgotten.
 #[test]
 fn top_finds_the_most_and_takes_nothing() {
     let _turn = turn();

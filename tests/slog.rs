@@ -1,4 +1,4 @@
-//! What the front end for `slog` has besides what `tests/front` asks of all: tags, derived
+//! The front end for `slog`, as far as `tests/front` does not ask it of all: tags, derived
 //! loggers, nested values, errors of drains, `slog-async`.
 #![cfg(feature = "slog")]
 
@@ -36,7 +36,7 @@ fn root_with(
     (Logger::root(Arc::clone(&dedup), o!()), dedup, lines, clock)
 }
 
-/// How many of these calls on one logger are let through.
+/// Returns how many of these calls on one logger are let through.
 fn passed(
     build: impl Fn(Arc<Cache<Manual>>, Arc<Lines>) -> Wrapped,
     calls: &[&dyn Fn(&Logger)],

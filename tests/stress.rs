@@ -1,6 +1,6 @@
-//! Contended windows: exactly one emission of each, and no count lost, while entries are evicted
-//! inside the races. `QUELL_STRESS_PAIRS` says how many (fingerprint, window) pairs an engine
-//! has to stand.
+//! Contended windows: exactly one emission of each, and no count lost, while entries are
+//! evicted inside the races. `QUELL_STRESS_PAIRS` says how many (fingerprint, window) pairs
+//! an engine has to stand.
 
 mod common;
 #[path = "common/marks.rs"]
@@ -46,7 +46,8 @@ fn contended_windows_emit_once_and_count_exactly() {
     stand(pairs(), 0);
 }
 
-/// Threads lose their cores in the midst of calls, for as long as others need for thousands.
+/// Threads lose their cores in the midst of calls, for as long as others need for
+/// thousands.
 #[test]
 fn contended_windows_on_a_busy_machine() {
     let _turn = turn();

@@ -22,7 +22,7 @@ fn cache() -> Cache {
     Cache::builder().window(Duration::from_secs(3600)).build().unwrap()
 }
 
-/// What all threads were told.
+/// The sums of what all threads were told.
 #[derive(Default)]
 struct Told {
     calls: AtomicU64,

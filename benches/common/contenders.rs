@@ -1,4 +1,4 @@
-//! Who is measured.
+//! The contenders that are measured.
 
 use super::Contender;
 use super::caches::{Moka, QuickCache, Scc};
@@ -7,7 +7,7 @@ use super::maps::{DashMap, MutexMap, Papaya, Prometheus};
 use super::quell::{Quell, Ruled};
 use super::throttle::Throttle;
 
-/// What a contender promises, and so what its emissions are held against.
+/// The promise of a contender, which its emissions are held against.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Promise {
     /// Emits once in a window, as long as the keys of a window fit.
@@ -19,7 +19,7 @@ pub(crate) enum Promise {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slow {
     Nowhere,
-    /// Where all calls are on a few keys: threads queue up, and with more of them than
+    /// Slow where all calls are on a few keys: threads queue up, and with more of them than
     /// processors a call takes microseconds.
     OnFewKeys,
     Everywhere,
@@ -29,7 +29,7 @@ pub(crate) enum Slow {
 pub(crate) struct About {
     pub(crate) name: &'static str,
     pub(crate) promise: Promise,
-    /// Where it is so slow that it gets fewer calls.
+    /// The cases in which it is so slow that it gets fewer calls.
     pub(crate) slow: Slow,
 }
 

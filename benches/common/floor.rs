@@ -3,8 +3,8 @@
 use super::Contender;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A direct-mapped array of keys and stamps. It resolves no collision, evicts by overwriting and
-/// is not exact. `COUNTED` adds one `fetch_add` to a suppressed call.
+/// A direct-mapped array of keys and stamps. It resolves no collision, evicts by
+/// overwriting and is not exact. `COUNTED` adds one `fetch_add` to a suppressed call.
 pub(crate) struct Floor<const COUNTED: bool> {
     slots: Box<[(AtomicU64, AtomicU64)]>,
     counts: Box<[AtomicU64]>,

@@ -11,7 +11,7 @@ use std::sync::{Mutex, RwLock};
 pub(crate) struct AsItIs(u64);
 
 impl Hasher for AsItIs {
-    /// For what moka adds to a key that it inserts.
+    /// Hashes what moka adds to a key that it inserts.
     fn write(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(byte);
@@ -31,7 +31,7 @@ impl Hasher for AsItIs {
 
 pub(crate) type State = BuildHasherDefault<AsItIs>;
 
-/// What most programs do first.
+/// A map under a mutex: what most programs do first.
 pub(crate) struct MutexMap {
     map: Mutex<HashMap<u128, u64, State>>,
     max_entries: usize,

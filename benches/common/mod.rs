@@ -1,4 +1,4 @@
-//! What the benches share: workloads, contenders, threads, rounds.
+//! Shared by the benches: workloads, contenders, threads, rounds.
 #![allow(dead_code, reason = "no bench uses all of it")]
 
 pub(crate) mod caches;
@@ -15,12 +15,12 @@ pub(crate) mod workloads;
 
 /// Something that decides whether to emit.
 ///
-/// Each `check` is `inline(always)`: left to the compiler, the floors became part of the loop and
-/// all others were called.
+/// Each `check` is `inline(always)`: left to the compiler, the floors became part of the
+/// loop and all others were called.
 pub(crate) trait Contender: Sync {
     fn check(&self, key: u128, now: u64) -> bool;
 
-    /// How many keys it tracks, if it can tell.
+    /// Returns how many keys it tracks, if it can tell.
     fn tracked(&self) -> Option<usize> {
         None
     }

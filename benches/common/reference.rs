@@ -1,4 +1,4 @@
-//! How many emissions a workload implies.
+//! The number of emissions that a workload implies.
 
 use super::contenders::Promise;
 use super::maps::State;
@@ -14,7 +14,8 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// How many are emitted up to the end of these calls, all earlier ones included.
+    /// Returns how many are emitted up to the end of these calls, all earlier ones
+    /// included.
     pub(crate) fn after(
         &mut self,
         workload: &Workload,
@@ -42,8 +43,8 @@ impl Reference {
     }
 }
 
-/// Whether someone with such promises may have emitted so many, where `expected` are
-/// implied; both from the first call on.
+/// Returns whether someone with such promises may have emitted so many, where `expected`
+/// are implied; both from the first call on.
 pub(crate) fn is_right(
     promise: Promise,
     workload: &Workload,

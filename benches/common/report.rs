@@ -1,9 +1,9 @@
-//! What a run of the suite found, as it is written to a file and plotted.
+//! The results of a run of the suite, as they are written to a file and plotted.
 
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Where it is written to unless told otherwise.
+/// The file it is written to unless told otherwise.
 pub(crate) const PATH: &str = "target/bench/suite.json";
 
 #[derive(Default, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub(crate) struct Machine {
     pub(crate) backend: String,
 }
 
-/// One contender under one workload by some threads.
+/// A contender under a workload by some threads.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Speed {
     pub(crate) workload: String,
@@ -36,17 +36,17 @@ pub(crate) struct Speed {
     /// Nanoseconds a call, of all threads together.
     pub(crate) nanos: f64,
     pub(crate) times_the_floor: f64,
-    /// How many rounds the medians are of.
+    /// The number of rounds that the medians are of.
     pub(crate) rounds: usize,
-    /// How many of these were undisturbed: all, if that were enough.
+    /// The number of these that were undisturbed: all, if that were enough.
     pub(crate) undisturbed: usize,
-    /// How many others were disturbed and do not count.
+    /// The number of others, which were disturbed and do not count.
     pub(crate) dropped: usize,
-    /// In all rounds.
+    /// Calls in all rounds.
     pub(crate) calls: u64,
     pub(crate) emitted: u64,
     pub(crate) implied: u64,
-    /// Whether that is within what the contender promises.
+    /// True if that is within what the contender promises.
     pub(crate) right: bool,
 }
 
@@ -76,11 +76,11 @@ pub(crate) struct Memory {
     pub(crate) max_entries: usize,
     /// After as many keys as there is to be room for.
     pub(crate) bytes: usize,
-    /// How many of them it tracked.
+    /// The number of them that it tracked.
     pub(crate) tracked: usize,
     /// The most bytes while threads flooded it.
     pub(crate) peak: usize,
-    /// What it says it will not exceed.
+    /// The number that it says it will not exceed.
     pub(crate) bound: Option<usize>,
 }
 

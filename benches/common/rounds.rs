@@ -11,18 +11,18 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Which rounds count.
+/// The rounds that count.
 pub(crate) struct Good {
     pub(crate) rounds: Vec<usize>,
-    /// How many of them were undisturbed: all, or less than `LEAST`.
+    /// The number of them that were undisturbed: all, or less than `LEAST`.
     pub(crate) undisturbed: usize,
 }
 
-/// So many count in any case, the least disturbed ones if need be.
+/// The number of rounds that count in any case, the least disturbed ones if need be.
 const LEAST: usize = 3;
 
 impl Good {
-    /// By what the floor took at the beginning and at the end of each.
+    /// Chooses rounds by the times of the floor at the beginning and at the end of each.
     pub(crate) fn of(floors: &[(f64, f64)]) -> Self {
         let best =
             floors.iter().flat_map(|&(begin, end)| [begin, end]).fold(f64::INFINITY, f64::min);
@@ -35,7 +35,7 @@ impl Good {
     }
 }
 
-/// One way to do something, as often as it is told to.
+/// A way to do something, as often as it is told to.
 pub(crate) struct Way<'a> {
     pub(crate) name: String,
     pub(crate) run: Box<dyn FnMut(u64) + 'a>,

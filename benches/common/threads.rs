@@ -12,7 +12,7 @@ pub(crate) fn do_not_pin() {
     UNPINNED.store(true, Ordering::Relaxed);
 }
 
-/// Whether threads stay on one processor.
+/// Returns whether threads stay on one processor.
 pub(crate) fn are_pinned() -> bool {
     cfg!(target_os = "linux") && !UNPINNED.load(Ordering::Relaxed)
 }

@@ -1,4 +1,5 @@
-//! tracing-throttle without its layer: the rate limiter and the registry that the layer asks.
+//! tracing-throttle without its layer: the rate limiter and the registry that the layer
+//! asks.
 
 use super::Contender;
 use std::cell::Cell;
@@ -11,8 +12,8 @@ use tracing_throttle::{
     ShardedStorage, SuppressionRegistry,
 };
 
-/// One event in a window, the least recently used evicted; the layer's own parts and
-/// defaults otherwise. Counts what it suppresses, as quell does.
+/// tracing-throttle, with one event in a window and the least recently used evicted; the
+/// layer's own parts and defaults otherwise. Counts what it suppresses, as quell does.
 pub(crate) struct Throttle(RateLimiter<Arc<ShardedStorage<EventSignature, EventState>>>);
 
 impl Throttle {

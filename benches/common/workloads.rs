@@ -9,18 +9,19 @@ pub(crate) struct Workload {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) max_entries: usize,
-    /// In milliseconds, as the ticks.
+    /// The window in milliseconds, as the ticks.
     pub(crate) window: u64,
     keys: Keys,
     /// The tick moves on after so many calls of a thread,
     calls_per_tick: u64,
     /// by so much.
     tick_step: u64,
-    /// How many calls all threads together make in a round.
+    /// The number of calls that all threads together make in a round.
     pub(crate) calls: u64,
-    /// How many calls one thread makes first. From then on each round is like the one before.
+    /// The number of calls that one thread makes first. From then on each round is like the
+    /// one before.
     pub(crate) warm_up: u64,
-    /// What the number of emissions depends on.
+    /// The rule that the number of emissions follows.
     pub(crate) emissions: Emissions,
 }
 
@@ -32,15 +33,15 @@ enum Keys {
     Mixed(Vec<u128>),
 }
 
-/// How far a workload implies the number of emissions of someone exact.
+/// The degree to which a workload implies the number of emissions of an exact contender.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Emissions {
-    /// To the last one, however the threads' calls fall.
+    /// Exactly, however the threads' calls fall.
     Implied,
-    /// To the last one for one thread. A thread that is behind has others' emissions in its
+    /// Exactly for one thread. A thread that is behind has others' emissions in its
     /// future, so several threads emit at most as many as if they kept in step.
     InStep,
-    /// At least so many, since the keys of a window do not fit.
+    /// As a lower bound, since the keys of a window do not fit.
     Overfull,
 }
 
@@ -150,7 +151,7 @@ impl Workload {
         })
     }
 
-    /// Whether all calls are on a few keys.
+    /// Returns whether all calls are on a few keys.
     pub(crate) fn has_few_keys(&self) -> bool {
         matches!(&self.keys, Keys::Stream(keys) if keys.len() <= 64)
     }

@@ -1,4 +1,4 @@
-//! What a call costs, in times the floor: a group of bars for each workload, a panel for
+//! The cost of a call, in times the floor: a group of bars for each workload, a panel for
 //! one thread and one for two.
 
 use super::style::{GRID, INK, centred, colour, font, in_order, legend, machine, short, title};

@@ -1,4 +1,4 @@
-//! What a hot key's call takes while another thread floods: a line over the quantiles for
+//! The time of a hot key's call while another thread floods: a line over the quantiles for
 //! each contender.
 
 use super::style::{GRID, INK, centred, colour, font, legend, machine, short, title, width};

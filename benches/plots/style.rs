@@ -1,4 +1,4 @@
-//! What the plots have in common: colours, text, legends.
+//! Shared by the plots: colours, text, legends.
 
 use super::{Area, Drawn};
 use crate::report::Machine;
@@ -8,7 +8,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 pub(crate) const INK: RGBColor = RGBColor(40, 40, 46);
 pub(crate) const GRID: RGBColor = RGBColor(226, 226, 230);
 
-/// Each contender keeps its colour in all plots: the floors grey, quell red and drawn boldly.
+/// Each contender keeps its colour in all plots: the floors grey, quell red and drawn
+/// boldly.
 pub(crate) fn colour(contender: &str) -> RGBColor {
     match contender {
         "floor" => RGBColor(120, 120, 126),
@@ -27,7 +28,7 @@ pub(crate) fn colour(contender: &str) -> RGBColor {
     }
 }
 
-/// How wide its lines are.
+/// Returns the width of its lines.
 pub(crate) fn width(contender: &str) -> u32 {
     if contender == "quell" { 4 } else { 2 }
 }
@@ -51,7 +52,7 @@ pub(crate) fn title<'a>(
     Ok(area.split_vertically(66).1)
 }
 
-/// Where and how it was measured.
+/// Returns a line on where and how it was measured.
 pub(crate) fn machine(machine: &Machine, quick: bool) -> String {
     let Machine { processors, processor, .. } = machine;
     format!("{processors} x {processor}{}", if quick { ", a quick run" } else { "" })

@@ -1,4 +1,4 @@
-//! What does the clock add to a suppressed call?
+//! The cost that the clock adds to a suppressed call.
 
 use super::common::quell::Clocked;
 use super::common::report::Cost;

@@ -1,4 +1,5 @@
-//! How many calls of a flood of unique messages does quell let through without a trace?
+//! The number of calls of a flood of unique messages that quell lets through without a
+//! trace.
 
 use super::common::Contender;
 use super::common::quell::Quell;

@@ -1,4 +1,4 @@
-//! What does the fingerprint of a message cost?
+//! The cost of the fingerprint of a message.
 
 use super::common::quell::fingerprint;
 use super::common::report::Hash;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 
 pub(crate) struct Counting;
 
-/// Off while speed is measured: then an allocation loads one word more, which nobody writes.
+/// Off while speed is measured: then an allocation loads one word more, which nobody
+/// writes.
 static ON: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 static PEAK: AtomicIsize = AtomicIsize::new(0);

@@ -1,4 +1,4 @@
-//! How long does a call on a hot key take while another thread floods with unique messages?
+//! The time of a call on a hot key while another thread floods with unique messages.
 
 use super::common::Contender;
 use super::common::contenders::{self, About, Visitor};

@@ -1,4 +1,4 @@
-//! How many bytes of heap does a tracked key take?
+//! The bytes of heap that a tracked key takes.
 
 use super::common::Contender;
 use super::common::contenders::{self, About, Visitor};

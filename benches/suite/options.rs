@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The options of the command line.
 
 use super::common::report;
 use super::common::workloads::Workload;
@@ -94,7 +94,7 @@ impl Options {
         Duration::from_secs(if self.quick { 4 } else { 60 })
     }
 
-    /// Whether a contender of that name takes part.
+    /// Returns whether a contender of that name takes part.
     pub(crate) fn takes(&self, name: &str) -> bool {
         self.contenders.is_empty() || self.contenders.iter().any(|part| name.contains(part))
     }

@@ -1,4 +1,4 @@
-//! What does a call cost, by workload and number of threads, in times the floor?
+//! The cost of a call, by workload and number of threads, in times the floor.
 
 use super::common::Contender;
 use super::common::contenders::{self, About, FLOOR, Slow, Visitor};
@@ -21,14 +21,14 @@ const AGAIN: About = About { name: "floor again", ..FLOOR };
 /// A contender at work, and how it did.
 struct Entry<'a> {
     about: About,
-    /// Which of the paces is its own.
+    /// The index of its pace.
     pace: usize,
     /// Takes the number of threads, that of the first call, and how many each thread makes.
     run: Box<dyn Fn(u64, u64, u64) -> (Duration, u64) + 'a>,
     /// Emissions so far, the warm-up's included.
     emitted: u64,
     wrong: bool,
-    /// In each round of the current number of threads.
+    /// One value for each round of the current number of threads.
     nanos: Vec<f64>,
     emissions: Vec<u64>,
 }
@@ -64,13 +64,13 @@ impl Visitor for Entries<'_> {
     }
 }
 
-/// Where the contenders of one pace are in the stream, and what it implies up to there.
+/// The place of the contenders of one pace in the stream, and what it implies up to there.
 struct Pace {
     slower: u64,
     at: u64,
     reference: Reference,
     implied: u64,
-    /// In each round of the current number of threads.
+    /// One value for each round of the current number of threads.
     rounds: Vec<u64>,
 }
 
@@ -156,7 +156,7 @@ impl Entry<'_> {
     }
 }
 
-/// What the floor took at the beginning and at the end of each round.
+/// Returns the times of the floor at the beginning and at the end of each round.
 fn floors(entries: &[Entry<'_>]) -> Vec<(f64, f64)> {
     let [first, .., last] = entries else { unreachable!("the floor is there twice") };
     first.nanos.iter().copied().zip(last.nanos.iter().copied()).collect()

@@ -23,7 +23,7 @@ impl Decider {
         Self { summaries, number: 0, pending: 0, unchecked: 0 }
     }
 
-    /// Whether a summary waits for its window to end.
+    /// Returns whether a summary waits for its window to end.
     pub(crate) fn has_pending(&self) -> bool {
         self.pending > 0 && self.summaries.place != Place::None
     }

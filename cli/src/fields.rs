@@ -7,16 +7,16 @@ use std::borrow::Cow;
 /// Objects within more objects than this are compared as they are written.
 const MAX_DEPTH: usize = 32;
 
-/// Which members of a line are compared. A name with dots is a path: `http.status`.
+/// The members of a line that are compared. A name with dots is a path: `http.status`.
 #[derive(Clone, Debug)]
 pub(crate) enum Choice {
-    /// Only these.
+    /// These and no others.
     Only(Vec<String>),
     /// All but these.
     Except(Vec<String>),
 }
 
-/// How much of the member with a certain path is chosen.
+/// The part of a member that is chosen.
 enum Part {
     All,
     None,
@@ -64,7 +64,7 @@ impl Choice {
     }
 }
 
-/// Whether `path` is `start`, or within it.
+/// Returns whether `path` is `start`, or within it.
 fn starts_path(path: &str, start: &str) -> bool {
     path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

@@ -16,10 +16,10 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long a record waits for another line while its input is silent.
+/// The time for which a record waits for another line while its input is silent.
 pub(crate) const RECORD_WAIT: Duration = Duration::from_millis(500);
 
-/// How reading an input ended.
+/// The way in which the reading of an input ended.
 #[derive(Debug)]
 pub(crate) enum End {
     /// It was read to its end, or a signal asked to stop.
@@ -46,7 +46,7 @@ pub(crate) struct Filter {
     /// The time is always zero: all inputs are regular files.
     static_clock: bool,
     last_read: Instant,
-    /// How often to look for windows that have ended, and when to look next.
+    /// The time between two searches for windows that have ended, and the time of the next.
     interval: Duration,
     next_look: Tick,
 }
@@ -94,8 +94,8 @@ impl Filter {
         let mut end = End::Done;
         let mut waits = !self.static_clock;
         while !signals.stop() {
-            // After a signal a named pipe that nobody writes into is at its end: only a read
-            // tells.
+            // After a signal a named pipe that nobody writes into is at its end: only a
+            // read tells.
             let ask = signals.came() && input.is_nonblocking();
             if waits && !ask && !self.wait(input, signals)? {
                 continue;

@@ -11,9 +11,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How often to look for what was added.
+/// The time between two looks for what was added.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// How often to read one file before the next has its turn.
+/// The number of reads of one file before the next has its turn.
 const READS: usize = 64;
 
 /// A file that is followed by its name.
@@ -27,7 +27,7 @@ struct Followed {
     last_read: Instant,
     /// Another file has its name: it is read to its end, and then the other one.
     replaced: bool,
-    /// What was last told of it.
+    /// The last error that was reported of it.
     told: Option<io::ErrorKind>,
 }
 

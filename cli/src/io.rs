@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// One of the inputs, a file or standard input, read without a buffer.
+/// An input, a file or standard input, read without a buffer.
 #[derive(Debug)]
 pub(crate) struct Input {
     file: File,
@@ -26,7 +26,8 @@ impl Input {
             return Ok(Self { file, nonblocking: false });
         }
         // Without this, opening a named pipe would block until it has a writer, and no
-        // signal would end that. Reads are preceded by `Signals::wait` where they may block.
+        // signal would end that. Reads are preceded by `Signals::wait` where they may
+        // block.
         let flags = OFlags::NONBLOCK.bits() as i32;
         let file = File::options().read(true).custom_flags(flags).open(path)?;
         Ok(Self { file, nonblocking: true })
@@ -38,7 +39,7 @@ impl Input {
         Self { file, nonblocking: true }
     }
 
-    /// Whether a read returns at once, with an error if it would have to wait.
+    /// Returns whether a read returns at once, with an error if it would have to wait.
     pub(crate) fn is_nonblocking(&self) -> bool {
         self.nonblocking
     }
@@ -52,7 +53,8 @@ impl Input {
         self.file.rewind()
     }
 
-    /// Whether one of the inputs is a pipe, in which another program may still write.
+    /// Returns whether one of the inputs is a pipe, in which another program may still
+    /// write.
     pub(crate) fn any_pipe(paths: &[impl AsRef<Path>]) -> bool {
         paths
             .iter()
@@ -60,8 +62,8 @@ impl Input {
             .any(|found| found.file_type().is_fifo() || found.file_type().is_socket())
     }
 
-    /// Whether no input can make the program wait: all that can be opened are regular
-    /// files.
+    /// Returns whether no input can make the program wait: all that can be opened are
+    /// regular files.
     pub(crate) fn all_regular(paths: &[impl AsRef<Path>]) -> bool {
         paths
             .iter()

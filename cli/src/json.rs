@@ -78,13 +78,13 @@ pub(crate) fn message_and_level(line: &[u8]) -> Option<(Cow<'_, str>, Option<&st
     Some((message.0, level.filter(|level| level.len() <= MAX_LEVEL)))
 }
 
-/// What a summary in JSON says.
+/// The contents of a summary in JSON.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Report<'a> {
-    /// What is counted, and how often.
+    /// Names and their counts.
     pub(crate) counts: &'a [(&'a str, u64)],
     pub(crate) since: Option<SystemTime>,
-    /// As JSON.
+    /// The value of the level, in JSON.
     pub(crate) level: Option<&'a str>,
     pub(crate) message: Option<&'a str>,
 }

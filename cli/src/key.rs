@@ -19,19 +19,19 @@ pub(crate) struct Keys {
     field_hasher: FingerprintHasher,
     skip: Skip,
     masks: Vec<Regex>,
-    /// What is left out besides.
+    /// Leaves classes of text out, besides the masks.
     normalizer: Option<Normalizer>,
     choice: Option<Choice>,
     records: Option<Records>,
     terminator: u8,
     /// A text may contain the terminator.
     inner_ends: bool,
-    /// What the masks match in the current line. A field only so that its memory is
+    /// The matches of the masks in the current line. A field only so that its memory is
     /// reused.
     cuts: Vec<Range<usize>>,
-    /// Where in what is compared there are marks; likewise.
+    /// The positions of marks in what is compared; likewise.
     marks: Vec<usize>,
-    /// What is compared of the fields of the current line; likewise.
+    /// The compared form of the fields of the current line; likewise.
     form: Vec<u8>,
 }
 
@@ -151,7 +151,8 @@ impl Keys {
             let cut = self.cuts[i].clone();
             if !open || cut.start > kept {
                 written += self.write_part(&line[kept..cut.start], write);
-                // The mark is the terminator: no line contains it, so no text equals a mark.
+                // The mark is the terminator: no line contains it, so no text equals a
+                // mark.
                 write(&[self.terminator]);
                 written += 1;
                 self.marks.push(written);
@@ -233,7 +234,8 @@ impl Skip {
     }
 }
 
-/// Whether `byte` separates fields. A newline does, which is inside a line with `-z`.
+/// Returns whether `byte` separates fields. A newline does, which is inside a line with
+/// `-z`.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n')
 }

@@ -6,11 +6,11 @@ use memchr::{memchr, memchr_iter, memrchr};
 use quell::Fingerprint;
 use std::io::{self, Read};
 
-/// How much is read at once: enough to make the cost of a system call small, little
+/// The size of a read: enough to make the cost of a system call small, little
 /// enough to stay in the processor's cache.
 const CHUNK: usize = 128 << 10;
 
-/// What [`Lines::next`] cuts off.
+/// A piece of the input, as [`Lines::next`] cuts it off.
 #[derive(Debug)]
 pub(crate) enum Piece {
     /// One or more lines, or records of lines, each with its terminator.
@@ -77,10 +77,11 @@ impl Batch {
 #[derive(Debug)]
 pub(crate) struct Lines {
     terminator: u8,
-    /// How lines make up records, if they do.
+    /// Joins lines into records, if they make up any.
     records: Option<Records>,
     held: Bytes,
-    /// No terminator, or no start of a record, is in the first so many bytes of `held`.
+    /// The number of bytes of `held` that were searched for a terminator or a record's
+    /// start.
     searched: usize,
     /// The start of the current line was handed out already.
     inside: bool,
@@ -135,8 +136,8 @@ impl Lines {
         self.inside.then(|| Piece::Part(self.cut(self.held.len, spare())))
     }
 
-    /// Returns where the last line or record ends that is known to be whole. A record is when
-    /// the next one has begun, or when it is too long to be held.
+    /// Returns where the last line or record ends that is known to be whole. A record is
+    /// when the next one has begun, or when it is too long to be held.
     fn end_of_whole(&self) -> Option<usize> {
         let held = self.held.as_slice();
         let Some(records) = &self.records else {
@@ -151,7 +152,7 @@ impl Lines {
         })
     }
 
-    /// Whether a record waits for the line that tells that it is whole.
+    /// Returns whether a record waits for the line that tells that it is whole.
     pub(crate) fn holds_record(&self) -> bool {
         self.records.is_some() && memchr(self.terminator, self.held.as_slice()).is_some()
     }

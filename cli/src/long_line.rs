@@ -20,7 +20,7 @@ pub(crate) enum LongLine {
 #[derive(Debug)]
 pub(crate) struct BufferedLine {
     file: File,
-    /// How many bytes of the line are in the file.
+    /// The number of bytes of the line that are in the file.
     len: u64,
     /// The first bytes, for the exemplar.
     start: Vec<u8>,

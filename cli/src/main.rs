@@ -41,7 +41,8 @@ const EXIT_FAILURE: u8 = 2;
 /// Inputs of this size or more are worth threads.
 const PARALLEL_MIN_BYTES: u64 = 4 << 20;
 
-/// From so many lines on it is told that no line was suppressed, and what may help.
+/// The least number of lines for which a hint says that none was suppressed, and what may
+/// help.
 const HINT_MIN_LINES: u64 = 1000;
 
 fn main() -> ExitCode {

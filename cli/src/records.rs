@@ -13,8 +13,8 @@ pub(crate) enum Records {
 }
 
 impl Records {
-    /// Whether `line` continues the record in which `before` is the line before it. Both are
-    /// without their ends.
+    /// Returns whether `line` continues the record in which `before` is the line before it.
+    /// Both are without their ends.
     fn continues(&self, before: &[u8], line: &[u8]) -> bool {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match self {
@@ -28,8 +28,8 @@ impl Records {
         }
     }
 
-    /// Calls `found` with the position of the end of each record in `bytes`, which are whole
-    /// lines. The first line begins a record.
+    /// Calls `found` with the position of the end of each record in `bytes`, which are
+    /// whole lines. The first line begins a record.
     pub(crate) fn ends(&self, bytes: &[u8], terminator: u8, mut found: impl FnMut(usize)) {
         let mut before: Option<(usize, usize)> = None;
         let mut start = 0;
@@ -70,12 +70,13 @@ impl Records {
     }
 }
 
-/// Whether a line may be the last one before the exception in a trace of Python.
+/// Returns whether a line may be the last one before the exception in a trace of Python.
 fn is_python_frame(line: &[u8]) -> bool {
     line.starts_with(b"    ") && !line.trim_ascii_start().starts_with(b"at ")
 }
 
-/// Whether a line begins with the name of an exception: `json.JSONDecodeError: ...`.
+/// Returns whether a line begins with the name of an exception: `json.JSONDecodeError:
+/// ...`.
 fn names_exception(line: &[u8]) -> bool {
     let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
     let len = line.iter().position(|b| !is_name(b)).unwrap_or(line.len());

@@ -1,4 +1,4 @@
-//! What is redrawn on a terminal: the noisiest messages, and how far the reading is.
+//! The lines that are redrawn on a terminal: the noisiest messages, and the progress.
 
 use crate::io::{self as files, Output};
 use crate::tally::Tally;
@@ -6,7 +6,7 @@ use rustix::termios::tcgetwinsize;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// How often to redraw.
+/// The time between two drawings.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(250);
 
 /// The noisiest messages of this moment, drawn over what was drawn before.
@@ -53,7 +53,7 @@ impl LiveTop {
     }
 }
 
-/// How much of large files was read, on standard error.
+/// The progress through large files, on standard error.
 #[derive(Debug)]
 pub(crate) struct Progress {
     total: u64,

@@ -43,7 +43,7 @@ struct Asked {
     /// The number of the last signal; zero if none came.
     number: Arc<AtomicUsize>,
     stop: AtomicBool,
-    /// Whether one of the inputs is a pipe.
+    /// True if one of the inputs is a pipe.
     pipes: AtomicBool,
 }
 
@@ -78,12 +78,12 @@ impl Signals {
         Ok(Self { asked, alarm })
     }
 
-    /// Whether to read no further.
+    /// Returns whether to read no further.
     pub(crate) fn stop(&self) -> bool {
         self.asked.stop.load(Ordering::Relaxed)
     }
 
-    /// Whether any signal came.
+    /// Returns whether any signal came.
     pub(crate) fn came(&self) -> bool {
         self.exit_status().is_some()
     }
@@ -94,7 +94,8 @@ impl Signals {
         (number != 0).then(|| u8::try_from(number + 128).unwrap_or(u8::MAX))
     }
 
-    /// Waits until `input`, if there is one, can be read or one of the other reasons occurs.
+    /// Waits until `input`, if there is one, can be read or one of the other reasons
+    /// occurs.
     pub(crate) fn wait(
         &self,
         input: Option<BorrowedFd<'_>>,

@@ -28,18 +28,18 @@ pub(crate) fn excerpt(line: &[u8]) -> Cow<'_, str> {
     text
 }
 
-/// Where summaries go, and how they look.
+/// The place and the look of summaries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summaries {
     pub(crate) place: Place,
     terminator: u8,
     json: bool,
     color: bool,
-    /// When the clock of the cache began; `None` if it stands still.
+    /// The time at which the clock of the cache began; `None` if it stands still.
     began: Option<SystemTime>,
 }
 
-/// One summary.
+/// A summary.
 #[derive(Clone, Copy, Debug, Default)]
 struct Told<'a> {
     suppressed: u64,
@@ -234,8 +234,9 @@ pub(crate) fn push_escaped(line: &mut String, text: &str) {
     }
 }
 
-/// Whether `c` controls a terminal or begins a line: control characters, Unicode's line
-/// and paragraph separators, and marks that change the direction of the text after them.
+/// Returns whether `c` controls a terminal or begins a line: control characters, Unicode's
+/// line and paragraph separators, and marks that change the direction of the text after
+/// them.
 fn is_unsafe(c: char) -> bool {
     let separates = matches!(c, '\u{2028}' | '\u{2029}');
     let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -9,13 +9,13 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{self, Write};
 
-/// How much memory the first lines may take together.
+/// The memory that the first lines may take together.
 const MAX_TEXT_BYTES: usize = 256 << 20;
 
-/// Which counts are written, and how.
+/// The choice and the form of the counts that are written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
-    /// Only so many, the largest first; `None`: all, by first appearance.
+    /// The number of counts, the largest first; `None`: all, by first appearance.
     pub(crate) top: Option<usize>,
     pub(crate) json: bool,
     pub(crate) terminator: u8,

@@ -9,10 +9,10 @@ use std::thread;
 
 /// More threads would only wait for the main thread, which reads and decides.
 const MAX_THREADS: usize = 3;
-/// How many batches may wait for one thread.
+/// The number of batches that may wait for one thread.
 const QUEUE_LEN: usize = 4;
-/// How often a thread looks for work before it sleeps. Some systems wake a thread on the
-/// processor of the one that wakes it: if both slept in turn, they would share that
+/// The number of times a thread looks for work before it sleeps. Some systems wake a thread
+/// on the processor of the one that wakes it: if both slept in turn, they would share that
 /// processor.
 const SPINS: usize = 500;
 
@@ -21,7 +21,7 @@ const SPINS: usize = 500;
 pub(crate) struct Workers {
     keys: Keys,
     threads: Vec<Worker>,
-    /// What was submitted and not taken back, oldest first.
+    /// The batches that were submitted and not taken back, oldest first.
     pending: VecDeque<Pending>,
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-/// How far to explore.
+/// The limits of an exploration.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
     preemptions: Option<usize>,
@@ -22,21 +22,22 @@ impl Bound {
     }
 
     /// All executions in which threads are preempted at most so many times, and loom's own
-    /// choice runs on once they have been: then it is the first thread's turn whenever one ends.
+    /// choice runs on once they have been: then it is the first thread's turn whenever one
+    /// ends.
     #[must_use]
     pub fn preemptions(most: usize) -> Self {
         Self { preemptions: Some(most), executions: None }
     }
 
-    /// At most about so many executions. Depth first, so it is the late choices that
+    /// Limits the executions to about `n`. Depth first, so it is the late choices that
     /// are explored.
     #[must_use]
     pub fn executions(self, most: usize) -> Self {
         Self { executions: Some(most), ..self }
     }
 
-    /// `QUELL_LOOM_PREEMPTIONS` and `QUELL_LOOM_EXECUTIONS`, a number or `all`, replace what
-    /// the model says, for a longer look.
+    /// `QUELL_LOOM_PREEMPTIONS` and `QUELL_LOOM_EXECUTIONS`, a number or `all`, replace
+    /// what the model says, for a longer look.
     fn or_from_env(self) -> Self {
         let limit = |name, own| match std::env::var(name).as_deref() {
             Err(_) => own,
@@ -116,13 +117,14 @@ pub fn holds(name: &str, bound: Bound, scenario: impl Fn() + Send + Sync + 'stat
     }
 }
 
-/// Whether `ci/orderings` has weakened something and looks for a model that fails: the
-/// first one ends the run, and controls are left out.
+/// Returns whether `ci/orderings` has weakened something and looks for a model that fails:
+/// the first one ends the run, and controls are left out.
 fn is_weakened() -> bool {
     std::env::var_os("QUELL_LOOM_WEAKENED").is_some()
 }
 
-/// How long a negative control looks for an execution with fewer preemptions than it may have.
+/// The executions in which a negative control looks for one with fewer preemptions than it
+/// may have.
 const BRIEFLY: usize = 10_000;
 
 /// The model, broken by a fault, fails with a message that contains `expected`, in an

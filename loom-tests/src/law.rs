@@ -1,11 +1,11 @@
-//! What rules say, written a second time: an engine is not to be its own witness.
+//! The rules, written a second time: an engine is not to be its own witness.
 
 use quell::Rule;
 
 /// A rule of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Law {
-    /// Once per window.
+    /// One emission in a window.
     Once,
     /// The first so many of a window.
     First(u32),
@@ -13,10 +13,10 @@ pub enum Law {
     FirstThenEvery(u32, u32),
 }
 
-/// What the specification keeps of one fingerprint.
+/// The state that the specification keeps of a fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Entry {
-    /// When its window began.
+    /// The start of its window.
     pub(crate) last: u64,
     /// Calls of the window after the one that began it, as far as a rule counts them.
     calls: u32,

@@ -1,4 +1,4 @@
-//! What the models of the engine have in common: exploring, calling and recording,
+//! Shared by the models of the engine: exploring, calling and recording,
 //! and the check of what was recorded against the sequential specification.
 //!
 //! `README.md` says how to run them and what each of them shows.

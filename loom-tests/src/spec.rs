@@ -4,7 +4,7 @@ use crate::law::{Entry, Law};
 use quell::{Decision, Fingerprint, Stats, Summary};
 use std::collections::{BTreeSet, HashSet};
 
-/// What a thread was told.
+/// A decision that a thread was told.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Check { fingerprint: Fingerprint, now: u64, law: Law, decision: Decision },
@@ -33,27 +33,27 @@ impl Event {
 pub(crate) struct History {
     /// The windows that a call of the next phase may read.
     pub(crate) windows: Vec<u64>,
-    /// Whether a call of the next phase may miss that it is the first one suppressed: while
+    /// True if a call of the next phase may miss that it is the first one suppressed: while
     /// an eviction is under way.
     pub(crate) may_miss_first: bool,
     pub(crate) may_forget: HashSet<Fingerprint>,
     pub(crate) may_fail_open: bool,
     phases: Vec<Vec<Vec<Event>>>,
-    /// Of each phase: the windows, and whether `first` may be missed.
+    /// The windows of each phase, and whether `first` may be missed.
     allowed: Vec<(Vec<u64>, bool)>,
 }
 
 /// A call of one fingerprint.
 type Call = (u64, Law, Decision);
 
-/// Where a search for a sequential order is.
+/// The state of a search for a sequential order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Node {
     phase: usize,
     /// The next event of each thread of the phase.
     next: Vec<usize>,
     entry: Option<Entry>,
-    /// How often it may yet be forgotten.
+    /// The number of times that it may yet be forgotten.
     forgets: u64,
 }
 
@@ -190,7 +190,7 @@ impl History {
         self.phases.iter().map(|threads| threads.iter().map(of_thread).collect()).collect()
     }
 
-    /// Whether the calls of one fingerprint can be put in an order that keeps each
+    /// Returns whether the calls of one fingerprint can be put in an order that keeps each
     /// thread's own, and in which the specification decides as the cache did. (Each
     /// fingerprint is an object of its own, so they may be looked at one by one.)
     fn is_sequential(&self, fingerprint: Fingerprint, forgets: u64) -> bool {
@@ -229,7 +229,7 @@ impl History {
     }
 }
 
-/// What is known after a call, if the specification decides it so.
+/// Returns what is known after a call, if the specification decides it so.
 fn step(
     entry: Option<Entry>,
     (now, law, decision): Call,

@@ -19,7 +19,7 @@ pub fn fp(number: u128) -> Fingerprint {
     Fingerprint::from_u128(number)
 }
 
-/// What one thread of a race does.
+/// The part of one thread in a race.
 pub type Racer = Box<dyn FnOnce(&mut Caller) + Send>;
 
 /// Boxes what one thread of a race does.
@@ -101,8 +101,8 @@ impl Caller {
         self.cache.set_window(Duration::from_millis(ticks)).expect("not zero");
     }
 
-    /// Lets threads with the number `index` run one after the other: what the number stands for
-    /// changes hands.
+    /// Lets threads with the number `index` run one after the other: what the number stands
+    /// for changes hands.
     ///
     /// # Panics
     /// If one of them does.
@@ -141,7 +141,8 @@ pub struct World {
 }
 
 impl World {
-    /// The smallest table: two buckets of two slots, which are the homes of every fingerprint.
+    /// The smallest table: two buckets of two slots, which are the homes of every
+    /// fingerprint.
     ///
     /// # Panics
     /// If the cache cannot be built.
@@ -165,8 +166,8 @@ impl World {
         self
     }
 
-    /// Makes the pages of the first `threads` thread numbers beforehand, where it is not the
-    /// making of them that races.
+    /// Makes the pages of the first `threads` thread numbers beforehand, where it is not
+    /// the making of them that races.
     #[must_use]
     pub fn with_pages(self, threads: usize) -> Self {
         for index in 0..threads {
@@ -178,13 +179,14 @@ impl World {
         self
     }
 
-    /// From now on a call may miss that it is the first one suppressed, or not: it may
-    /// while an eviction is under way.
+    /// Says whether a call may miss, from now on, that it is the first one suppressed: it
+    /// may while an eviction is under way.
     pub fn may_miss_first(&mut self, may: bool) {
         self.history.may_miss_first = may;
     }
 
-    /// Entries of these keys may be evicted in their windows, as many as the statistics say.
+    /// Entries of these keys may be evicted in their windows, as many as the statistics
+    /// say.
     #[must_use]
     pub fn may_forget(mut self, keys: &[u128]) -> Self {
         self.history.may_forget.extend(keys.iter().map(|&key| fp(key)));
@@ -198,7 +200,7 @@ impl World {
         self
     }
 
-    /// From now on a call may read any of these windows.
+    /// Lets a call read, from now on, any of these windows.
     pub fn windows(&mut self, windows: &[u64]) {
         self.history.windows = windows.to_vec();
     }
@@ -209,14 +211,14 @@ impl World {
         self.main.cache.stats()
     }
 
-    /// What happens before or after a race, on the main thread.
+    /// Runs what happens before or after a race, on the main thread.
     pub fn alone<T>(&mut self, f: impl FnOnce(&mut Caller) -> T) -> T {
         let result = f(&mut self.main);
         self.history.phase(vec![std::mem::take(&mut self.main.events)]);
         result
     }
 
-    /// As [`alone`](Self::alone), with the thread number `index`.
+    /// Runs `f` as [`alone`](Self::alone) does, with the thread number `index`.
     pub fn alone_as<T>(&mut self, index: usize, f: impl FnOnce(&mut Caller) -> T) -> T {
         set_thread_index(index);
         let result = self.alone(f);
@@ -226,9 +228,10 @@ impl World {
 
     /// Lets the racers run at once, numbered from 0, the first of them on the main thread.
     ///
-    /// All begin at a word that they share, so that each may be the first. loom would not find out
-    /// that another order matters where one thread loads, and another loads and then exchanges the
-    /// same word: of a word it knows the last access only, and that is the other's own load.
+    /// All begin at a word that they share, so that each may be the first. loom would not
+    /// find out that another order matters where one thread loads, and another loads and
+    /// then exchanges the same word: of a word it knows the last access only, and that is
+    /// the other's own load.
     ///
     /// # Panics
     /// If one of them does.

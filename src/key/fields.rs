@@ -1,8 +1,8 @@
-//! Which fields of an event belong to its key.
+//! The choice of the fields that belong to a key.
 
 use std::sync::Arc;
 
-/// Which fields make two events different messages; all of them unless set.
+/// The fields that make two events different messages; all of them unless set.
 ///
 /// Leave out what changes from event to event without making it another message:
 /// request ids, counters, durations.
@@ -36,7 +36,7 @@ impl Fields {
         Self(Choice::All)
     }
 
-    /// No fields.
+    /// Chooses no fields.
     #[must_use]
     pub fn none() -> Self {
         Self(Choice::Only([].into()))
@@ -54,8 +54,8 @@ impl Fields {
         Self(Choice::Except(names(excluded)))
     }
 
-    /// Whether a field of this name belongs to the key. Allocates nothing; looks at each
-    /// name that was given.
+    /// Returns whether a field of this name belongs to the key. Allocates nothing; looks at
+    /// each name that was given.
     #[must_use]
     #[inline]
     pub fn has(&self, name: &str) -> bool {

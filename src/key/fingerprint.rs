@@ -10,7 +10,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt::{self, Write};
 use std::hash::{BuildHasher, Hasher};
 
-/// Which budget a message counts against: one number for each sink that shares
+/// The budget that a message counts against: one number for each sink that shares
 /// a cache. A fingerprint carries its namespace in its 16 highest bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Namespace(pub u16);
@@ -155,7 +155,7 @@ impl FieldsHash {
 /// Allocates nothing (what a value's own `Display` does aside).
 #[derive(Clone)]
 pub struct FingerprintHasher {
-    /// To start the hash of each field.
+    /// Starts the hash of each field.
     key: SipKey,
     text: SipHasher,
     fields: FieldsHash,
@@ -260,8 +260,8 @@ impl FingerprintHasher {
         FieldsHash { sum: sip.finish(), count: 1 }
     }
 
-    /// A field is hashed as its type and the length of its name in one word, then a value of a
-    /// size that the type knows, the name, and a value of any size, up to the end.
+    /// A field is hashed as its type and the length of its name in one word, then a value
+    /// of a size that the type knows, the name, and a value of any size, up to the end.
     #[inline(always)]
     fn begin_field(&self, name: &str, tag: u8) -> SipHasher {
         let mut sip = SipHasher::new(self.key);
@@ -281,7 +281,7 @@ impl FingerprintHasher {
         self.namespace = namespace;
     }
 
-    /// Whether a value's `Display` or `Debug` returned an error. The fingerprint
+    /// Returns whether a value's `Display` or `Debug` returned an error. The fingerprint
     /// of what it wrote until then means nothing: log such an event without a
     /// check.
     #[must_use]

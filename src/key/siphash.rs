@@ -42,7 +42,8 @@ impl SipHasher {
         self.write_here(bytes);
     }
 
-    /// As [`write`](Self::write), where the state is in registers and is to stay there.
+    /// Writes like [`write`](Self::write), to a state that is in registers and is to stay
+    /// there.
     #[inline(always)]
     pub(crate) fn write_here(&mut self, bytes: &[u8]) {
         let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) else {
@@ -115,7 +116,7 @@ fn round([mut v0, mut v1, mut v2, mut v3]: [u64; 4]) -> [u64; 4] {
     [v0, v1, v2, v3]
 }
 
-/// At most seven bytes as a word.
+/// Reads at most seven bytes as a word.
 #[inline]
 fn few(bytes: &[u8]) -> u64 {
     let byte = |i: usize| u64::from(bytes[i]);

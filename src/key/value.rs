@@ -54,7 +54,7 @@ impl fmt::Debug for Value<'_> {
 }
 
 impl fmt::Display for Value<'_> {
-    /// As `Debug`, but text stands without quotes.
+    /// Writes as `Debug` does, but text without quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Str(v) => f.write_str(v),
@@ -90,7 +90,7 @@ enum Repr {
 }
 
 impl AttrValue {
-    /// The same value, borrowed.
+    /// Returns the same value, borrowed.
     #[must_use]
     pub fn as_value(&self) -> Value<'_> {
         match &self.0 {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 use std::str::FromStr;
 
-/// What a stretch of text is, judged by its shape.
+/// A kind of text, judged by its shape.
 ///
 /// The order is the precedence: where two classes could match, the first one here does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -242,9 +242,9 @@ impl FromStr for Classes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseClassesError {
-    /// There is nothing before, between or after commas.
+    /// Nothing stands before, between or after commas.
     MissingName,
-    /// No class has that name.
+    /// A name that no class has.
     UnknownName(String),
 }
 

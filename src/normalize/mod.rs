@@ -57,9 +57,9 @@ use std::str::FromStr;
 /// the set may be found as another one: without `uuid`, a UUID has numbers in it.
 ///
 /// A token is judged by its first 128 bytes. If it is a path, a number or a hexadecimal
-/// number and goes on after these, all of it is replaced. Anything else of that length is not
-/// found. Colours do not separate a word from what is before it, whether they are removed or
-/// not.
+/// number and goes on after these, all of it is replaced. Anything else of that length is
+/// not found. Colours do not separate a word from what is before it, whether they are
+/// removed or not.
 ///
 /// # Guarantees
 /// * The result depends on the text and the set only: neither on the order in which classes
@@ -110,9 +110,9 @@ impl Normalizer {
     /// Hands the key of `text` to `out`, piece by piece, and returns which classes were
     /// found, including those that were only removed.
     ///
-    /// In a key a placeholder is the byte `0xff` and one more below it. A byte `0xff` of the
-    /// text itself, which UTF-8 does not have, is doubled. So two texts have the same key
-    /// only if their pieces are the same. How a key is cut into calls says nothing.
+    /// In a key a placeholder is the byte `0xff` and one more below it. A byte `0xff` of
+    /// the text itself, which UTF-8 does not have, is doubled. So two texts have the same
+    /// key only if their pieces are the same. How a key is cut into calls says nothing.
     #[inline]
     pub fn write(self, text: &[u8], mut out: impl FnMut(&[u8])) -> Classes {
         let mut scan = Scan::new(self.classes);
@@ -245,8 +245,8 @@ const BUFFER: usize = 512;
 
 /// Normalises a text that comes in chunks. Made by [`Normalizer::writer`].
 ///
-/// Chunks are text by [`fmt::Write`] or bytes by [`bytes`](Self::bytes). The key is complete
-/// after [`finish`](Self::finish): 512 bytes at most are held back until then.
+/// Chunks are text by [`fmt::Write`] or bytes by [`bytes`](Self::bytes). The key is
+/// complete after [`finish`](Self::finish): 512 bytes at most are held back until then.
 ///
 /// # Guarantees
 /// The key is that of [`Normalizer::write`] for the whole text, whatever the chunks.
@@ -257,7 +257,7 @@ const BUFFER: usize = 512;
 pub struct NormalizerWriter<F> {
     scan: Scan,
     out: F,
-    /// How much of the buffer is text.
+    /// The number of bytes of the buffer that are text.
     len: usize,
     buffer: [u8; BUFFER],
 }

@@ -9,19 +9,19 @@
 use super::classes::{Class, Classes};
 use super::time;
 
-/// How far the scanner looks: what is longer is judged by so many bytes.
+/// The scanner's reach: what is longer is judged by so many bytes.
 pub(super) const LOOK: usize = 128;
 
-/// What was found.
+/// A stretch of text that was found.
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// What stands in its place; nothing if there is none.
+    /// The class that stands in its place; `None` if it is only removed.
     pub(super) class: Option<Class>,
 }
 
-/// What [`Scan::next`] returns.
+/// The outcome of [`Scan::next`].
 #[derive(Debug)]
 pub(super) enum Step {
     Found(Token),
@@ -33,13 +33,13 @@ pub(super) enum Step {
 #[derive(Clone, Debug)]
 pub(super) struct Scan {
     classes: Classes,
-    /// Of [`FLAGS`]: the bytes at which something may begin.
+    /// A mask for [`FLAGS`]: the bytes at which something may begin.
     mask: u16,
     /// The byte before the next one, terminal sequences left out.
     prev: u8,
     /// The class of a token that went beyond the window: what continues it belongs to it.
     tail: Option<Class>,
-    /// Where the path of a URL begins, even though a letter is before it.
+    /// The start of the path of a URL, even though a letter is before it.
     url_path: usize,
     found: Classes,
 }
@@ -146,7 +146,7 @@ impl Scan {
         Step::Found(Token { start, end, class: Some(class) })
     }
 
-    /// At a letter that begins a word.
+    /// Looks at a letter that begins a word.
     #[inline]
     fn at_letter(&self, w: &[u8]) -> Option<(Class, usize)> {
         let flags = FLAGS[usize::from(w[0])] & self.mask;
@@ -192,7 +192,7 @@ impl Scan {
         self.classes.contains(Class::Number).then(|| (Class::Number, number(w, in_word)))
     }
 
-    /// At a word that begins with `run` hexadecimal digits.
+    /// Looks at a word that begins with `run` hexadecimal digits.
     #[inline]
     fn at_hex(&self, w: &[u8], run: usize) -> Option<(Class, usize)> {
         let next = byte(w, run);
@@ -228,7 +228,7 @@ impl Scan {
         None
     }
 
-    /// At a byte that is neither a letter nor a digit.
+    /// Looks at a byte that is neither a letter nor a digit.
     fn at_mark(&mut self, w: &[u8], prev: u8, at: usize) -> Option<(Class, usize)> {
         match w[0] {
             b'/' if self.classes.contains(Class::Path) => {
@@ -287,7 +287,7 @@ const BRACKET: u16 = 1 << 6;
 const SIGN: u16 = 1 << 7;
 const ESCAPE: u16 = 1 << 8;
 
-/// What may begin at a byte.
+/// The classes that may begin at a byte.
 static FLAGS: [u16; 256] = {
     let mut flags = [0; 256];
     let mut i = 0;
@@ -316,7 +316,7 @@ static FLAGS: [u16; 256] = {
     flags
 };
 
-/// The bytes at which `classes` can begin.
+/// Returns the mask of the bytes at which `classes` can begin.
 fn mask(classes: Classes) -> u16 {
     classes.iter().fold(0, |mask, class| {
         mask | ESCAPE
@@ -332,7 +332,7 @@ fn mask(classes: Classes) -> u16 {
     })
 }
 
-/// Whether `byte` goes on with a token that is longer than the window.
+/// Returns whether `byte` goes on with a token that is longer than the window.
 fn continues(class: Class, byte: u8) -> bool {
     match class {
         Class::Path => is_path(byte) || matches!(byte, b'/' | b'\\'),
@@ -341,19 +341,19 @@ fn continues(class: Class, byte: u8) -> bool {
     }
 }
 
-/// The byte at `at`; after the end there are zeros.
+/// Returns the byte at `at`; after the end there are zeros.
 #[inline(always)]
 pub(super) fn byte(w: &[u8], at: usize) -> u8 {
     w.get(at).copied().unwrap_or(0)
 }
 
-/// Whether a word that reaches to `at` is at its end.
+/// Returns whether a word that reaches to `at` is at its end.
 #[inline(always)]
 pub(super) fn ends_word(w: &[u8], at: usize) -> bool {
     !byte(w, at).is_ascii_alphanumeric()
 }
 
-/// How many decimal digits are at `at`.
+/// Counts the decimal digits at `at`.
 #[inline]
 pub(super) fn digits(w: &[u8], at: usize) -> usize {
     let mut end = at;
@@ -372,8 +372,8 @@ fn hex_digits(w: &[u8], at: usize) -> usize {
     end - at
 }
 
-/// The length of an escape sequence (ECMA-48), or zero. One that does not end in the window
-/// is none.
+/// Returns the length of an escape sequence (ECMA-48), or zero. One that does not end in
+/// the window is none.
 fn escape_sequence(w: &[u8]) -> usize {
     let skip = |at: usize, from: u8, to: u8| {
         at + w[at.min(w.len())..].iter().take_while(|b| (from..=to).contains(*b)).count()
@@ -410,7 +410,7 @@ fn is_uuid(w: &[u8]) -> bool {
         })
 }
 
-/// Four numbers below 256; a fifth would make a version of it.
+/// Finds four numbers below 256; a fifth would make a version of it.
 fn ipv4(w: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     for i in 0..4 {
@@ -434,7 +434,7 @@ fn ipv4(w: &[u8], at: usize) -> Option<usize> {
     (ends_word(w, end) && !goes_on).then_some(end)
 }
 
-/// The end of a port, if there is one at `at`.
+/// Returns the end of a port, if there is one at `at`.
 fn port(w: &[u8], at: usize) -> usize {
     if byte(w, at) != b':' {
         return at;
@@ -443,8 +443,8 @@ fn port(w: &[u8], at: usize) -> usize {
     if (at + 2..at + 7).contains(&end) && ends_word(w, end) { end } else { at }
 }
 
-/// Eight groups, or fewer around one `::`; with an IPv4 address at the end, and a port.
-/// Unless `any`, there must be a digit, as `add::bad` is more likely something else.
+/// Finds eight groups, or fewer around one `::`; with an IPv4 address at the end, and a
+/// port. Unless `any`, there must be a digit, as `add::bad` is more likely something else.
 fn ipv6(w: &[u8], at: usize, any: bool) -> Option<usize> {
     let mut i = at;
     let (mut groups, mut gap, mut digit) = (0, false, any);
@@ -493,7 +493,7 @@ fn ipv6(w: &[u8], at: usize, any: bool) -> Option<usize> {
     (whole && digit && ends_word(w, i) && !goes_on).then(|| port(w, i))
 }
 
-/// Six pairs of hexadecimal digits or more with `separator` between them.
+/// Finds six pairs of hexadecimal digits or more with `separator` between them.
 fn pairs(w: &[u8], separator: u8) -> Option<usize> {
     let mut end = 2;
     while byte(w, end) == separator && hex_digits(w, end + 1) == 2 {
@@ -502,14 +502,14 @@ fn pairs(w: &[u8], separator: u8) -> Option<usize> {
     (end >= 6 * 3 - 1 && ends_word(w, end)).then_some(end)
 }
 
-/// Whether `byte` may be in a component of a path.
+/// Returns whether `byte` may be in a component of a path.
 fn is_path(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || byte >= 0x80
         || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'@' | b'%' | b'~' | b'$' | b'=')
 }
 
-/// Whether `byte` may be between `://` and the path.
+/// Returns whether `byte` may be between `://` and the path.
 fn is_host(byte: u8) -> bool {
     is_path(byte) || matches!(byte, b':' | b'[' | b']')
 }
@@ -539,7 +539,7 @@ fn windows_path(w: &[u8]) -> Option<usize> {
     (len > 0).then(|| without_dots(w, 3 + len))
 }
 
-/// A path that ends at `end`, without the dots that end a sentence.
+/// Finds a path that ends at `end`, without the dots that end a sentence.
 fn without_dots(w: &[u8], end: usize) -> usize {
     if end >= LOOK {
         return end;
@@ -549,7 +549,8 @@ fn without_dots(w: &[u8], end: usize) -> usize {
     if dots == 2 || end == dots { end } else { end - dots }
 }
 
-/// The end of a number: `1`, `1.5`, `1,234`, `1e-5`; in a word there is no exponent.
+/// Returns the end of a number: `1`, `1.5`, `1,234`, `1e-5`; in a word there is no
+/// exponent.
 #[inline]
 fn number(w: &[u8], in_word: bool) -> usize {
     let mut end = digits(w, 0);

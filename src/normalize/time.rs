@@ -123,7 +123,7 @@ fn is_weekday(w: &[u8]) -> bool {
     })
 }
 
-/// One blank or two.
+/// Finds one blank or two.
 fn blanks(w: &[u8], at: usize) -> Option<usize> {
     (byte(w, at) == b' ').then(|| at + 1 + usize::from(byte(w, at + 1) == b' '))
 }
@@ -215,7 +215,7 @@ fn zone(w: &[u8], at: usize, context: Context) -> usize {
     if is_name && ends_word(w, name + 3) { name + 3 } else { end }
 }
 
-/// What may follow a date that ends at `at`: a time of day, or no more of a word.
+/// Finds what may follow a date that ends at `at`: a time of day, or no more of a word.
 fn after_date(w: &[u8], at: usize) -> Option<usize> {
     let time = match byte(w, at) {
         b'T' | b't' | b' ' | b'_' | b':' => of_day(w, at + 1, Context::Dated),

@@ -160,8 +160,8 @@ fn evictions_allocate_nothing() {
     assert_eq!(in_all, 0);
 }
 
-/// Hot keys are counted in the thread's own page, others at their entries, and pages that are full
-/// in both; whoever takes the counts allocates no more than who leaves them.
+/// Hot keys are counted in the thread's own page, others at their entries, and pages that
+/// are full in both; whoever takes the counts allocates no more than who leaves them.
 #[test]
 fn a_threads_page_is_made_once() {
     let _turn = turn();

@@ -11,7 +11,8 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// On this thread and on two others at a time; a thread's first events may allocate.
+/// Asserts it of this thread and of two others at a time; a thread's first events may
+/// allocate.
 fn assert_free(log_all: impl Fn() + Sync) {
     assert!(allocations(&log_all) > 0, "the allocator counts: exemplars were made");
     std::thread::scope(|scope| {

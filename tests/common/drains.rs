@@ -23,7 +23,7 @@ impl Line {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
     }
 
-    /// How many records it stands for.
+    /// Returns how many records it stands for.
     pub fn stands_for(&self) -> u64 {
         self.pair("quell.suppressed").map_or(1, |n| n.parse().unwrap())
     }

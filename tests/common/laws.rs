@@ -92,7 +92,7 @@ impl Entry {
         Entry { since: now, noticed: false, more: 0, doubled: 0 }
     }
 
-    /// What comes of a call: `None` to emit, otherwise whether it is the first suppressed.
+    /// Decides a call: `None` to emit, otherwise whether it is the first suppressed.
     pub fn decide(&mut self, law: Law, now: u64, window: u64) -> Option<bool> {
         let window = law.window.unwrap_or(window);
         let elapsed = now.saturating_sub(self.since);
@@ -141,9 +141,9 @@ impl Entry {
 pub struct Lane {
     pub law: Law,
     pub keys: usize,
-    /// For each thread and round.
+    /// The number of unique messages for each thread and round.
     pub unique: u64,
-    /// Whether the table is so small that what is raced for is evicted.
+    /// True if the table is so small that what is raced for is evicted.
     pub tight: bool,
 }
 
@@ -168,8 +168,9 @@ pub struct Race {
     pub violations: Vec<String>,
 }
 
-/// What is asserted of a round rests on numbers read between the rounds: with nothing
-/// forgotten since the one before began, and no call that failed open, each key is known.
+/// Returns what is asserted of a round rests on numbers read between the rounds: with
+/// nothing forgotten since the one before began, and no call that failed open, each key is
+/// known.
 pub fn race(
     lane: &Lane,
     threads: u64,

@@ -12,7 +12,7 @@ use std::time::Duration;
 const WINDOW: u64 = 100;
 const KEYS: u64 = 4;
 
-/// What becomes of an entry while it is marked.
+/// The fate of an entry while it is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meanwhile {
     Emitted,
@@ -51,7 +51,8 @@ impl Step {
 pub struct Marked {
     /// Rounds in which the entry was emitted again.
     pub rounds: u64,
-    /// Of these: nobody was told that suppression starts, or it was said twice.
+    /// Those of them in which nobody was told that suppression starts, or it was said
+    /// twice.
     pub wrong: u64,
 }
 

@@ -23,7 +23,7 @@ pub fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a call is expected to be told. Emissions are compared by what they report.
+/// An expected decision. Emissions are compared by what they report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     Emit { suppressed: u64 },
@@ -48,7 +48,7 @@ impl PartialEq<Expected> for Decision {
     }
 }
 
-/// What a sink was told.
+/// A call of a sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// Level, target, text with fields, suppressed.
@@ -166,7 +166,7 @@ impl Tally {
         *self.0.lock().unwrap()
     }
 
-    /// That everything offered came out somewhere: to be called with no call in
+    /// Asserts that everything offered came out somewhere: to be called with no call in
     /// flight and everything flushed.
     pub fn assert_conserved(&self, offered: u64, stats: Stats) {
         let tallied = self.get();
@@ -200,7 +200,8 @@ impl fmt::Display for Bad {
     }
 }
 
-/// How many records a line `E rest` or `S n rest` of a file stands for, and the rest.
+/// Returns how many records a line `E rest` or `S n rest` of a file stands for, and the
+/// rest.
 pub fn accounted(line: &str) -> (u64, &str) {
     match line.split_once(' ') {
         Some(("E", rest)) => (1, rest),

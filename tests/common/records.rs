@@ -14,7 +14,7 @@ pub struct Line {
     pub file: Option<String>,
     pub line: Option<u32>,
     pub text: String,
-    /// As `Debug`, so that types show.
+    /// The values as `Debug` writes them, so that types show.
     pub pairs: Vec<(String, String)>,
 }
 
@@ -23,7 +23,7 @@ impl Line {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
     }
 
-    /// How many records it stands for.
+    /// Returns how many records it stands for.
     pub fn stands_for(&self) -> u64 {
         self.pair("quell.suppressed").map_or(1, |n| n.parse().unwrap())
     }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{hint, thread};
 
-/// How one of the caches is built and raced for.
+/// A cache, and how it is raced for.
 #[derive(Clone, Copy, Debug)]
 pub struct Lane {
     /// Buckets of four slots.
@@ -37,8 +37,8 @@ const fn lane(buckets: usize, fresh: usize, lasting: usize, unique: usize, passe
     Lane { buckets, fresh, lasting, unique, passes }
 }
 
-/// In most the round's entries fit beside those of the last, which have expired; in the last few
-/// they do not.
+/// The lanes. In most the round's entries fit beside those of the last, which have expired;
+/// in the last few they do not.
 pub const LANES: [Lane; 11] = [
     lane(2, 1, 1, 0, 2),
     lane(2, 0, 1, 1, 6),
@@ -89,11 +89,11 @@ pub struct Report {
     pub twice: u64,
     /// Suppressed though never emitted in the window.
     pub never: u64,
-    /// No first suppression, or too many.
+    /// The number of keys with no first suppression, or too many.
     pub firsts: u64,
     /// Calls or suppressed calls that the numbers at rest do not add up to.
     pub lost: u64,
-    /// What the first of the violations looked like.
+    /// A description of the first violation.
     pub example: String,
 }
 
@@ -206,7 +206,7 @@ impl Drop for Spinning<'_> {
     }
 }
 
-/// As many spinning threads as there are cores.
+/// Starts as many spinning threads as there are cores.
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
@@ -235,8 +235,8 @@ impl Lane {
     }
 }
 
-/// Where the threads that run line up before a lane, two at a time. Nobody waits for
-/// long: the other one may not be running.
+/// The place where the threads that run line up before a lane, two at a time. Nobody waits
+/// for long: the other one may not be running.
 #[derive(Default)]
 struct Line(AtomicU64);
 
@@ -252,15 +252,15 @@ impl Line {
     }
 }
 
-/// What one thread saw of one lane in one round: 8 bits a key for emissions, as many for
-/// first suppressions.
+/// The decisions that one thread saw of one lane in one round: 8 bits a key for emissions,
+/// as many for first suppressions.
 #[derive(Default)]
 struct Seen {
     emits: AtomicU64,
     firsts: AtomicU64,
 }
 
-/// What one thread was told by one lane, in all rounds.
+/// The counts that one thread was told by one lane, in all rounds.
 #[derive(Clone, Copy, Default)]
 struct Told {
     calls: u64,
@@ -333,7 +333,8 @@ pub fn run(
                                     report,
                                     &mut before[l],
                                 );
-                                // Wider than the jitter, narrower than the gap between rounds.
+                                // Wider than the jitter, narrower than the gap between
+                                // rounds.
                                 let window = JITTER + 1 + mix(round) % (LONGEST - JITTER - 1);
                                 caches[l].set_window(Duration::from_millis(window)).unwrap();
                                 pace(&caches[l], round, &mut before[l]);
@@ -390,7 +391,7 @@ pub fn run(
     report
 }
 
-/// One thread's part in one lane's round.
+/// Plays one thread's part in one lane's round.
 fn race(
     lane: &Lane,
     cache: &Cache,
@@ -449,8 +450,8 @@ fn race(
     seen.firsts.store(firsts, Ordering::Relaxed);
 }
 
-/// Says how late it is, by a message that has expired when the next round begins: what a round
-/// evicts of the last is then not taken for forgotten.
+/// Says how late it is, by a message that has expired when the next round begins: what a
+/// round evicts of the last is then not taken for forgotten.
 fn pace(cache: &Cache, round: u64, before: &mut Stats) {
     let base = (round + 2) * ROUND;
     assert!(cache.check_at(fingerprint(round, 99), Tick::from_millis(base - LONGEST)).is_emit());

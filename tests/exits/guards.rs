@@ -20,8 +20,8 @@ fn lines_of_child(how: &str) -> (usize, Option<i32>) {
     (text.lines().filter(|line| line.starts_with('S')).count(), output.status.code())
 }
 
-/// Returns what waits, the first time, until this process has begun to exit, which asks another guard for its
-/// report, and that guard with its cache.
+/// Returns what waits, the first time, until this process has begun to exit, which asks
+/// another guard for its report, and that guard with its cache.
 fn until_exit() -> (impl Fn() + Send + Sync, impl Sized) {
     let (cache, _clock) = common::cache();
     for _ in 0..2 {
@@ -36,7 +36,8 @@ fn until_exit() -> (impl Fn() + Send + Sync, impl Sized) {
     let until_exit = move || {
         if first.swap(false) {
             exits.wait();
-            // Time for an `exit` that does not wait to be over: this one waits, however long.
+            // Time for an `exit` that does not wait to be over: this one waits, however
+            // long.
             thread::sleep(Duration::from_millis(50));
         }
     };

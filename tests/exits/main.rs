@@ -1,5 +1,5 @@
-//! Programs and how they end: each test runs this binary again as a program that ends in one way,
-//! and looks at what that has left.
+//! Programs and how they end: each test runs this binary again as a program that ends in
+//! one way, and looks at what that has left.
 #![cfg(unix)]
 
 #[path = "../common/mod.rs"]
@@ -11,7 +11,7 @@ mod signals;
 
 use std::process::Command;
 
-/// What a test binary runs one test by, in full.
+/// Arguments by which a test binary runs the one test that is named.
 const TEST_ARGS: [&str; 3] = ["--exact", "--nocapture", "--test-threads=1"];
 
 /// This binary as a program: the test of this name.

@@ -1,5 +1,5 @@
-//! However a program ends, what was suppressed is in its file: each test runs this binary again as
-//! a program that ends in one way, and counts the lines it left.
+//! However a program ends, what was suppressed is in its file: each test runs this binary
+//! again as a program that ends in one way, and counts the lines it left.
 
 use crate::{child, common};
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Mutex;
 
-/// How many records each program logs.
+/// The number of records that each program logs.
 const OFFERED: u64 = 3000;
 
 /// The ways to end; the exit code where one is expected.
@@ -315,7 +315,7 @@ fn run(front_end: &str, how: &str, file: &Path) -> ExitStatus {
     child.wait().unwrap()
 }
 
-/// How many records the lines of a file stand for, and how many lines there are.
+/// Returns how many records the lines of a file stand for, and how many lines there are.
 fn account(file: &Path) -> (u64, usize) {
     let text = std::fs::read_to_string(file).unwrap();
     (text.lines().map(|line| common::accounted(line).0).sum(), text.lines().count())
@@ -329,8 +329,8 @@ fn however_it_ends(front_end: &str) {
         assert_eq!(status.code(), code, "{front_end}: {how}: {status}");
         let (records, lines) = account(&file);
         assert_eq!(records, OFFERED, "{front_end}: {how}");
-        // 16 messages, 13 through tracing: a line and a summary each, or both twice if it took
-        // longer than a window.
+        // 16 messages, 13 through tracing: a line and a summary each, or both twice if it
+        // took longer than a window.
         assert!((26..200).contains(&lines), "{front_end}: {how}: {lines} lines");
     }
     let status = run(front_end, "nobody", &file);

@@ -12,7 +12,7 @@ fn fingerprint(thread: u64, n: u64) -> Fingerprint {
 
 const NOW: Tick = Tick::from_millis(1000);
 
-/// What a child does with the cache it finds.
+/// Uses the cache as a child finds it.
 fn child(cache: &Cache) {
     let hot = fingerprint(0, 0);
     assert!(!cache.check_at(hot, NOW).is_emit(), "known before the fork");
@@ -22,8 +22,8 @@ fn child(cache: &Cache) {
             assert!(!cache.check_at(hot, NOW).is_emit(), "known before the fork");
         }
     }
-    // A thread that is not there any more may occupy the room: then what is new is not tracked,
-    // and says so.
+    // A thread that is not there any more may occupy the room: then what is new is not
+    // tracked, and says so.
     let failed_open = cache.stats().failed_open;
     let new = fingerprint(9, 3000);
     let Decision::Emit { untracked, .. } = cache.check_at(new, NOW) else { panic!("new") };

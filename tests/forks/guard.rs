@@ -21,8 +21,8 @@ fn its_drop_in_a_child_writes_the_last_report() {
     for _ in 0..5 {
         let _ = cache.check(quell::Fingerprint::from_u128(1));
     }
-    // SAFETY: the child uses the reporter and the allocator, which the C library makes ready for
-    // it, and ends without returning.
+    // SAFETY: the child uses the reporter and the allocator, which the C library makes
+    // ready for it, and ends without returning.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         // SAFETY: a child that hangs is ended by the alarm, which the parent sees.

@@ -1,4 +1,5 @@
-//! Children forked while other threads are in the midst of something: none finds a lock taken.
+//! Children forked while other threads are in the midst of something: none finds a lock
+//! taken.
 #![cfg(unix)]
 
 mod cache;

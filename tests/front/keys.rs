@@ -1,4 +1,4 @@
-//! What tells messages apart.
+//! Keys: what tells messages apart.
 
 use crate::harness::{FrontEnd, Pairs, Setup, World, on_each_front_end, when};
 use quell::{Classes, Fields, Key, Level, Normalizer, Rule, Value};

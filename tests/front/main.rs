@@ -1,4 +1,5 @@
-//! What all front ends do, one test for each of `Logger`, `log`, `slog` and `tracing`.
+//! The behaviour of all front ends, one test for each of `Logger`, `log`, `slog` and
+//! `tracing`.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! What a filter can be combined with, and what happens where it cannot.
+//! Combinations of a filter with others, and what happens where they do not work.
 
 use crate::support::{Memory, dedup, in_scope};
 use quell::{Rule, Rules};
@@ -122,7 +122,8 @@ fn a_filter_beside_quell_can_be_reloaded() {
     let stack = tracing::Dispatch::new(registry().with(dedup.wrap_filtered(level, memory.clone())));
     in_scope(stack.clone(), flood);
     in_scope(stack, || {
-        // In scope: a reload asks the current subscriber for its level if there is only one.
+        // In scope: a reload asks the current subscriber for its level if there is only
+        // one.
         handle.reload(LevelFilter::DEBUG).unwrap();
         flood();
     });
@@ -145,7 +146,8 @@ fn rules_are_swapped_through_their_own_handle() {
 
 #[test]
 fn boxed_optional_and_listed_layers() {
-    // Of these only a box tells its layer which subscriber it is in; one that does is enough.
+    // Of these only a box tells its layer which subscriber it is in; one that does is
+    // enough.
     for told in [true, false] {
         let (dedup, _) = dedup();
         let memories = [(); 3].map(|()| Memory::default());

@@ -1,5 +1,5 @@
-//! What takes the global subscriber, of which there is one in a process: each test runs in a
-//! child, this binary again, told by a variable which part to play.
+//! Tests that take the global subscriber, of which there is one in a process: each test
+//! runs in a child, this binary again, told by a variable which part to play.
 
 use quell::front::tracing::Dedup;
 use quell::{Cache, Key};
@@ -99,7 +99,8 @@ fn a_sink_that_logs_inside_its_write() {
     let lines = sink.0.lock().unwrap().clone();
     assert_eq!(lines.iter().filter(|line| *line == "written").count(), 1, "{lines:?}");
     assert_eq!(lines.iter().filter(|line| *line == "x: 2 more suppressed").count(), 1, "{lines:?}");
-    // Each summary is followed by one more "written", which is counted: an end, but never to zero.
+    // Each summary is followed by one more "written", which is counted: an end, but never
+    // to zero.
     let told = lines.iter().filter(|line| line.starts_with("written: ")).count();
     assert!(told <= 1, "{lines:?}");
 }

@@ -1,4 +1,4 @@
-//! What makes two events the same message.
+//! Keys: what makes two events the same message.
 
 use crate::support::{builder, count, passed};
 use quell::Fields;

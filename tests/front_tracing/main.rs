@@ -1,5 +1,5 @@
-//! The front end for tracing, through real stacks: what it has besides what `tests/front` asks of
-//! all.
+//! The front end for tracing, through real stacks: what it has besides what `tests/front`
+//! asks of all.
 
 mod bridge;
 mod composition;

@@ -113,8 +113,8 @@ fn in_global_mode_one_decision_holds_for_all() {
 
 #[test]
 fn in_global_mode_an_event_is_told_from_the_next() {
-    // Only one of the filters is asked about the first event, and the other about the second,
-    // which stands at the same address.
+    // Only one of the filters is asked about the first event, and the other about the
+    // second, which stands at the same address.
     use std::sync::atomic::{AtomicBool, Ordering};
     use tracing_subscriber::filter::dynamic_filter_fn;
     static TO_A: AtomicBool = AtomicBool::new(true);

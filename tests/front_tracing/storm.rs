@@ -63,7 +63,8 @@ fn emitted_and_summed_is_offered() {
         let offered = THREADS * ROUNDS * 3;
         assert_eq!(add(&memory.take()), offered);
         if !global {
-            // In global mode another's decision may be on an event that this one does not see.
+            // In global mode another's decision may be on an event that this one does not
+            // see.
             assert_eq!(add(&warnings.take()), offered / 3 * 2);
         }
         let text = fs::read_to_string(path).unwrap();

@@ -1,4 +1,4 @@
-//! What was suppressed comes out as an event like the original.
+//! Summaries: events like the original.
 
 use crate::support::{Memory, WINDOW, dedup, finish, in_scope, stack};
 use crate::until::until;
@@ -143,7 +143,7 @@ fn the_parts_may_be_dropped_in_any_order() {
 fn a_panicking_clock_costs_no_summary() {
     use quell::{Cache, Clock, Tick};
     use std::sync::atomic::{AtomicU64, Ordering};
-    /// Once, in the second call of the reporter's thread after the window.
+    /// Panics once, in the second call of the reporter's thread after the window.
     #[derive(Clone, Default)]
     struct Broken(Arc<(AtomicU64, AtomicU64)>);
     impl Clock for Broken {

@@ -26,7 +26,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// What a line-by-line reader of the log would add up.
+    /// Returns the count that a line-by-line reader of the log would add up.
     pub(crate) fn suppressed(&self) -> Option<u64> {
         self.fields.get("quell.suppressed").map(|n| n.parse().unwrap())
     }
@@ -106,7 +106,7 @@ pub(crate) fn cache() -> (Arc<Cache<Manual>>, Manual) {
     (Arc::new(cache), clock)
 }
 
-/// Its reporter looks only when it is told to.
+/// Returns a builder whose guard looks only when it is told to.
 pub(crate) fn builder() -> (Builder<Manual>, Manual) {
     let (cache, clock) = cache();
     (Dedup::builder(cache).interval(Duration::from_secs(3600)), clock)
@@ -124,7 +124,7 @@ pub(crate) fn passed(builder: Builder<Manual>, events: impl FnOnce()) -> Vec<Str
     memory.messages()
 }
 
-/// How many events pass a filter of `dedup`.
+/// Returns how many events pass a filter of `dedup`.
 pub(crate) fn count(builder: Builder<Manual>, events: impl FnOnce()) -> usize {
     passed(builder, events).len()
 }

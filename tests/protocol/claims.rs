@@ -1,7 +1,7 @@
 //! The claim protocol: who enters a fingerprint into the table, and so emits it.
 //!
-//! Looks, takes, publishes, finishes, kills, helps and renews as ENGINE.md's section 2 says.
-//! All calls happen at one moment: an entry is fresh or has expired.
+//! Looks, takes, publishes, finishes, kills, helps and renews as ENGINE.md's section 2
+//! says. All calls happen at one moment: an entry is fresh or has expired.
 
 mod find;
 mod finish;
@@ -63,7 +63,7 @@ impl Slot {
     }
 }
 
-/// Where a thread is: what its next step does.
+/// The position of a thread: what its next step does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Hash)]
 enum At {
     #[default]
@@ -86,7 +86,8 @@ enum At {
 }
 
 impl At {
-    /// Says whether reading or writing a whole slot would do this step along with the one before.
+    /// Says whether reading or writing a whole slot would do this step along with the one
+    /// before.
     fn is_part(self) -> bool {
         matches!(self, At::FindState | At::FindRest | At::FindKeyAgain | At::WriteRest)
             || matches!(self, At::LookKey | At::LookRest | At::LookStateAgain)
@@ -102,7 +103,7 @@ struct Thread {
     slot: u8,
     key_turn: u8,
     word: Word,
-    /// What the present look has found, slot by slot.
+    /// The findings of the present look, slot by slot.
     seen: [Word; SLOTS],
     /// The claim seen before the present look began.
     known: (u8, Word),
@@ -112,7 +113,8 @@ struct Thread {
 struct State {
     slots: [Slot; SLOTS],
     threads: [Thread; THREADS],
-    /// Of `F`: emissions from the table, evictions while it was fresh, calls that failed open.
+    /// Of `F`: emissions from the table, evictions while it was fresh, calls that failed
+    /// open.
     emitted: u8,
     forgotten: u8,
     opened: u8,
@@ -144,7 +146,7 @@ struct Role {
     /// Takes what is LIVE though something is FREE.
     evicts: bool,
     calls: u8,
-    /// May stand still for ever anywhere.
+    /// May stand still forever anywhere.
     stops: bool,
 }
 
@@ -155,7 +157,7 @@ const EVICTOR: Role = Role { print: OTHER, evicts: true, ..CLAIMER };
 const TWIN_EVICTOR: Role = Role { print: TWIN, ..EVICTOR };
 const THIRD_EVICTOR: Role = Role { print: THIRD, ..EVICTOR };
 
-/// What a slot holds at the start.
+/// The contents of a slot at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
     Free,
@@ -247,7 +249,7 @@ impl Model for Claims {
         if self.roles[thread].stops {
             let mut to = state.clone();
             to.threads[thread].stopped = true;
-            next.push((to, Label("stands still for ever", 0)));
+            next.push((to, Label("stands still forever", 0)));
         }
         if state.threads[thread].at == At::Take {
             return self.take(state, thread, next);

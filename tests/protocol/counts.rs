@@ -34,7 +34,7 @@ struct Count {
     count: u8,
 }
 
-/// What a thread is asked to do.
+/// The task of a thread.
 #[derive(Clone, Copy, Debug)]
 enum Op {
     /// A call of this message at this tick.

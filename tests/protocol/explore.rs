@@ -1,7 +1,7 @@
 //! Explores every state that the threads of a model can reach, in every order of their
 //! steps, breadth first, sequentially consistent.
 //!
-//! A thread may stand still for ever at any step: no state is left out because a thread
+//! A thread may stand still forever at any step: no state is left out because a thread
 //! was not scheduled. That the others complete follows from two findings. No thread ever
 //! waits: each has a step until it has ended. And no run goes round in a circle: then every
 //! run is finite, whoever takes part in it.
@@ -10,22 +10,23 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// What a step does: a text, and the number that stands for its `{}`.
+/// The description of a step: a text, and the number that stands for its `{}`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Label(pub(crate) &'static str, pub(crate) u8);
 
-/// Where a step may lead, and what it does.
+/// The states that a step may lead to, and what it does.
 pub(crate) type Next<S> = Vec<(S, Label)>;
 
 /// A protocol: a few threads, what they share, and what must hold.
 pub(crate) trait Model {
-    /// What is shared and where each thread is.
+    /// The shared memory, and the position of each thread.
     type State: Clone + Eq + Hash;
     /// Says how many threads there are.
     fn threads(&self) -> usize;
     /// Gives the state from which they start.
     fn initial(&self) -> Self::State;
-    /// Adds each state to which one step of the thread may lead: one access to what is shared.
+    /// Adds each state to which one step of the thread may lead: one access to what is
+    /// shared.
     fn step(&self, state: &Self::State, thread: usize, next: &mut Next<Self::State>);
     /// Says whether the thread has nothing more to do.
     fn ended(&self, state: &Self::State, thread: usize) -> bool;
@@ -81,15 +82,16 @@ fn listed(trace: &[String]) -> String {
     trace.iter().map(|line| format!("  {line}\n")).collect()
 }
 
-/// The states seen, by their hashes; each has its number in the order in which it was found.
+/// The states seen, by their hashes; each has its number in the order in which it was
+/// found.
 struct Search<'m, M: Model> {
     model: &'m M,
     limit: usize,
     numbers: HashMap<u64, u32, BuildHasherDefault<Mixed>>,
     hashes: Vec<u64>,
-    /// From which state each was found first.
+    /// The state from which each was found first.
     parents: Vec<u32>,
-    /// Where the steps of each state lead: `edges[bounds[n]..bounds[n + 1]]`.
+    /// The targets of the steps of each state: `edges[bounds[n]..bounds[n + 1]]`.
     edges: Vec<u32>,
     bounds: Vec<u32>,
 }

@@ -1,7 +1,8 @@
 //! Counts near the thread, against renewals, evictions, drains and relabelling.
 //!
-//! One fingerprint, F, in a table of two slots; how it gets into a slot is one step here (see
-//! `claims`). Each thread has one near entry, which it gives to F or to another message, G.
+//! One fingerprint, F, in a table of two slots; how it gets into a slot is one step here
+//! (see `claims`). Each thread has one near entry, which it gives to F or to another
+//! message, G.
 
 mod scenarios;
 mod visit;
@@ -54,13 +55,13 @@ struct Near {
     label: Name,
     /// A tick; 0 is void.
     mark: u8,
-    /// Of which slot and turn the mark is. Not in the engine: only checked.
+    /// The slot and the turn of the mark. Not in the engine: only checked.
     of: (u8, u8),
     count: u8,
     taken: u8,
 }
 
-/// What a thread is asked to do.
+/// The task of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
     /// A call of F at this tick.
@@ -108,16 +109,16 @@ enum At {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Thread {
     at: At,
-    /// How many of its operations are over.
+    /// The number of its operations that are over.
     done: u8,
     /// The state of F that it acts upon.
     word: Word,
-    /// In a look: the near table, and what was read of its entry.
+    /// The near table of a look, and what was read of its entry.
     table: u8,
     mark: u8,
     taken: u8,
     count: u8,
-    /// What it took from its own entry.
+    /// The count that it took from its own entry.
     hand: u8,
 }
 
@@ -183,7 +184,7 @@ enum Fault {
 
 #[derive(Clone, Copy, Debug)]
 struct Counts {
-    /// What the slots, their count words and the near entries are at the start.
+    /// The slots, their count words and the near entries at the start.
     words: [Word; SLOTS],
     near: [Near; THREADS],
     scripts: &'static [&'static [Op]],

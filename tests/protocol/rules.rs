@@ -44,7 +44,7 @@ enum Rule {
     Once,
     /// The first so many of a window.
     First(u8),
-    /// And of those after them every so-manieth.
+    /// The first so many, and every n-th of those after them.
     FirstThenEvery(u8, u8),
 }
 
@@ -67,7 +67,7 @@ impl Rule {
     }
 }
 
-/// What a thread is asked to do.
+/// The task of a thread.
 #[derive(Clone, Copy, Debug)]
 enum Op {
     /// A call under this rule, at this tick.
@@ -101,7 +101,7 @@ struct Thread {
     rule: RuleWord,
 }
 
-/// What the specification knows of a window.
+/// The state that the specification has of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Window {
     turn: u8,
@@ -155,7 +155,7 @@ enum Fault {
     NoTurn,
     /// The rule word's tick is not compared.
     NoTick,
-    /// Who sets NOTICED in the rule word is first, whatever happens to the state.
+    /// The one that sets NOTICED in the rule word is first, whatever happens to the state.
     FirstByRuleWord,
     /// Writes the rule word by a store.
     WritesBlindly,
@@ -166,13 +166,13 @@ enum Fault {
 #[derive(Clone, Copy, Debug)]
 struct Rules {
     scripts: &'static [&'static [Op]],
-    /// Whether TAKEN's owner resets the rule word: not before the array exists.
+    /// True if TAKEN's owner resets the rule word: not before the array exists.
     resets: bool,
     fault: Fault,
 }
 
 impl Rules {
-    /// What the rule word says of the state's window.
+    /// Reads what the rule word says of the state's window.
     fn effective(&self, word: Word, rule: RuleWord) -> (u8, bool) {
         let turn = rule.turn == word.turn || self.fault == Fault::NoTurn;
         let tick = rule.tick == word.tick || self.fault == Fault::NoTick;
@@ -186,7 +186,8 @@ impl Rules {
         RuleWord { turn, tick, aux, noticed: noticed && self.fault == Fault::FirstByRuleWord }
     }
 
-    /// Decides inside a window, at the second read of the state if nothing is to be written.
+    /// Decides inside a window, at the second read of the state if nothing is to be
+    /// written.
     fn inside(&self, state: &mut State, me: &mut Thread, rule: Rule) {
         let (aux, noticed) = self.effective(me.word, me.rule);
         let (emit, new) = rule.decide(aux);
@@ -398,7 +399,8 @@ impl Model for Rules {
     }
 
     fn check_end(&self, state: &State) -> Result<(), String> {
-        // A window that ended between a call's rule word and its mark may have had no first.
+        // A window that ended between a call's rule word and its mark may have had no
+        // first.
         let last =
             |window: &&Window| (window.turn, window.tick) == (state.word.turn, state.word.tick);
         let window = state.windows.iter().find(last).filter(|_| state.word.kind == Kind::Live);

@@ -48,7 +48,7 @@ fn together<T: Send>(threads: u64, f: impl Fn(u64) -> T + Sync) -> Vec<T> {
     })
 }
 
-/// How many of `threads` racing calls with each of `messages` were told to emit.
+/// Returns how many of `threads` racing calls with each of `messages` were told to emit.
 fn race(cache: &Cache, threads: u64, messages: u64, now: Tick) -> Vec<u64> {
     let emitted: Vec<_> = (0..messages).map(|_| AtomicU64::new(0)).collect();
     together(threads, |_| {

@@ -28,7 +28,7 @@ fn a_repeat_passes_once_per_interval() {
     assert_eq!(recorder.take(), [passed_again]);
 }
 
-/// How often each text was written in each window, for many threads.
+/// The number of times that each text was written in each window, for many threads.
 #[derive(Default)]
 struct Written(Mutex<HashMap<(u64, String), u32>>);
 

@@ -1,4 +1,4 @@
-//! What only a made-up input shows.
+//! Cases that need an input made for them.
 
 use super::*;
 use clap::Parser;

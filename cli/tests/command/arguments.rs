@@ -2,7 +2,8 @@
 
 use crate::harness::{Ran, both, many, piped, quell, redirected};
 
-/// A message on standard error, whose first line says what is wrong, nothing on the output, exit status 2.
+/// A message on standard error, whose first line says what is wrong, nothing on the output,
+/// exit status 2.
 #[track_caller]
 fn refused(args: &[&str]) -> String {
     let ran = piped(args, b"a\n");

@@ -1,4 +1,4 @@
-//! What of a line is compared.
+//! The part of a line that is compared.
 
 use crate::harness::{both, quell};
 use std::io::Write;

@@ -31,7 +31,7 @@ fn heeding_signals(command: &mut Command) {
     unsafe { command.pre_exec(heed) };
 }
 
-/// What a run has left behind.
+/// The output and the status of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -163,7 +163,7 @@ impl Session {
         }
     }
 
-    /// One write, and so, if it is short, one read.
+    /// Writes once, and so, if it is short, is read once.
     pub(crate) fn write(&mut self, text: &str) {
         self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
@@ -186,7 +186,7 @@ impl Session {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Whether a signal was sent and not yet delivered, where the system tells.
+    /// Returns whether a signal was sent and not yet delivered, where the system tells.
     pub(crate) fn pending(&self, signal: Signal) -> bool {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).unwrap_or_default();
@@ -208,7 +208,7 @@ impl Session {
         (status, out, err)
     }
 
-    /// As [`rest`](Self::rest), once its input has ended.
+    /// Ends its input, and returns the [`rest`](Self::rest).
     pub(crate) fn end(mut self) -> (ExitStatus, Vec<u8>, String) {
         self.stdin = None;
         self.rest()
@@ -223,7 +223,7 @@ impl Drop for Session {
     }
 }
 
-/// So many distinct lines, with a repeat of `every` in front of each.
+/// Makes `lines` distinct lines, with a repeat of `every` in front of each.
 pub(crate) fn many(lines: usize, every: &str) -> Vec<u8> {
     (0..lines).flat_map(|n| format!("{every}\nnumber {n} of {lines}\n").into_bytes()).collect()
 }

@@ -1,4 +1,4 @@
-//! What `--ignore` leaves out of the comparison.
+//! `--ignore`: what is left out of the comparison.
 
 use crate::harness::both;
 

@@ -1,4 +1,4 @@
-//! Where lines come from.
+//! Inputs: files, pipes, standard input.
 
 use crate::harness::{Dir, Ran, Session, both, many, piped, quell, redirected};
 use std::fs::File;

@@ -100,7 +100,7 @@ fn long_lines_that_end_in_nul() {
     assert!(ran.out == [&long[..], b"\0"].concat());
 }
 
-/// What a line costs is a file, not memory.
+/// A long line takes a file, not memory.
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_is_bounded() {

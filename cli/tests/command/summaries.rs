@@ -1,4 +1,4 @@
-//! What is said of suppressed lines.
+//! Summaries of suppressed lines.
 
 use crate::harness::{Dir, Ran, Session, both, piped, quell, redirected, summaries};
 use std::collections::HashMap;

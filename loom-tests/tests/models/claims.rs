@@ -1,4 +1,4 @@
-//! How a new entry is made, once.
+//! The claim of a new entry, which happens once.
 
 use crate::{OTHERS, Q, X, fill};
 use loom_tests::{Bound, World, fp, holds, must_fail, racer};

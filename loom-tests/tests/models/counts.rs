@@ -22,7 +22,8 @@ fn drain() -> Racer {
     })
 }
 
-/// X's count in the table is 1, or, if `drained`, 0: then the next is counted in the table, too.
+/// X's count in the table is 1, or, if `drained`, 0: then the next is counted in the table,
+/// too.
 fn race(fault: Option<Fault>, drained: bool, racers: fn() -> Vec<Racer>) -> impl Fn() {
     move || {
         let mut world = World::new(fault).with_pages(2).may_forget(&[X]);

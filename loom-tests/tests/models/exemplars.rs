@@ -1,4 +1,4 @@
-//! What a slot shows: kept, shown, evicted, and freed when nobody reads it any more.
+//! Exemplars of a slot: kept, shown, evicted, and freed when nobody reads them any more.
 
 use crate::{OTHERS, Q, X};
 use loom_tests::{Bound, Racer, World, fp, holds, must_fail, racer};

@@ -1,4 +1,5 @@
-//! Little room, and none: slots are busy, as of threads that stopped in the middle of a call.
+//! Little room, and none: slots are busy, as of threads that stopped in the middle of a
+//! call.
 
 use crate::{Q, X};
 use loom_tests::{Bound, World, fp, holds, must_fail, racer};

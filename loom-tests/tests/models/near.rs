@@ -170,7 +170,8 @@ fn a_page_is_made() {
     );
 }
 
-/// What X has near is idle, so Y takes its place, while the other looks for X's counts.
+/// Has Y take the place of X, whose near entry is idle, while the other looks for X's
+/// counts.
 fn relabelled(fault: Option<Fault>, drained: bool, other: fn() -> Racer) -> impl Fn() {
     move || {
         let mut world = world(fault, 2);

@@ -71,9 +71,9 @@ fn a_late_word() {
 /// A tick that a rule word cannot tell from 5.
 const MUCH_LATER: u64 = 5 + (1 << 30);
 
-/// X's slot goes to a stranger and back to X, with a tick that looks the same, while the first call
-/// by a rule that counts makes the words and counts at it. Who evicts may not see that there are
-/// words now, so that what the late call writes stands.
+/// X's slot goes to a stranger and back to X, with a tick that looks the same, while the
+/// first call by a rule that counts makes the words and counts at it. Who evicts may not
+/// see that there are words now, so that what the late call writes stands.
 fn eviction(fault: Option<Fault>) -> impl Fn() {
     move || {
         let mut world = World::new(fault).with_pages(2).may_forget(&[X]);

@@ -96,7 +96,8 @@ impl Claims {
         }
     }
 
-    /// The claim that must go, of those seen: for a LIVE entry each, else all but the lowest.
+    /// The claim that must go, of those seen: for a LIVE entry each, else all but the
+    /// lowest.
     fn condemned(&self, seen: &[Word; SLOTS]) -> Option<usize> {
         let live = seen.iter().any(|word| word.kind == Kind::Live);
         let mut claims = (0..SLOTS).filter(|&slot| seen[slot].kind == Kind::Claimed);

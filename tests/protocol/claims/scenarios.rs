@@ -1,4 +1,4 @@
-//! What the claim protocol is run through, and the faults that must be caught.
+//! The scenarios of the claim protocol, and the faults that must be caught.
 
 use super::Start::{Expired, Free, Fresh};
 use super::{CLAIMER, EVICTOR, STOPPER, THIRD_EVICTOR, TWICE, TWIN_EVICTOR};

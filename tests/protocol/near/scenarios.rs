@@ -1,4 +1,4 @@
-//! What near entries are run through, and the faults that must be caught.
+//! The scenarios of near entries, and the faults that must be caught.
 
 use super::Op::{Call, Drain, Evict, Other};
 use super::{Counts, Fault, Kind, Name, Near, Op, Word};

@@ -39,7 +39,8 @@ impl Counts {
             }
             At::SeeMark => {
                 me.mark = near.mark;
-                // A renewal: older than the new tick; an eviction: not newer than the victim's.
+                // A renewal: older than the new tick; an eviction: not newer than the
+                // victim's.
                 let newest = if let Op::Call(now) = op { now - 1 } else { me.word.tick };
                 me.at =
                     if near.mark != 0 && near.mark <= newest { At::VoidMark } else { At::SeeTaken };

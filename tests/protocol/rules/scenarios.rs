@@ -1,4 +1,4 @@
-//! What the rule word is run through, and the faults that must be caught.
+//! The scenarios of the rule word, and the faults that must be caught.
 
 use super::Op::{self, Call, Evict};
 use super::Rule::{First, FirstThenEvery, Once};
