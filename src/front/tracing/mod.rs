@@ -94,7 +94,7 @@ pub use summaries::NoSummaries;
 pub use tracing_core::LevelFilter;
 
 #[cfg(feature = "tracing-init")]
-use crate::{Cache, Guard, InitError, install_panic_hook};
+use crate::{Cache, InitError, install_panic_hook};
 #[cfg(feature = "tracing-init")]
 use std::sync::Arc;
 #[cfg(feature = "tracing-init")]
@@ -119,7 +119,7 @@ use tracing_subscriber::{fmt, layer::SubscriberExt, registry, util::SubscriberIn
 /// [`InitError::Taken`] if there is a global subscriber, or a logger of `log`, already;
 /// [`InitError::Thread`] if the thread for summaries cannot be started.
 #[cfg(feature = "tracing-init")]
-pub fn init(max: LevelFilter) -> Result<Guard, InitError> {
+pub fn init(max: LevelFilter) -> Result<crate::Guard, InitError> {
     let dedup = Dedup::new(Arc::new(Cache::builder().build()?));
     // First what can be undone.
     let guard = dedup.guard()?;
