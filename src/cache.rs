@@ -200,7 +200,7 @@ impl<C: Clock> Cache<C> {
     ///         println!("connection refused, attempt {attempt}"); // ten times
     ///     }
     /// }
-    /// cache.drain(|summary| assert_eq!(&*summary.exemplar.unwrap().text, "connection refused"));
+    /// cache.drain(|summary| assert_eq!(&*summary.exemplar.unwrap().message, "connection refused"));
     /// # Ok::<(), quell::ConfigError>(())
     /// ```
     #[inline]
@@ -435,8 +435,9 @@ impl<C: Clock> Cache<C> {
     /// of threads and any flood.
     ///
     /// It rises when the first exemplar is kept, by the most that exemplars can take, not
-    /// counting their text: each of their four texts is at most [`Exemplar::MAX_TEXT`]
-    /// bytes long. It rises when the first [`Rule`] is used that counts, by one word for
+    /// counting what they say: each of their four texts, and all their fields together, have at
+    /// most [`Exemplar::MAX_TEXT`] bytes, besides 48 for each of at most
+    /// [`Exemplar::MAX_FIELDS`] fields. It rises when the first [`Rule`] is used that counts, by one word for
     /// each slot.
     ///
     /// What each of up to 64 threads counts in is in it, twelve kilobytes for each; a cache

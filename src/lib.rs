@@ -118,6 +118,7 @@ mod cache_builder;
 mod clock;
 mod engine;
 mod error;
+mod exemplar;
 pub mod front;
 mod key;
 mod level;
@@ -134,6 +135,7 @@ pub use cache::{Cache, Decision, Stats};
 pub use cache_builder::CacheBuilder;
 pub use clock::{Clock, Coarse, Manual, Monotonic, Tick};
 pub use error::{ConfigError, InitError};
+pub use exemplar::Exemplar;
 pub use key::{
     AttrValue, Fields, FieldsHash, Fingerprint, FingerprintHasher, Key, Namespace, Secret, Value,
 };
@@ -146,7 +148,7 @@ pub use normalize::{
 pub use report::flush_on_signals;
 pub use report::{Guard, exit, install_panic_hook};
 pub use rules::{ParseRulesError, ParseRulesErrorKind, Rule, Rules, SharedRules};
-pub use summary::{Exemplar, Summary};
+pub use summary::Summary;
 pub use text::{Field, Message};
 
 /// What models and negative controls need besides; no part of the API.

@@ -1,8 +1,7 @@
-//! What was suppressed: summaries, and the exemplar that says which message.
+//! How many events of a message were suppressed.
 
 use crate::engine::Pending;
-use crate::text::{self, truncate};
-use crate::{Fingerprint, Level, Namespace, Tick};
+use crate::{Exemplar, Fingerprint, Namespace, Tick};
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,11 +29,11 @@ pub struct Summary {
 }
 
 impl fmt::Display for Summary {
-    /// Writes what the message looked like and how many were suppressed: `disk full: 4 more
-    /// suppressed`.
+    /// Writes what the message looked like and how many were suppressed: `disk full path=/var: 4
+    /// more suppressed`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.exemplar, self.fingerprint) {
-            (Some(exemplar), _) => f.write_str(&exemplar.text)?,
+            (Some(exemplar), _) => write!(f, "{exemplar}")?,
             (None, Some(fingerprint)) => write!(f, "{fingerprint:?}")?,
             (None, None) => f.write_str("various messages")?,
         }
@@ -63,96 +62,5 @@ impl From<Summary> for Pending<Exemplar> {
             since: summary.since,
             exemplar: summary.exemplar,
         }
-    }
-}
-
-/// A specimen of a message, kept with its entry so that a summary can say what
-/// was suppressed. Made on emission only: a suppressed call allocates nothing.
-///
-/// ```
-/// use quell::{Exemplar, Level};
-/// let exemplar = Exemplar::new("disk full").level(Level::Error).target("store");
-/// assert_eq!(&*exemplar.text, "disk full");
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Exemplar {
-    /// The namespace it was logged in.
-    pub namespace: Namespace,
-    /// Its level.
-    pub level: Option<Level>,
-    /// Its target: a module path, a logger's group, ... Like all texts here, cut to
-    /// [`Exemplar::MAX_TEXT`] bytes.
-    pub target: Box<str>,
-    /// Its text.
-    pub text: Box<str>,
-    /// The module it was logged in.
-    pub module: Option<Box<str>>,
-    /// The file it was logged in.
-    pub file: Option<Box<str>>,
-    /// The line it was logged at.
-    pub line: Option<u32>,
-    /// What a slog record has besides.
-    #[cfg(feature = "slog")]
-    pub(crate) origin: Option<crate::front::slog::Origin>,
-    /// The call site, for a summary that is an event itself.
-    #[cfg(feature = "tracing")]
-    pub(crate) metadata: Option<&'static tracing_core::Metadata<'static>>,
-}
-
-// A call site is never left half done.
-#[cfg(feature = "tracing")]
-impl std::panic::UnwindSafe for Exemplar {}
-#[cfg(feature = "tracing")]
-impl std::panic::RefUnwindSafe for Exemplar {}
-
-impl Exemplar {
-    /// The longest text kept, in bytes.
-    pub const MAX_TEXT: usize = text::MAX_TEXT;
-
-    /// An exemplar of `text`, cut at a character's border.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self { text: truncate(text, Self::MAX_TEXT).into(), ..Self::default() }
-    }
-
-    /// Sets the level.
-    #[must_use]
-    pub fn level(mut self, level: Level) -> Self {
-        self.level = Some(level);
-        self
-    }
-
-    /// Sets the target.
-    #[must_use]
-    pub fn target(mut self, target: &str) -> Self {
-        self.target = truncate(target, Self::MAX_TEXT).into();
-        self
-    }
-
-    /// Sets the namespace.
-    #[must_use]
-    pub fn namespace(mut self, namespace: Namespace) -> Self {
-        self.namespace = namespace;
-        self
-    }
-
-    /// Sets where in the source it was logged.
-    #[must_use]
-    pub fn location(mut self, module: Option<&str>, file: Option<&str>, line: Option<u32>) -> Self {
-        self.module = module.map(|module| truncate(module, Self::MAX_TEXT).into());
-        self.file = file.map(|file| truncate(file, Self::MAX_TEXT).into());
-        self.line = line;
-        self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_texts_are_cut() {
-        assert_eq!(Exemplar::new(&"é".repeat(200)).text.len(), 256);
     }
 }

@@ -9,8 +9,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Follows the text of a message whose suppression starts.
 pub(crate) const NOTICE: &str = ": repeats are suppressed from here on";
-/// The longest text that an exemplar keeps, in bytes.
-pub(crate) const MAX_TEXT: usize = 256;
 /// What stands in a text where a `Display` or `Debug` panicked.
 pub(crate) const PANICKED: &str = "<panicked while formatting>";
 /// What stands in a text where a `Display` or `Debug` returned an error.
@@ -89,49 +87,39 @@ pub(crate) fn truncate(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
-/// Keeps the beginning of a text, a little more than an exemplar keeps of it. Fails once it is
-/// full: that ends the formatting of a megabyte whose end nobody would see.
-#[derive(Default)]
-pub(crate) struct Prefix(String);
+/// What stands where a text was cut.
+pub(crate) const CUT: char = '\u{2026}';
+
+/// Keeps `text`, or so much of it that it fits in `max` bytes with the mark that it was cut.
+pub(crate) fn cut(text: &str, max: usize) -> Box<str> {
+    if text.len() <= max {
+        return text.into();
+    }
+    let kept = truncate(text, max.saturating_sub(CUT.len_utf8()));
+    format!("{kept}{CUT}").into()
+}
+
+/// Formats `text` and [cuts](cut) it. Where it panics or fails, a marker stands.
+pub(crate) fn capture(text: fmt::Arguments<'_>, max: usize) -> Box<str> {
+    let mut prefix = Prefix { text: String::new(), max };
+    // An error says that it is full.
+    let _ = write_guarded(&mut prefix, text);
+    cut(&prefix.text, max)
+}
+
+/// Keeps the beginning of a text, a little more than `max`. Fails once it is full: that ends the
+/// formatting of a megabyte whose end nobody would see.
+struct Prefix {
+    text: String,
+    max: usize,
+}
 
 impl Write for Prefix {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // One character more than fits, so that the exemplar cuts, not this.
-        let room = MAX_TEXT + 4 - self.0.len().min(MAX_TEXT);
-        self.0.push_str(truncate(text, room));
-        if self.0.len() > MAX_TEXT { Err(fmt::Error) } else { Ok(()) }
-    }
-}
-
-/// The text of an exemplar: a message, then the fields that belong to its key as `key=value`.
-/// Where a value panics or fails, a marker stands. Errors, which say that it is full, are
-/// ignored.
-#[derive(Default)]
-pub(crate) struct ExemplarText {
-    message: Prefix,
-    fields: Prefix,
-}
-
-impl ExemplarText {
-    pub(crate) fn message(&mut self, message: fmt::Arguments<'_>) {
-        let _ = write_guarded(&mut self.message, message);
-    }
-
-    pub(crate) fn field(&mut self, field: Field<'_>) {
-        if self.message.0.len() + self.fields.0.len() <= MAX_TEXT {
-            let space = if self.fields.0.is_empty() { "" } else { " " };
-            let _ = write!(self.fields, "{space}{field}");
-        }
-    }
-
-    /// The message stands first, whenever it came.
-    pub(crate) fn finish(self) -> String {
-        let Self { message: Prefix(mut text), fields } = self;
-        if !text.is_empty() && !fields.0.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(&fields.0);
-        text
+        // One character more than fits: so it is seen that it must be cut.
+        let room = self.max + 4 - self.text.len().min(self.max);
+        self.text.push_str(truncate(text, room));
+        if self.text.len() > self.max { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
@@ -282,25 +270,20 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_are_long_enough_to_be_cut() {
-        let mut prefix = Prefix::default();
-        assert!(write!(prefix, "{}", "é".repeat(200)).is_err());
-        assert!(prefix.0.len() > MAX_TEXT && prefix.0.len() < MAX_TEXT + 8);
-        assert!(write!(prefix, "more").is_err());
-        assert!(prefix.0.len() < MAX_TEXT + 16);
-        let mut exact = Prefix::default();
-        assert!(write!(exact, "{}", "x".repeat(MAX_TEXT)).is_ok());
+    fn a_cut_text_says_so() {
+        assert_eq!(&*cut("abcdef", 6), "abcdef");
+        assert_eq!(&*cut("abcdefg", 6), "abc\u{2026}");
+        assert_eq!(&*cut("abéfghi", 6), "ab\u{2026}");
+        let long = capture(format_args!("{}{}", "é".repeat(200), Bad(true)), 256);
+        assert_eq!((long.len(), long.chars().last()), (255, Some(CUT)));
+        assert_eq!(capture(format_args!("{}", "x".repeat(256)), 256).len(), 256);
     }
 
     #[test]
-    fn fields_follow_the_message_until_it_is_full() {
-        let field = |key, value| Field { group: "", key, value };
-        let mut text = ExemplarText::default();
-        text.field(field("a", Value::Str("b c")));
-        text.message(format_args!("{}", "x".repeat(250)));
-        text.field(field("d", Value::U64(1)));
-        let text = text.finish();
-        assert_eq!(truncate(&text, MAX_TEXT), format!("{} a=\"b ", "x".repeat(250)));
-        assert!(!text.contains("d=1"), "{text:?}");
+    fn a_full_text_ends_the_formatting() {
+        let mut prefix = Prefix { text: String::new(), max: 256 };
+        assert!(write!(prefix, "{}", "é".repeat(200)).is_err());
+        assert!(write!(prefix, "more").is_err());
+        assert!(prefix.text.len() > 256 && prefix.text.len() < 272);
     }
 }

@@ -97,7 +97,7 @@ impl Summaries {
             )
         };
         found.sort_unstable_by(|a, b| {
-            let texts = [a, b].map(|of| of.exemplar.as_deref().map(|exemplar| &*exemplar.text));
+            let texts = [a, b].map(|of| of.exemplar.as_deref().map(|exemplar| &*exemplar.message));
             order(a).cmp(&order(b)).then_with(|| texts[0].cmp(&texts[1]))
         });
         let known = found.partition_point(|summary| summary.exemplar.is_some());
@@ -106,7 +106,7 @@ impl Summaries {
             Told {
                 suppressed: of.suppressed,
                 since: Some(of.since),
-                text: exemplar.map(|of| &*of.text),
+                text: exemplar.map(|of| &*of.message),
                 level: exemplar.map(|of| &*of.target).filter(|level| !level.is_empty()),
                 line: exemplar.and_then(|of| of.line),
             }
@@ -126,7 +126,7 @@ impl Summaries {
     ) -> io::Result<()> {
         let exemplar = self.exemplar(line, 0);
         let level = Some(&*exemplar.target).filter(|level| !level.is_empty());
-        let told = Told { suppressed, since, text: Some(&exemplar.text), level, line: None };
+        let told = Told { suppressed, since, text: Some(&exemplar.message), level, line: None };
         self.write_lines(&mut [told].into_iter(), out)
     }
 

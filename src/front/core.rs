@@ -5,7 +5,7 @@ use super::builder::Settings;
 use super::decide::{Action, Decider};
 use crate::panics::catch_panic;
 use crate::report::{InProgress, RecursionGuard, SummarySource};
-use crate::text::{ExemplarText, Field};
+use crate::text::Field;
 use crate::{
     Clock, Exemplar, Fields, Fingerprint, FingerprintHasher, Guard, InitError, Key, Level, Summary,
     Tick,
@@ -44,10 +44,18 @@ pub trait Record {
         self.each_field(chosen, |field| hasher.field(field.key, field.value))
     }
 
-    /// Adds what the front end wants to know again when it writes a summary.
-    fn complete(&self, exemplar: Exemplar) -> Exemplar {
-        exemplar
+    /// Adds the fields that `chosen` has to an exemplar.
+    fn add_fields(&self, chosen: &Fields, exemplar: &mut Exemplar) {
+        // If a value panics or fails, the ones before it are kept.
+        catch_panic(|| {
+            self.each_field(chosen, |field| {
+                exemplar.push(field);
+            })
+        });
     }
+
+    /// Adds what the front end wants to know again when it writes a summary.
+    fn complete(&self, _: &mut Exemplar) {}
 }
 
 /// What was decided on.
@@ -82,6 +90,11 @@ pub trait Inner: Send + Sync {
 
     fn enabled(&self, _: &Self::Record<'_>) -> bool {
         true
+    }
+
+    /// Writes the key that the user has defined, if there is one. Returns whether there is.
+    fn custom_key(&self, _: &Self::Record<'_>, _: &mut FingerprintHasher) -> bool {
+        false
     }
 
     /// Logs a record that passes.
@@ -185,6 +198,9 @@ impl<I: Inner, C: Clock> Core<I, C> {
 
     #[inline]
     fn hash(&self, record: &I::Record<'_>, hasher: &mut FingerprintHasher) -> fmt::Result {
+        if self.inner.custom_key(record, hasher) {
+            return Ok(());
+        }
         let (settings, key) = self.settings_for(record);
         match key {
             Key::Event => {
@@ -212,20 +228,19 @@ impl<I: Inner, C: Clock> Core<I, C> {
 
     #[cold]
     fn exemplar(&self, record: &I::Record<'_>) -> Exemplar {
-        let mut text = ExemplarText::default();
-        text.message(record.message());
-        let (settings, key) = self.settings_for(record);
-        if let Some(fields) = settings.fields(key) {
-            // If a value panics or fails, the ones before it are kept.
-            catch_panic(|| record.each_field(fields, |field| text.field(field)));
-        }
         let (module, file, line) = record.location();
-        let exemplar = Exemplar::new(&text.finish())
+        let mut exemplar = Exemplar::default()
             .namespace(self.decider.namespace)
             .level(record.level())
             .target(record.target())
             .location(module, file, line);
-        record.complete(exemplar)
+        exemplar.set_message(record.message());
+        record.complete(&mut exemplar);
+        let (settings, key) = self.settings_for(record);
+        if let Some(fields) = settings.fields(key) {
+            record.add_fields(fields, &mut exemplar);
+        }
+        exemplar
     }
 
     pub(crate) fn flush_with<T>(&self, flush: impl FnOnce(&I::Wrapped) -> T) -> Option<T> {

@@ -62,14 +62,14 @@
 //! # What the logger behind is given
 //!
 //! Records that pass, unchanged, and records of quell's own. These have the level, target,
-//! module, file and line of the message they are about, and its text, cut to
-//! [`Exemplar::MAX_TEXT`](crate::Exemplar::MAX_TEXT) bytes, with the key-values that belong
-//! to its key:
+//! module, file and line of the message they are about, the key-values that belong to its key, and
+//! its text; an [`Exemplar`](crate::Exemplar) says how much of them is kept. The text says how many
+//! there were, because many loggers print nothing else:
 //!
-//! | record | text | key-values |
+//! | record | text | key-values besides |
 //! |---|---|---|
-//! | summary | `connection refused peer=db1: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how long ago the message was last let through |
-//! | notice | `connection refused peer=db1: repeats are suppressed from here on` | `quell.notice` = true |
+//! | summary | `connection refused: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how many milliseconds ago the message was last let through |
+//! | notice | `connection refused: repeats are suppressed from here on` | `quell.notice` = true |
 //!
 //! A summary comes right before the record that ends the silence, or when its window is
 //! over, at a flush, and at the end of the program. Where more different messages were
@@ -105,7 +105,10 @@
 use super::{Emission, Inner};
 use crate::install_panic_hook;
 use crate::text::{Field, Guarded, NOTICE};
-use crate::{Cache, Clock, Coarse, Exemplar, Fields, Guard, InitError, Level, Summary, Value};
+use crate::{
+    Cache, Clock, Coarse, Exemplar, Fields, FingerprintHasher, Guard, InitError, Level, Summary,
+    Value,
+};
 use ::log::kv::{self, VisitSource, VisitValue};
 use ::log::{LevelFilter, Log, Metadata, Record};
 use std::convert::Infallible;
@@ -147,8 +150,12 @@ pub type Builder<L, C = Coarse> = super::Builder<Behind<L>, C>;
 pub type Dedup<L, C = Coarse> = super::Dedup<Behind<L>, C>;
 
 /// A [`Log`] behind quell.
-#[derive(Debug)]
-pub struct Behind<L>(L);
+pub struct Behind<L> {
+    logger: L,
+    custom_key: Option<CustomKey>,
+}
+
+type CustomKey = Box<dyn Fn(&Record<'_>, &mut FingerprintHasher) + Send + Sync>;
 
 /// Makes `logger`, behind a cache with the defaults (60 s, 1024 messages), the program's logger,
 /// sets the maximum level, and installs the [panic hook](crate::install_panic_hook).
@@ -163,11 +170,36 @@ pub fn init(logger: impl Log + 'static, max: LevelFilter) -> Result<Guard, InitE
 impl<L: Log, C: Clock> Dedup<L, C> {
     /// A builder for a wrapper around `inner`, with a new namespace of `cache`.
     pub fn builder(cache: Arc<Cache<C>>, inner: L) -> Builder<L, C> {
-        Builder::new(cache, Behind(inner))
+        Builder::new(cache, Behind { logger: inner, custom_key: None })
     }
 }
 
 impl<L: Log, C: Clock> Builder<L, C> {
+    /// Sets a key of your own, in place of [`Key`](crate::Key): two records are the same message
+    /// if `write` writes the same. If it panics, the record passes.
+    ///
+    /// ```
+    /// # struct Quiet;
+    /// # impl log::Log for Quiet {
+    /// #     fn enabled(&self, _: &log::Metadata<'_>) -> bool { true }
+    /// #     fn log(&self, _: &log::Record<'_>) {}
+    /// #     fn flush(&self) {}
+    /// # }
+    /// # let (cache, logger) = (std::sync::Arc::new(quell::Cache::builder().build()?), Quiet);
+    /// let dedup = quell::front::log::Dedup::builder(cache, logger)
+    ///     .custom_key(|record, hasher| hasher.bytes(record.target().as_bytes()))
+    ///     .build();
+    /// # drop(dedup);
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    pub fn custom_key(
+        mut self,
+        write: impl Fn(&Record<'_>, &mut FingerprintHasher) + Send + Sync + 'static,
+    ) -> Self {
+        self.inner.custom_key = Some(Box::new(write));
+        self
+    }
+
     /// Returns the wrapped logger.
     pub fn build(self) -> Dedup<L, C> {
         Dedup::new(self)
@@ -210,10 +242,11 @@ impl<L: Log, C: Clock> Log for Dedup<L, C> {
 
 impl<L: Log> Behind<L> {
     /// Logs a record of quell's own, like the one that `about` was made of.
-    fn write(&self, about: Option<&Exemplar>, text: fmt::Arguments<'_>, pairs: &dyn kv::Source) {
+    fn write(&self, about: Option<&Exemplar>, text: fmt::Arguments<'_>, own: Pairs<'_>) {
         let sum = Exemplar::default().target("quell");
         let about = about.unwrap_or(&sum);
-        self.0.log(
+        let pairs = AllPairs(about, own);
+        self.logger.log(
             &Record::builder()
                 .level(about.level.unwrap_or(Level::Warn).into())
                 .target(&about.target)
@@ -234,28 +267,43 @@ impl<L: Log> Inner for Behind<L> {
     const FRONT_END: &'static str = "log";
 
     fn wrapped(&self) -> &L {
-        &self.0
+        &self.logger
     }
 
     // The macros do not ask.
     fn enabled(&self, record: &Record<'_>) -> bool {
-        self.0.enabled(record.metadata())
+        self.logger.enabled(record.metadata())
+    }
+
+    #[inline]
+    fn custom_key(&self, record: &Record<'_>, hasher: &mut FingerprintHasher) -> bool {
+        let Some(write) = &self.custom_key else { return false };
+        write(record, hasher);
+        true
     }
 
     fn forward(&self, record: &Record<'_>, _: &Emission) -> Result<(), Infallible> {
-        self.0.log(record);
+        self.logger.log(record);
         Ok(())
     }
 
     fn forward_guarded(&self, record: &Record<'_>) -> Result<(), Infallible> {
         let args = Guarded(*record.args());
-        self.0.log(&record.to_builder().args(format_args!("{args}")).build());
+        self.logger.log(&record.to_builder().args(format_args!("{args}")).build());
         Ok(())
     }
 
     fn summary(&self, summary: &Summary, age: u64) -> Result<(), Infallible> {
-        let pairs = [("quell.suppressed", summary.suppressed), ("quell.since_ms", age)];
-        self.write(summary.exemplar.as_deref(), format_args!("{summary}"), &pairs);
+        let own =
+            &[("quell.suppressed", summary.suppressed.into()), ("quell.since_ms", age.into())];
+        let n = summary.suppressed;
+        match summary.exemplar.as_deref() {
+            Some(about) => {
+                let text = format_args!("{}: {n} more suppressed", about.message);
+                self.write(Some(about), text, own);
+            }
+            None => self.write(None, format_args!("{summary}"), own),
+        }
         Ok(())
     }
 
@@ -266,13 +314,49 @@ impl<L: Log> Inner for Behind<L> {
         exemplar: impl FnOnce() -> Exemplar,
     ) -> Result<(), Infallible> {
         let about = exemplar();
-        let text = format_args!("{}{NOTICE}", about.text);
-        self.write(Some(&about), text, &[("quell.notice", true)]);
+        let text = format_args!("{}{NOTICE}", about.message);
+        self.write(Some(&about), text, &[("quell.notice", true.into())]);
         Ok(())
     }
 
     fn flush(&self) {
-        self.0.flush();
+        self.logger.flush();
+    }
+}
+
+impl<L: fmt::Debug> fmt::Debug for Behind<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Behind").field("logger", &self.logger).finish_non_exhaustive()
+    }
+}
+
+/// Key-values of quell's own.
+type Pairs<'a> = &'a [(&'a str, kv::Value<'a>)];
+
+/// Those of the message a record is about, and those of quell's own.
+struct AllPairs<'a>(&'a Exemplar, Pairs<'a>);
+
+impl kv::Source for AllPairs<'_> {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        for Field { key, value, .. } in self.0.fields() {
+            let value = match value {
+                Value::Bool(v) => v.into(),
+                Value::I64(v) => v.into(),
+                Value::U64(v) => v.into(),
+                Value::I128(v) => v.into(),
+                Value::U128(v) => v.into(),
+                Value::F64(v) => v.into(),
+                Value::Char(v) => v.into(),
+                Value::Str(v) => v.into(),
+                Value::Display(v) => kv::Value::from_dyn_display(v),
+                Value::Debug(v) => kv::Value::from_dyn_debug(v),
+                Value::Null | Value::Bytes(_) => kv::Value::null(),
+            };
+            visitor.visit_pair(kv::Key::from_str(key), value)?;
+        }
+        self.1
+            .iter()
+            .try_for_each(|(key, value)| visitor.visit_pair(kv::Key::from_str(key), value.clone()))
     }
 }
 

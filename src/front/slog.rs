@@ -15,7 +15,7 @@
 //!     for _ in 0..1000 {
 //!         error!(log, "connection refused"; "peer" => "db1"); // one line
 //!     }
-//!     Ok(()) // and the guard's: "connection refused peer=db1 host=web1: 999 more suppressed"
+//!     Ok(()) // and the guard's: "connection refused", peer: db1, quell.suppressed: 999
 //! }
 //! ```
 //!
@@ -69,15 +69,14 @@
 //! # What the drain behind is given
 //!
 //! Records that pass, unchanged, and records of quell's own. These have the level, tag,
-//! module, file and line of the record they are about, the key-values that
-//! [`Builder::values`] was given, and the text of that record, cut to
-//! [`Exemplar::MAX_TEXT`](crate::Exemplar::MAX_TEXT) bytes, with the key-values that belong
-//! to its key:
+//! module, file, line and text of the record they are about, the key-values that belong to its key,
+//! and those that [`Builder::values`] was given; an [`Exemplar`](crate::Exemplar) says how much of
+//! them is kept. Besides they have
 //!
-//! | record | text | key-values |
-//! |---|---|---|
-//! | summary | `connection refused peer=db1: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how long ago the message was last let through |
-//! | notice | `connection refused peer=db1: repeats are suppressed from here on` | `quell.notice` = true |
+//! | record | key-values |
+//! |---|---|
+//! | summary | `quell.suppressed`: how many; `quell.since_ms`: how many milliseconds ago the message was last let through |
+//! | notice | `quell.notice` = true: repeats are suppressed from here on |
 //!
 //! A summary comes right before the record that ends the silence, or when its window is
 //! over, at a flush, and at the end of the program. Where more different messages were
@@ -125,8 +124,12 @@
 
 use super::{Emission, Inner};
 use crate::install_panic_hook;
-use crate::text::{ErrorChain, Field, Guarded, NOTICE};
-use crate::{Cache, Clock, Coarse, Exemplar, Fields, Guard, InitError, Level, Summary, Value};
+use crate::panics::catch_panic;
+use crate::text::{ErrorChain, Field, Guarded};
+use crate::{
+    Cache, Clock, Coarse, Exemplar, Fields, FingerprintHasher, Guard, InitError, Level, Summary,
+    Value,
+};
 use ::slog::{
     BorrowedKV, BytesKind, Drain, FlushError, KV, Logger, Never, OwnedKV, OwnedKVList,
     RecordLocation, RecordStatic, SendSyncRefUnwindSafeKV, SerdeValue, Serializer, kv, o,
@@ -165,17 +168,20 @@ pub type Builder<D, C = Coarse> = super::Builder<Behind<D>, C>;
 ///     error!(log, "disk full"; "disk" => 7);
 /// }
 /// drop(log);
-/// assert_eq!(*lines.0.lock().unwrap(), ["disk full", "disk full disk=7: 4 more suppressed"]);
+/// assert_eq!(*lines.0.lock().unwrap(), ["disk full", "disk full"]); // and quell.suppressed: 4
 /// # Ok::<(), quell::ConfigError>(())
 /// ```
 pub type Dedup<D, C = Coarse> = super::Dedup<Behind<D>, C>;
 
 /// A drain behind quell, and the key-values of quell's own records.
-#[derive(Debug)]
 pub struct Behind<D> {
     drain: D,
     values: OwnedKVList,
+    custom_key: Option<CustomKey>,
 }
+
+type CustomKey =
+    Box<dyn Fn(&::slog::Record<'_>, &OwnedKVList, &mut FingerprintHasher) + Send + Sync>;
 
 /// Makes a root logger over `drain`, behind a cache with the defaults (60 s, 1024 messages), with
 /// `values` for its records and quell's own; installs the
@@ -199,11 +205,34 @@ where
 impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Dedup<D, C> {
     /// A builder for a wrapper around `inner`, with a new namespace of `cache`.
     pub fn builder(cache: Arc<Cache<C>>, inner: D) -> Builder<D, C> {
-        Builder::new(cache, Behind { drain: inner, values: o!().into() })
+        Builder::new(cache, Behind { drain: inner, values: o!().into(), custom_key: None })
     }
 }
 
 impl<D: Drain<Ok = ()> + Send + Sync, C: Clock> Builder<D, C> {
+    /// Sets a key of your own, in place of [`Key`](crate::Key): two records are the same message
+    /// if `write`, which is given a record and its logger's values, writes the same. If it panics,
+    /// the record passes.
+    ///
+    /// ```
+    /// # let cache = std::sync::Arc::new(quell::Cache::builder().build()?);
+    /// let dedup = quell::front::slog::Dedup::builder(cache, slog::Discard)
+    ///     .custom_key(|record, _, hasher| hasher.bytes(record.module().as_bytes()))
+    ///     .build();
+    /// # drop(dedup);
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    pub fn custom_key(
+        mut self,
+        write: impl Fn(&::slog::Record<'_>, &OwnedKVList, &mut FingerprintHasher)
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.inner.custom_key = Some(Box::new(write));
+        self
+    }
+
     /// Returns the wrapped drain.
     pub fn build(self) -> Dedup<D, C> {
         Dedup::new(self)
@@ -251,6 +280,9 @@ impl<D: Drain<Ok = ()>> Behind<D> {
             None => "quell",
         };
         let rstatic = RecordStatic { location: &origin.location, tag, level: origin.level };
+        let none = Exemplar::default();
+        let about = about.unwrap_or(&none);
+        let pairs: &dyn KV = &(MessageValues { about, others: &self.values }, BorrowedKV(pairs));
         self.drain.log(&::slog::Record::new(&rstatic, &text, BorrowedKV(pairs)), &self.values)
     }
 }
@@ -270,6 +302,13 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
         self.drain.is_enabled(record.record.level())
     }
 
+    #[inline]
+    fn custom_key(&self, of: &Record<'_>, hasher: &mut FingerprintHasher) -> bool {
+        let Some(write) = &self.custom_key else { return false };
+        write(of.record, of.values, hasher);
+        true
+    }
+
     fn forward(&self, Record { record, values }: &Record<'_>, _: &Emission) -> Result<(), D::Err> {
         self.drain.log(record, values)
     }
@@ -284,7 +323,10 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
 
     fn summary(&self, summary: &Summary, age: u64) -> Result<(), D::Err> {
         let pairs = kv!("quell.suppressed" => summary.suppressed, "quell.since_ms" => age);
-        self.write(summary.exemplar.as_deref(), format_args!("{summary}"), &pairs)
+        match summary.exemplar.as_deref() {
+            Some(about) => self.write(Some(about), format_args!("{}", about.message), &pairs),
+            None => self.write(None, format_args!("{summary}"), &pairs),
+        }
     }
 
     fn notice(
@@ -294,12 +336,17 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
         exemplar: impl FnOnce() -> Exemplar,
     ) -> Result<(), D::Err> {
         let about = exemplar();
-        let text = format_args!("{}{NOTICE}", about.text);
-        self.write(Some(&about), text, &kv!("quell.notice" => true))
+        self.write(Some(&about), format_args!("{}", about.message), &kv!("quell.notice" => true))
     }
 
     fn flush(&self) {
         let _ = self.drain.flush();
+    }
+}
+
+impl<D: fmt::Debug> fmt::Debug for Behind<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Behind").field("drain", &self.drain).finish_non_exhaustive()
     }
 }
 
@@ -311,6 +358,8 @@ pub(crate) struct Origin {
     /// Whether the exemplar's target is the record's tag; its module, if not.
     tagged: bool,
     location: RecordLocation,
+    /// Of the exemplar's fields, in their order.
+    keys: Vec<::slog::Key>,
 }
 
 impl fmt::Debug for Origin {
@@ -334,7 +383,7 @@ impl Default for Origin {
     fn default() -> Self {
         let (file, line, column, module) = (file!(), line!(), column!(), module_path!());
         let location = RecordLocation { file, line, column, function: "", module };
-        Self { level: ::slog::Level::Warning, tagged: true, location }
+        Self { level: ::slog::Level::Warning, tagged: true, location, keys: Vec::new() }
     }
 }
 
@@ -369,18 +418,75 @@ impl super::Record for Record<'_> {
     }
 
     #[inline]
-    fn each_field(&self, chosen: &Fields, each: impl FnMut(Field<'_>)) -> fmt::Result {
-        let mut visitor = Visitor { chosen, each };
-        let own = self.record.kv().serialize(self.record, &mut visitor);
-        own.and_then(|()| self.values.serialize(self.record, &mut visitor)).map_err(|_| fmt::Error)
+    fn each_field(&self, chosen: &Fields, mut each: impl FnMut(Field<'_>)) -> fmt::Result {
+        self.visit(&mut Visitor { chosen, each: |_: &::slog::Key, field: Field<'_>| each(field) })
     }
 
-    fn complete(&self, mut exemplar: Exemplar) -> Exemplar {
+    fn add_fields(&self, chosen: &Fields, exemplar: &mut Exemplar) {
+        let mut keys = Vec::new();
+        let each = |key: &::slog::Key, field: Field<'_>| {
+            if exemplar.push(field) {
+                keys.push(Clone::clone(key));
+            }
+        };
+        // If a value panics or fails, the ones before it are kept.
+        catch_panic(|| self.visit(&mut Visitor { chosen, each }));
+        if let Some(origin) = &mut exemplar.origin {
+            origin.keys = keys;
+        }
+    }
+
+    fn complete(&self, exemplar: &mut Exemplar) {
         let RecordLocation { file, line, column, function, module } = *self.record.location();
         let location = RecordLocation { file, line, column, function, module };
         let (level, tagged) = (self.record.level(), !self.record.tag().is_empty());
-        exemplar.origin = Some(Origin { level, tagged, location });
-        exemplar
+        exemplar.origin = Some(Origin { level, tagged, location, keys: Vec::new() });
+    }
+}
+
+impl Record<'_> {
+    #[inline]
+    fn visit(&self, visitor: &mut dyn Serializer) -> fmt::Result {
+        let own = self.record.kv().serialize(self.record, visitor);
+        own.and_then(|()| self.values.serialize(self.record, visitor)).map_err(|_| fmt::Error)
+    }
+}
+
+/// The key-values of the message a record is about, but those that the record has anyway.
+struct MessageValues<'a> {
+    about: &'a Exemplar,
+    others: &'a OwnedKVList,
+}
+
+impl KV for MessageValues<'_> {
+    fn serialize(
+        &self,
+        record: &::slog::Record<'_>,
+        serializer: &mut dyn Serializer,
+    ) -> ::slog::Result {
+        let Some(origin) = &self.about.origin else { return Ok(()) };
+        let mut others: Vec<::slog::Key> = Vec::new();
+        let each = |key: &::slog::Key, _: Field<'_>| others.push(Clone::clone(key));
+        let _ = self.others.serialize(record, &mut Visitor { chosen: &Fields::all(), each });
+        for (key, field) in origin.keys.iter().zip(self.about.fields()) {
+            if others.contains(key) {
+                continue;
+            }
+            let key = Clone::clone(key);
+            match field.value() {
+                Value::Null => serializer.emit_none(key),
+                Value::Bool(v) => serializer.emit_bool(key, v),
+                Value::I64(v) => serializer.emit_i64(key, v),
+                Value::U64(v) => serializer.emit_u64(key, v),
+                Value::I128(v) => serializer.emit_i128(key, v),
+                Value::U128(v) => serializer.emit_u128(key, v),
+                Value::F64(v) => serializer.emit_f64(key, v),
+                Value::Char(v) => serializer.emit_char(key, v),
+                Value::Str(v) => serializer.emit_str(key, v),
+                other => serializer.emit_arguments(key, &format_args!("{other}")),
+            }?;
+        }
+        Ok(())
     }
 }
 
@@ -389,13 +495,13 @@ struct Visitor<'a, F> {
     each: F,
 }
 
-impl<F: FnMut(Field<'_>)> Visitor<'_, F> {
+impl<F: FnMut(&::slog::Key, Field<'_>)> Visitor<'_, F> {
     #[inline]
-    fn field(&mut self, key: &::slog::Key, value: Value<'_>) -> ::slog::Result {
+    fn field(&mut self, of: &::slog::Key, value: Value<'_>) -> ::slog::Result {
         // A `&str` or, with slog's feature `dynamic-keys`, a type of its own.
-        let key = AsRef::<str>::as_ref(key);
+        let key = AsRef::<str>::as_ref(of);
         if self.chosen.has(key) {
-            (self.each)(Field { group: "", key, value });
+            (self.each)(of, Field { group: "", key, value });
         }
         Ok(())
     }
@@ -409,7 +515,7 @@ macro_rules! emit {
     )*};
 }
 
-impl<F: FnMut(Field<'_>)> Serializer for Visitor<'_, F> {
+impl<F: FnMut(&::slog::Key, Field<'_>)> Serializer for Visitor<'_, F> {
     emit! {
         emit_bool(bool), emit_char(char), emit_str(&str), emit_f32(f32), emit_f64(f64),
         emit_u8(u8), emit_u16(u16), emit_u32(u32), emit_u64(u64), emit_usize(usize), emit_u128(u128),

@@ -1,5 +1,6 @@
 //! Values of fields, borrowed and owned.
 
+use crate::text;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
@@ -79,6 +80,7 @@ pub struct AttrValue(Repr);
 
 #[derive(Clone)]
 enum Repr {
+    Null,
     Bool(bool),
     I64(i64),
     U64(u64),
@@ -87,6 +89,8 @@ enum Repr {
     F64(f64),
     Char(char),
     Str(Box<str>),
+    /// What a `Display` or `Debug` wrote.
+    Formatted(Box<str>),
 }
 
 impl AttrValue {
@@ -94,6 +98,7 @@ impl AttrValue {
     #[must_use]
     pub fn as_value(&self) -> Value<'_> {
         match &self.0 {
+            Repr::Null => Value::Null,
             Repr::Bool(v) => Value::Bool(*v),
             Repr::I64(v) => Value::I64(*v),
             Repr::U64(v) => Value::U64(*v),
@@ -102,9 +107,56 @@ impl AttrValue {
             Repr::F64(v) => Value::F64(*v),
             Repr::Char(v) => Value::Char(*v),
             Repr::Str(v) => Value::Str(v),
+            Repr::Formatted(v) => Value::Display(v),
+        }
+    }
+
+    /// Keeps a value, of a text at most `max` bytes.
+    pub(crate) fn capture(value: Value<'_>, max: usize) -> Self {
+        Self(match value {
+            Value::Null => Repr::Null,
+            Value::Bool(v) => Repr::Bool(v),
+            Value::I64(v) => Repr::I64(v),
+            Value::U64(v) => Repr::U64(v),
+            Value::I128(v) => Repr::I128(v),
+            Value::U128(v) => Repr::U128(v),
+            Value::F64(v) => Repr::F64(v),
+            Value::Char(v) => Repr::Char(v),
+            Value::Str(v) => Repr::Str(text::cut(v, max)),
+            Value::Bytes(_) | Value::Display(_) | Value::Debug(_) => {
+                Repr::Formatted(text::capture(format_args!("{value}"), max))
+            }
+        })
+    }
+
+    /// Returns how many bytes of text it holds.
+    pub(crate) fn text_len(&self) -> usize {
+        match &self.0 {
+            Repr::Str(text) | Repr::Formatted(text) => text.len(),
+            _ => 0,
         }
     }
 }
+
+impl PartialEq for AttrValue {
+    /// Compares type and value; floats by their bits.
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Repr::Null, Repr::Null) => true,
+            (Repr::Bool(a), Repr::Bool(b)) => a == b,
+            (Repr::I64(a), Repr::I64(b)) => a == b,
+            (Repr::U64(a), Repr::U64(b)) => a == b,
+            (Repr::I128(a), Repr::I128(b)) => a == b,
+            (Repr::U128(a), Repr::U128(b)) => a == b,
+            (Repr::F64(a), Repr::F64(b)) => a.to_bits() == b.to_bits(),
+            (Repr::Char(a), Repr::Char(b)) => a == b,
+            (Repr::Str(a), Repr::Str(b)) | (Repr::Formatted(a), Repr::Formatted(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for AttrValue {}
 
 impl fmt::Debug for AttrValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -144,11 +144,6 @@ impl Guard {
         let deadline = Instant::now() + exit::LIMIT;
         !Worker::is_any_here() && exit::flush(&[Arc::clone(&self.worker)], deadline)
     }
-
-    #[cfg(feature = "tracing")]
-    pub(crate) fn worker(&self) -> &Arc<Worker> {
-        &self.worker
-    }
 }
 
 impl Drop for Guard {
@@ -198,8 +193,6 @@ pub(crate) struct Worker {
     asked: AtomicCell<u64>,
     /// How many of these were done.
     done: AtomicCell<u64>,
-    /// Whether to look before the interval is over.
-    look: AtomicCell<bool>,
     stop: AtomicCell<bool>,
     has_ended: AtomicCell<bool>,
     thread: OnceLock<Thread>,
@@ -213,7 +206,6 @@ impl Worker {
             source,
             asked: AtomicCell::new(0),
             done: AtomicCell::new(0),
-            look: AtomicCell::new(false),
             stop: AtomicCell::new(false),
             has_ended: AtomicCell::new(false),
             thread: OnceLock::new(),
@@ -239,9 +231,6 @@ impl Worker {
     fn wait(&self, interval: Duration) {
         let end = Instant::now().checked_add(interval);
         while !self.stop.load() && self.asked.load() == self.done.load() {
-            if self.look.compare_exchange(true, false).is_ok() {
-                return;
-            }
             match end.map(|end| end.saturating_duration_since(Instant::now())) {
                 Some(Duration::ZERO) => return,
                 Some(left) => thread::park_timeout(left),
@@ -259,13 +248,6 @@ impl Worker {
         let live = catch_panic(|| source.is_live()).unwrap_or(false);
         // It may be the last owner of a sink, whose drop may panic.
         catch_panic(|| drop(source)).is_some() && live
-    }
-
-    /// Has the thread look before its interval is over. Never waits.
-    #[cfg(feature = "tracing")]
-    pub(crate) fn wake(&self) {
-        self.look.store(true);
-        self.unpark();
     }
 
     fn unpark(&self) {

@@ -1,15 +1,15 @@
-//! Deduplication of a subscriber: makes filters, and sees to their summaries.
+//! Deduplication of a subscriber: wraps its layers.
 
-use super::filter::DedupFilter;
 use super::key::FieldNames;
-use super::summaries::{DispatchLayer, Shared};
+use super::layer::{DedupLayer, PassProbe};
+use super::own_filter;
+use super::state::Shared;
 use crate::{Cache, Clock, Coarse, FingerprintHasher, Guard, InitError};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use tracing_core::{Event, LevelFilter, Subscriber};
+use tracing_core::{Event, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -20,7 +20,6 @@ type CustomKey = Arc<dyn Fn(&Event<'_>, &mut FingerprintHasher) + Send + Sync>;
 pub struct Options {
     pub(super) span_fields: FieldNames,
     pub(super) custom_key: Option<CustomKey>,
-    pub(super) global: bool,
 }
 
 impl fmt::Debug for Options {
@@ -66,19 +65,7 @@ impl<C: Clock> Builder<C> {
         self
     }
 
-    /// Makes one decision for each event, whichever layer it is for: what one filter lets pass
-    /// they all let pass.
-    ///
-    /// Otherwise each filter decides for its own layer, which sees each message once even if
-    /// other layers have seen it. With this, a layer that starts to listen later, or that filters
-    /// other events out, may see no line of a message that another layer got. Summaries go to
-    /// all filters.
-    pub fn global(mut self) -> Self {
-        self.inner.global = true;
-        self
-    }
-
-    /// Returns the `Dedup`. Its filters come from [`Dedup::filter`] or [`Dedup::wrap`].
+    /// Returns the `Dedup`.
     #[must_use]
     pub fn build(self) -> Dedup<C> {
         Dedup { shared: Arc::new(Shared::new(self)) }
@@ -102,8 +89,8 @@ impl<C: Clock> Builder<C> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Each layer has its own first lines, and summaries of what *it* did not see. The filters,
-/// the guard and this value may be dropped in any order.
+/// Each layer has its own first lines, and summaries of what *it* did not see. The layers, the guard
+/// and this value may be dropped in any order.
 pub struct Dedup<C: Clock = Coarse> {
     shared: Arc<Shared<C>>,
 }
@@ -140,50 +127,46 @@ impl<C: Clock> Dedup<C> {
         Builder::new(cache, Options::default())
     }
 
-    /// Wraps a layer: it sees no repeats, and writes its own summaries.
+    /// Wraps a layer: it sees no repeats, and the summaries of what it did not see. One decision
+    /// holds for all layers of `a.and_then(b)`; layers that are wrapped on their own are decided
+    /// for on their own.
+    ///
+    /// A layer that has a filter of its own (`layer.with_filter(filter)`) belongs in
+    /// [`wrap_filtered`](Self::wrap_filtered): here the filter would be asked too late. Such a
+    /// layer is told of on standard error, and sees every event.
     pub fn wrap<S, L>(&self, layer: L) -> impl Layer<S> + use<S, L, C>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
         L: Layer<S>,
     {
-        let filter = self.filter();
-        let dispatch = self.dispatch_layer(Some(&filter));
-        layer.and_then(dispatch).with_filter(filter)
+        self.layer(layer)
     }
 
-    /// Wraps a layer that has another filter: a level, an `EnvFilter`, ... That is asked first, so
-    /// no message is counted that it keeps out anyway.
+    /// Wraps a layer that has a filter: a level, an `EnvFilter`, ... That is asked first, so no
+    /// message is counted that it keeps out. It is not asked about summaries: it has let the
+    /// lines pass that they count.
     pub fn wrap_filtered<S, L, F>(&self, filter: F, layer: L) -> impl Layer<S> + use<S, L, F, C>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
         L: Layer<S>,
         F: Filter<S> + 'static,
     {
-        let own = self.filter();
-        let dispatch = self.dispatch_layer(Some(&own));
-        layer.and_then(dispatch).with_filter(filter.and(own))
+        self.layer(layer).with_filter(PassProbe(filter))
     }
 
-    /// A filter for one layer, with a namespace of its own (unless the `Dedup` is
-    /// [global](Builder::global)). Its summaries need a way into the stack: add
-    /// [`layer`](Self::layer) to it, once.
-    #[must_use]
-    pub fn filter(&self) -> DedupFilter<C> {
-        DedupFilter::new(&self.shared)
-    }
-
-    /// Makes a layer through which summaries get to filters made by [`filter`](Self::filter);
-    /// anywhere in the stack. It sees no event, and raises no layer's level.
-    pub fn layer<S>(&self) -> impl Layer<S> + use<S, C>
+    fn layer<S, L>(&self, layer: L) -> DedupLayer<L, C>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
+        L: Layer<S>,
     {
-        self.dispatch_layer(None).with_filter(LevelFilter::OFF)
-    }
-
-    fn dispatch_layer(&self, of: Option<&DedupFilter<C>>) -> DispatchLayer {
-        let own = of.map(|filter| Arc::clone(&filter.state().subscriber));
-        DispatchLayer { own, all: Arc::clone(&self.shared.subscriber) }
+        let has_filter = own_filter::has_one(&layer);
+        if has_filter {
+            eprintln!(
+                "quell: a wrapped layer has a filter of its own and is not deduplicated; \
+                 use wrap_filtered(filter, layer) in place of wrap(layer.with_filter(filter))"
+            );
+        }
+        DedupLayer::new(layer, has_filter, &self.shared)
     }
 
     /// Starts the thread that writes summaries. Without a guard what is suppressed stays
@@ -196,9 +179,7 @@ impl<C: Clock> Dedup<C> {
     /// [`InitError::Config`] if the [interval](Builder::interval) is zero,
     /// [`InitError::Thread`] if the thread cannot be started.
     pub fn guard(&self) -> Result<Guard, InitError> {
-        let guard = Guard::of(&self.shared, self.shared.settings.interval)?;
-        self.shared.add_worker(guard.worker());
-        Ok(guard)
+        Guard::of(&self.shared, self.shared.settings.interval)
     }
 
     /// Returns the cache that decides.

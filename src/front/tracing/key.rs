@@ -2,7 +2,7 @@
 
 use super::Options;
 use crate::front::builder::Settings;
-use crate::text::{ErrorChain, ExemplarText, Field};
+use crate::text::{ErrorChain, Field};
 use crate::{Exemplar, FingerprintHasher, Key, Level, Value};
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -71,7 +71,7 @@ impl<'a> Deref for EventSource<'a> {
 }
 
 /// The names of chosen span fields.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct FieldNames(Arc<[Box<str>]>);
 
 impl FieldNames {
@@ -82,6 +82,14 @@ impl FieldNames {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|name| &**name)
+    }
+
+    pub(super) fn name(&self, name: usize) -> &str {
+        &self.0[name]
     }
 
     #[inline]
@@ -197,24 +205,22 @@ pub(super) fn exemplar(
     settings: &Settings,
     options: &Options,
 ) -> Exemplar {
-    let mut text = ExemplarText::default();
+    let mut exemplar = Exemplar::default().level(source.level()).target(source.target()).location(
+        source.module_path(),
+        source.file(),
+        source.line(),
+    );
+    exemplar.metadata = Some(event.metadata());
     let fields = match &options.custom_key {
         Some(_) => settings.fields.as_ref(),
         None => settings.fields(settings.key),
     };
     event.record(&mut Visitor(|key: &'static str, value: Value<'_>| {
         if key == "message" {
-            text.message(format_args!("{value}"));
+            exemplar.set_message(format_args!("{value}"));
         } else if fields.is_some_and(|fields| fields.has(key)) && !source.adds(key) {
-            text.field(Field { group: "", key, value });
+            exemplar.push(Field { group: "", key, value });
         }
     }));
-    let mut exemplar = Exemplar::new(&text.finish())
-        .level(source.level())
-        .target(source.target())
-        .location(source.module_path(), source.file(), source.line());
-    if let EventSource::Callsite(metadata) = source {
-        exemplar.metadata = Some(metadata);
-    }
     exemplar
 }

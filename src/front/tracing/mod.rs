@@ -82,14 +82,15 @@
 //! [`Monotonic`](crate::Monotonic) costs some 20 ns more an event.
 
 mod dedup;
-mod filter;
 mod key;
+mod layer;
+mod own_filter;
+mod probe;
 mod spans;
-mod summaries;
+mod state;
+mod summary_event;
 
 pub use dedup::{Builder, Dedup, Options};
-pub use filter::DedupFilter;
-pub use summaries::NoSummaries;
 #[doc(no_inline)]
 pub use tracing_core::LevelFilter;
 

@@ -1,97 +1,143 @@
-//! Chosen span fields, hashed when they are recorded and kept with the span.
+//! Chosen span fields, hashed when they are recorded.
 //!
-//! One type for all filters: a span's extensions hold one value of each type.
+//! Kept here, not with the span: other layers run user code under the lock of a span's extensions,
+//! and an event that this code logs must not wait for it.
 
-use super::key::{Seen, Visitor};
-use super::summaries::Shared;
+use super::key::{FieldNames, Seen, Visitor};
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
-use crate::{Clock, FieldsHash, FingerprintHasher, Value};
+use crate::text::Field;
+use crate::{AttrValue, Exemplar, FieldsHash, FingerprintHasher, Value};
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 use tracing_core::field::Visit;
 use tracing_core::span::Id;
 use tracing_core::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// What is kept with a span.
-struct SpanFields(Vec<SpanField>);
+/// The chosen fields of the spans that are open, by id. No lock is held while user code runs.
+#[derive(Default)]
+pub(super) struct SpanFields([RwLock<HashMap<u64, Vec<SpanField>>>; SHARDS]);
+
+const SHARDS: usize = 16;
 
 struct SpanField {
-    /// Of which `Dedup`, by number: their secrets differ.
-    of: u64,
-    /// Which of its names.
+    /// Which of the chosen names.
     name: usize,
     /// `None` if the value's `Debug` failed: events in this span cannot be told apart.
     hash: Option<FieldsHash>,
+    value: AttrValue,
 }
 
-/// Hashes what `record` shows and keeps it with the span `id`.
-pub(super) fn keep<S, C>(
-    shared: &Shared<C>,
-    id: &Id,
-    ctx: &Context<'_, S>,
-    record: impl FnOnce(&mut dyn Visit),
-) where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    C: Clock,
-{
-    let names = &shared.options.span_fields;
-    if names.is_empty() {
-        return;
+impl SpanFields {
+    fn shard(&self, span: &Id) -> &RwLock<HashMap<u64, Vec<SpanField>>> {
+        // The registry numbers its spans by thread and place; neighbours differ in the low bits.
+        &self.0[(span.into_u64() % SHARDS as u64) as usize]
     }
-    let recursion = RecursionGuard::enter();
-    let mut found = Vec::new();
-    // Before the lock of the extensions is taken: a `Debug` may look at its span.
-    record(&mut Visitor(|field: &'static str, value: Value<'_>| {
-        let Some(name) = names.find(field) else { return };
-        let hash = || {
-            let mut hasher = shared.cache.hasher();
-            let hash = hasher.hash_field(field, value);
-            (!hasher.failed()).then_some(hash)
-        };
-        let hash = if recursion.is_too_deep() { None } else { catch_panic(hash).flatten() };
-        found.push(SpanField { of: shared.number, name, hash });
-    }));
-    if found.is_empty() {
-        return;
-    }
-    let Some(span) = ctx.span(id) else { return };
-    // A poisoned lock panics.
-    catch_panic(|| {
-        let mut extensions = span.extensions_mut();
-        let Some(SpanFields(kept)) = extensions.get_mut::<SpanFields>() else {
-            return extensions.insert(SpanFields(found));
-        };
+
+    /// Hashes and keeps the fields among those that `record` shows that have one of the `names`.
+    pub(super) fn keep(
+        &self,
+        span: &Id,
+        names: &FieldNames,
+        hasher: impl Fn() -> FingerprintHasher,
+        record: impl FnOnce(&mut dyn Visit),
+    ) {
+        let recursion = RecursionGuard::enter();
+        let mut found = Vec::new();
+        record(&mut Visitor(|field: &'static str, value: Value<'_>| {
+            let Some(name) = names.find(field) else { return };
+            let hash = || {
+                let mut hasher = hasher();
+                let hash = hasher.hash_field(field, value);
+                (!hasher.failed()).then_some(hash)
+            };
+            let hash = if recursion.is_too_deep() { None } else { catch_panic(hash).flatten() };
+            let value = match hash {
+                Some(_) => AttrValue::capture(value, Exemplar::MAX_TEXT),
+                None => AttrValue::capture(Value::Null, 0),
+            };
+            found.push(SpanField { name, hash, value });
+        }));
+        if found.is_empty() {
+            return;
+        }
+        let mut spans = self.shard(span).write().unwrap_or_else(PoisonError::into_inner);
+        let kept = spans.entry(span.into_u64()).or_default();
         for field in found {
-            match kept.iter_mut().find(|old| (old.of, old.name) == (field.of, field.name)) {
-                Some(old) => old.hash = field.hash,
+            match kept.iter_mut().find(|old| old.name == field.name) {
+                Some(old) => *old = field,
                 None => kept.push(field),
             }
         }
-    });
-}
+    }
 
-/// Adds the chosen fields of the spans around `event`, except those that were `seen`: inner
-/// spans shadow outer ones. Fails if one could not be hashed.
-pub(super) fn add<S>(
-    of: u64,
-    event: &Event<'_>,
-    ctx: &Context<'_, S>,
-    mut seen: Seen,
-    hasher: &mut FingerprintHasher,
-) -> fmt::Result
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    for span in ctx.event_scope(event).into_iter().flatten() {
-        let extensions = span.extensions();
-        let Some(SpanFields(kept)) = extensions.get::<SpanFields>() else { continue };
-        for field in kept.iter().filter(|field| field.of == of) {
+    /// Forgets a span that is closed.
+    pub(super) fn forget(&self, span: &Id) {
+        let is_known = |spans: &HashMap<u64, _>| spans.contains_key(&span.into_u64());
+        if is_known(&self.shard(span).read().unwrap_or_else(PoisonError::into_inner)) {
+            let mut spans = self.shard(span).write().unwrap_or_else(PoisonError::into_inner);
+            spans.remove(&span.into_u64());
+        }
+    }
+
+    /// Hands `each` the chosen fields of the spans around `event`, the innermost first, until it
+    /// fails.
+    fn each_around<S>(
+        &self,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+        mut each: impl FnMut(&SpanField) -> fmt::Result,
+    ) -> fmt::Result
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        for span in ctx.event_scope(event).into_iter().flatten() {
+            let spans = self.shard(&span.id()).read().unwrap_or_else(PoisonError::into_inner);
+            let kept = spans.get(&span.id().into_u64());
+            kept.into_iter().flatten().try_for_each(&mut each)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the chosen fields of the spans around `event` to its key, except those that were
+    /// `seen`: inner spans shadow outer ones. Fails if one could not be hashed.
+    pub(super) fn hash<S>(
+        &self,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+        mut seen: Seen,
+        hasher: &mut FingerprintHasher,
+    ) -> fmt::Result
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        self.each_around(event, ctx, |field| {
             if seen.insert(field.name) {
                 hasher.add_fields(field.hash.ok_or(fmt::Error)?);
             }
-        }
+            Ok(())
+        })
     }
-    Ok(())
+
+    /// Adds them to its exemplar, which has the event's own already.
+    pub(super) fn show<S>(
+        &self,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+        names: &FieldNames,
+        exemplar: &mut Exemplar,
+    ) where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let _ = self.each_around(event, ctx, |field| {
+            let key = names.name(field.name);
+            if exemplar.fields().all(|own| own.key() != key) {
+                exemplar.push(Field { group: "", key, value: field.value.as_value() });
+            }
+            Ok(())
+        });
+    }
 }

@@ -1,0 +1,170 @@
+//! What a message looked like.
+
+use crate::text::{self, CUT, Field, cut};
+use crate::{AttrValue, Level, Namespace, Value};
+use std::fmt;
+
+/// An example of a message, kept with its entry so that a summary can say what was suppressed: an
+/// event that was let through, with the fields that belong to its key. Made on emission only: a
+/// suppressed call allocates nothing.
+///
+/// ```
+/// use quell::{Exemplar, Level};
+/// let exemplar = Exemplar::new("disk full").level(Level::Error).target("store").field("disk", 7);
+/// assert_eq!((&*exemplar.message, &*exemplar.to_string()), ("disk full", "disk full disk=7"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exemplar {
+    /// The namespace it was logged in.
+    pub namespace: Namespace,
+    /// Its level.
+    pub level: Option<Level>,
+    /// Its target: a module path, a logger's group, ...
+    pub target: Box<str>,
+    /// Its text. Like each text here it has at most [`Exemplar::MAX_TEXT`] bytes, and ends in `…`
+    /// if it was cut.
+    pub message: Box<str>,
+    fields: Vec<(Box<str>, AttrValue)>,
+    left_out: usize,
+    /// The module it was logged in.
+    pub module: Option<Box<str>>,
+    /// The file it was logged in.
+    pub file: Option<Box<str>>,
+    /// The line it was logged at.
+    pub line: Option<u32>,
+    /// What a slog record has besides.
+    #[cfg(feature = "slog")]
+    pub(crate) origin: Option<crate::front::slog::Origin>,
+    /// The call site, for a summary that is an event itself.
+    #[cfg(feature = "tracing")]
+    pub(crate) metadata: Option<&'static tracing_core::Metadata<'static>>,
+}
+
+// A call site is never left half done.
+#[cfg(feature = "tracing")]
+impl std::panic::UnwindSafe for Exemplar {}
+#[cfg(feature = "tracing")]
+impl std::panic::RefUnwindSafe for Exemplar {}
+
+impl Exemplar {
+    /// The longest text kept, in bytes; all fields together have as many again.
+    pub const MAX_TEXT: usize = 256;
+    /// The most fields kept.
+    pub const MAX_FIELDS: usize = 16;
+
+    /// Makes an exemplar of a text.
+    #[must_use]
+    pub fn new(message: &str) -> Self {
+        Self { message: cut(message, Self::MAX_TEXT), ..Self::default() }
+    }
+
+    /// Sets the text to one that may panic or fail.
+    pub(crate) fn set_message(&mut self, message: fmt::Arguments<'_>) {
+        self.message = text::capture(message, Self::MAX_TEXT);
+    }
+
+    /// Adds a field. One that there is no room for is [left out](Self::left_out).
+    #[must_use]
+    pub fn field<'a>(mut self, key: &str, value: impl Into<Value<'a>>) -> Self {
+        self.push(Field { group: "", key, value: value.into() });
+        self
+    }
+
+    /// Adds a field, and returns whether there was room for it.
+    pub(crate) fn push(&mut self, field: Field<'_>) -> bool {
+        let used = self.fields.iter().map(|(key, value)| key.len() + value.text_len());
+        let room = Self::MAX_TEXT - used.sum::<usize>();
+        let key: Box<str> = match field.group {
+            "" => field.key.into(),
+            group => format!("{group}.{}", field.key).into(),
+        };
+        // With room for a mark, should the value be cut.
+        let fits = self.fields.len() < Self::MAX_FIELDS && key.len() + CUT.len_utf8() <= room;
+        if fits {
+            let value = AttrValue::capture(field.value, room - key.len());
+            self.fields.push((key, value));
+        } else {
+            self.left_out += 1;
+        }
+        fits
+    }
+
+    /// Returns the fields that belong to its key. A field's key includes the groups that it is in.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
+        self.fields.iter().map(|(key, value)| Field { group: "", key, value: value.as_value() })
+    }
+
+    /// Returns how many fields there was no room for.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Sets the level.
+    #[must_use]
+    pub fn level(mut self, level: Level) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// Sets the target.
+    #[must_use]
+    pub fn target(mut self, target: &str) -> Self {
+        self.target = cut(target, Self::MAX_TEXT);
+        self
+    }
+
+    /// Sets the namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = namespace;
+        self
+    }
+
+    /// Sets where in the source it was logged.
+    #[must_use]
+    pub fn location(mut self, module: Option<&str>, file: Option<&str>, line: Option<u32>) -> Self {
+        self.module = module.map(|module| cut(module, Self::MAX_TEXT));
+        self.file = file.map(|file| cut(file, Self::MAX_TEXT));
+        self.line = line;
+        self
+    }
+}
+
+impl fmt::Display for Exemplar {
+    /// Writes the message and its fields: `disk full path=/var`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let mut space = if self.message.is_empty() { "" } else { " " };
+        for field in self.fields() {
+            write!(f, "{space}{field}")?;
+            space = " ";
+        }
+        if self.left_out != 0 { write!(f, "{space}{CUT}") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut() {
+        let exemplar = Exemplar::new(&"é".repeat(200)).target(&"t".repeat(300));
+        assert_eq!(exemplar.message.len(), 255);
+        assert!(exemplar.message.ends_with("é…") && exemplar.target.ends_with("t…"));
+    }
+
+    #[test]
+    fn fields_have_a_bound_and_say_so() {
+        let long = "x".repeat(200);
+        let exemplar = Exemplar::new("m").field("a", &*long).field("b", &*long).field("c", 1);
+        let kept: Vec<_> = exemplar.fields().map(|field| field.to_string()).collect();
+        assert_eq!(kept, [format!("a={long}"), format!("b={}…", "x".repeat(51))]);
+        assert_eq!(exemplar.left_out(), 1);
+        assert!(exemplar.to_string().ends_with(" …"));
+        let many = (0..40).fold(Exemplar::new(""), |all, n| all.field("k", n));
+        assert_eq!((many.fields().len(), many.left_out()), (16, 24));
+    }
+}

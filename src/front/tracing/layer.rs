@@ -1,0 +1,251 @@
+//! The layer around a layer: where events are decided on, and summaries written.
+
+use super::key::{self, EventSource, Seen};
+use super::probe::{self, PROBE};
+use super::state::{Shared, State};
+use super::summary_event::SummaryEvent;
+use crate::front::decide::Action;
+use crate::panics::catch_panic;
+use crate::report::RecursionGuard;
+use crate::{Clock, Summary};
+use std::any::TypeId;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
+use std::sync::Arc;
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, Filter};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Lets a layer see the first of each message, and the summaries of what it did not see. All
+/// else it hands on.
+///
+/// Summaries go from here to the layer, past whatever filters and layers are in the stack: those
+/// have let the lines pass that a summary counts.
+pub(super) struct DedupLayer<L, C: Clock> {
+    layer: L,
+    state: Arc<State<C>>,
+    /// Whether all events are handed on: filters inside the layer are asked after quell.
+    is_off: bool,
+    /// For layers inside a `Vec` or `Option`, which never learn their subscriber.
+    shared: Arc<Shared<C>>,
+}
+
+impl<L, C: Clock> DedupLayer<L, C> {
+    pub(super) fn new(layer: L, is_off: bool, shared: &Arc<Shared<C>>) -> Self {
+        Self { layer, state: shared.new_state(), is_off, shared: Arc::clone(shared) }
+    }
+
+    fn decide<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+        L: Layer<S>,
+    {
+        let state = &*self.state;
+        let (decider, options) = (&state.decider, &state.options);
+        let source = EventSource::of(event);
+        let level = source.level();
+        // Until the layer has written: it, or a `Debug`, may log.
+        let recursion = RecursionGuard::enter();
+        if recursion.is_too_deep() {
+            return decider.count_only(level, &recursion);
+        }
+        let exemplar = || {
+            let mut exemplar = key::exemplar(event, &source, &decider.settings, options);
+            if !options.span_fields.is_empty() {
+                catch_panic(|| state.spans.show(event, &ctx, &options.span_fields, &mut exemplar));
+            }
+            exemplar.namespace(decider.namespace)
+        };
+        let action = decider.decide(
+            level,
+            source.target(),
+            |hasher| {
+                let mut seen = Seen::default();
+                key::write(event, &source, &decider.settings, options, &mut seen, hasher)?;
+                if options.span_fields.is_empty() {
+                    return Ok(());
+                }
+                state.spans.hash(event, &ctx, seen, hasher)
+            },
+            exemplar,
+        );
+        match action {
+            Action::Drop => {}
+            Action::Notice(_) => self.write(&SummaryEvent::notice(&exemplar()), &ctx),
+            Action::Pass(how) if how.suppressed != 0 => {
+                // A panic of the summary does not lose the event.
+                let written = catch_unwind(AssertUnwindSafe(|| {
+                    let summary = Summary {
+                        fingerprint: how.fingerprint,
+                        namespace: decider.namespace,
+                        suppressed: how.suppressed,
+                        since: how.since,
+                        exemplar: Some(Arc::new(exemplar())),
+                    };
+                    self.write(&SummaryEvent::summary(&summary, decider.age(how.since)), &ctx);
+                }));
+                self.layer.on_event(event, ctx);
+                written.unwrap_or_else(|payload| resume_unwind(payload));
+            }
+            Action::Pass(_) | Action::PassUnread => self.layer.on_event(event, ctx),
+        }
+    }
+
+    fn write<S>(&self, summary: &SummaryEvent<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber,
+        L: Layer<S>,
+    {
+        summary.with_event(&self.state.options.span_fields, |event| {
+            self.layer.on_event(event, ctx.clone());
+        });
+    }
+
+    /// Writes the summary that this thread has for this layer, if it has. Returns whether it had.
+    #[cold]
+    fn deliver<S>(&self, ctx: &Context<'_, S>) -> bool
+    where
+        S: Subscriber,
+        L: Layer<S>,
+    {
+        probe::receive(self.state.number, |summary| {
+            let age = self.state.decider.age(summary.since);
+            self.write(&SummaryEvent::summary(summary, age), ctx);
+        })
+    }
+}
+
+impl<S, L, C> Layer<S> for DedupLayer<L, C>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    L: Layer<S>,
+    C: Clock,
+{
+    fn on_register_dispatch(&self, subscriber: &Dispatch) {
+        self.state.subscriber.set(subscriber);
+        self.shared.subscriber.set(subscriber);
+        self.layer.on_register_dispatch(subscriber);
+    }
+
+    fn on_layer(&mut self, subscriber: &mut S) {
+        self.layer.on_layer(subscriber);
+    }
+
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        self.layer.register_callsite(metadata)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        if ptr::eq(metadata, &PROBE) {
+            // A `false` has the subscriber forget what filters have said to the probe.
+            return !self.deliver(&ctx);
+        }
+        self.layer.enabled(metadata, ctx)
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        if ptr::eq(event.metadata(), &PROBE) {
+            // A `false` ends the way of the probe: no layer sees it.
+            return !self.deliver(&ctx);
+        }
+        self.layer.event_enabled(event, ctx)
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        if ptr::eq(event.metadata(), &PROBE) {
+            return;
+        }
+        if self.is_off {
+            return self.layer.on_event(event, ctx);
+        }
+        self.decide(event, ctx);
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        self.state.keep_span_fields(id, |visitor| attrs.record(visitor));
+        self.layer.on_new_span(attrs, id, ctx);
+    }
+
+    fn on_record(&self, span: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        self.state.keep_span_fields(span, |visitor| values.record(visitor));
+        self.layer.on_record(span, values, ctx);
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        self.state.spans.forget(&id);
+        self.layer.on_close(id, ctx);
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.layer.max_level_hint()
+    }
+
+    fn on_follows_from(&self, span: &Id, follows: &Id, ctx: Context<'_, S>) {
+        self.layer.on_follows_from(span, follows, ctx);
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        self.layer.on_enter(id, ctx);
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        self.layer.on_exit(id, ctx);
+    }
+
+    fn on_id_change(&self, old: &Id, new: &Id, ctx: Context<'_, S>) {
+        self.layer.on_id_change(old, new, ctx);
+    }
+
+    // Whoever looks for the wrapped layer in a subscriber finds it.
+    #[allow(unsafe_code)]
+    unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
+        if id == TypeId::of::<L>() {
+            return Some(ptr::from_ref(&self.layer).cast());
+        }
+        // SAFETY: as promised by our caller.
+        unsafe { self.layer.downcast_raw(id) }
+    }
+}
+
+/// A filter before a [`DedupLayer`], which lets the probe pass besides.
+pub(super) struct PassProbe<F>(pub(super) F);
+
+impl<S, F: Filter<S>> Filter<S> for PassProbe<F> {
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: &Context<'_, S>) -> bool {
+        ptr::eq(metadata, &PROBE) || self.0.enabled(metadata, ctx)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        self.0.callsite_enabled(metadata)
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> bool {
+        ptr::eq(event.metadata(), &PROBE) || self.0.event_enabled(event, ctx)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.0.max_level_hint()
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        self.0.on_new_span(attrs, id, ctx);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        self.0.on_record(id, values, ctx);
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        self.0.on_enter(id, ctx);
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        self.0.on_exit(id, ctx);
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        self.0.on_close(id, ctx);
+    }
+}

@@ -1,0 +1,86 @@
+//! The way of a summary from a guard's thread to its layer.
+//!
+//! A layer writes with a [`Context`](tracing_subscriber::layer::Context), which only its subscriber
+//! has. So the thread asks the subscriber whether it wants an event, the probe, which no layer
+//! ever sees: the layer that the summary is for recognises the question, writes, and says no.
+//!
+//! ```text
+//! guard's thread: deliver -> Dispatch::event -> Layer::event_enabled of each -> receive
+//! ```
+
+use crate::Summary;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use tracing_core::callsite::Callsite;
+use tracing_core::{
+    Dispatch, Event, Interest, Kind, Level, Metadata, field::FieldSet, identify_callsite,
+};
+
+struct ProbeCallsite;
+
+impl Callsite for ProbeCallsite {
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        &PROBE
+    }
+}
+
+static CALLSITE: ProbeCallsite = ProbeCallsite;
+
+/// What an event would have that is none.
+pub(super) static PROBE: Metadata<'static> = Metadata::new(
+    "quell probe",
+    "quell",
+    Level::ERROR,
+    None,
+    None,
+    None,
+    FieldSet::new(&[], identify_callsite!(&CALLSITE)),
+    Kind::EVENT,
+);
+
+/// A summary on its way.
+struct Parcel {
+    /// The number of the layer's state.
+    to: u64,
+    summary: Summary,
+    arrived: Cell<bool>,
+}
+
+thread_local! {
+    static PARCEL: RefCell<Option<Rc<Parcel>>> = const { RefCell::new(None) };
+}
+
+/// Puts back what was there before, also on a panic.
+struct Restore(Option<Rc<Parcel>>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        PARCEL.set(self.0.take());
+    }
+}
+
+/// Has the layer `to` of a subscriber write a summary. Returns whether it got there.
+pub(super) fn deliver(dispatch: &Dispatch, to: u64, summary: &Summary) -> bool {
+    let parcel = Rc::new(Parcel { to, summary: summary.clone(), arrived: Cell::new(false) });
+    let _restore = Restore(PARCEL.replace(Some(Rc::clone(&parcel))));
+    dispatch.event(&Event::new_child_of(None, &PROBE, &PROBE.fields().value_set(&[])));
+    if !parcel.arrived.get() {
+        // A layer above may veto events, or a filter of it may: not this question, perhaps.
+        dispatch.enabled(&PROBE);
+    }
+    parcel.arrived.get()
+}
+
+/// Hands `write` the summary that this thread has for the layer `to`. Returns whether it had one.
+pub(super) fn receive(to: u64, write: impl FnOnce(&Summary)) -> bool {
+    let parcel = PARCEL.with_borrow(Clone::clone);
+    let Some(parcel) = parcel.filter(|parcel| parcel.to == to && !parcel.arrived.get()) else {
+        return false;
+    };
+    // Before: if the sink panics, this summary is the one that it costs.
+    parcel.arrived.set(true);
+    write(&parcel.summary);
+    true
+}

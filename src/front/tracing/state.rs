@@ -1,0 +1,133 @@
+//! What the layers of one `Dedup` share with its guards.
+
+use super::Builder;
+use super::dedup::Options;
+use super::probe;
+use super::spans::SpanFields;
+use crate::atomic_cell::AtomicCell;
+use crate::front::builder::Settings;
+use crate::front::decide::Decider;
+use crate::panics::{catch_panic, lock};
+use crate::report::SummarySource;
+use crate::{Cache, Clock, Namespace, Summary};
+use std::sync::{Arc, Mutex, Weak};
+use tracing_core::Dispatch;
+use tracing_core::dispatcher::{self, WeakDispatch};
+use tracing_core::field::Visit;
+use tracing_core::span::Id;
+
+/// What a `Dedup`, its layers and its guards share.
+pub(super) struct Shared<C: Clock> {
+    pub(super) cache: Arc<Cache<C>>,
+    pub(super) settings: Arc<Settings>,
+    options: Arc<Options>,
+    /// The subscriber that any of the layers was told of last.
+    pub(super) subscriber: SubscriberRef,
+    states: Mutex<Vec<Weak<State<C>>>>,
+}
+
+impl<C: Clock> Shared<C> {
+    pub(super) fn new(builder: Builder<C>) -> Self {
+        Self {
+            cache: builder.cache,
+            settings: Arc::new(builder.settings),
+            options: Arc::new(builder.inner),
+            subscriber: SubscriberRef::default(),
+            states: Mutex::default(),
+        }
+    }
+
+    /// Returns the state for one more layer.
+    pub(super) fn new_state(&self) -> Arc<State<C>> {
+        static NEXT: AtomicCell<u64> = AtomicCell::new(0);
+        let (cache, settings) = (Arc::clone(&self.cache), Arc::clone(&self.settings));
+        let state = Arc::new(State {
+            number: NEXT.fetch_add(1),
+            decider: Decider::new(cache, settings, "tracing"),
+            options: Arc::clone(&self.options),
+            spans: SpanFields::default(),
+            subscriber: SubscriberRef::default(),
+        });
+        let mut states = lock(&self.states);
+        states.retain(|state| state.strong_count() != 0);
+        states.push(Arc::downgrade(&state));
+        state
+    }
+
+    /// Returns the layers whose subscriber is still there.
+    fn live(&self) -> Vec<(Arc<State<C>>, Dispatch)> {
+        let states: Vec<_> = lock(&self.states).iter().filter_map(Weak::upgrade).collect();
+        let with_dispatch = |state: Arc<State<C>>| {
+            let told = state.subscriber.get().or_else(|| self.subscriber.get());
+            // Not told of any, most often, because it stands in a `Vec` or `Option`.
+            let dispatch = told.unwrap_or_else(|| Some(dispatcher::get_default(Dispatch::clone)));
+            Some((state, dispatch?))
+        };
+        states.into_iter().filter_map(with_dispatch).collect()
+    }
+}
+
+impl<C: Clock> SummarySource for Shared<C> {
+    /// What no subscriber is there for stays in the cache.
+    fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
+        // First all of them: what comes back from `write` must not be taken again.
+        let mut taken = Vec::new();
+        for (state, _) in self.live() {
+            // A clock that panics keeps this layer's for later, and loses none of the others'.
+            catch_panic(|| state.decider.take(all, &mut |summary| taken.push(summary)));
+        }
+        taken.into_iter().for_each(each);
+    }
+
+    fn write(&self, summary: &Summary) {
+        let live = self.live();
+        // A sum over several namespaces is for all, and told to one.
+        let whose = |(state, _): &&(Arc<State<C>>, _)| {
+            state.decider.namespace == summary.namespace || summary.namespace == Namespace::MIXED
+        };
+        let delivered = live
+            .iter()
+            .find(whose)
+            .is_some_and(|(state, dispatch)| probe::deliver(dispatch, state.number, summary));
+        if !delivered {
+            // The subscriber does not ask the layer. Later, or by `Cache::drain`.
+            self.cache.put_back(summary.clone());
+        }
+    }
+}
+
+/// What a layer shares with the guards.
+pub(super) struct State<C: Clock> {
+    /// Tells it from all others of the program.
+    pub(super) number: u64,
+    pub(super) decider: Decider<C>,
+    pub(super) options: Arc<Options>,
+    pub(super) spans: SpanFields,
+    /// The subscriber, if the layer was told.
+    pub(super) subscriber: SubscriberRef,
+}
+
+impl<C: Clock> State<C> {
+    /// Keeps the chosen ones among the fields that `record` shows.
+    pub(super) fn keep_span_fields(&self, span: &Id, record: impl FnOnce(&mut dyn Visit)) {
+        if !self.options.span_fields.is_empty() {
+            let hasher = || self.decider.cache.hasher();
+            self.spans.keep(span, &self.options.span_fields, hasher, record);
+        }
+    }
+}
+
+/// The subscriber that a layer has become part of; held weakly, since it holds us.
+#[derive(Default)]
+pub(super) struct SubscriberRef(Mutex<Option<WeakDispatch>>);
+
+impl SubscriberRef {
+    pub(super) fn set(&self, dispatch: &Dispatch) {
+        *lock(&self.0) = Some(dispatch.downgrade());
+    }
+
+    /// Returns `None` if nothing was ever told, `Some(None)` if the subscriber is gone.
+    fn get(&self) -> Option<Option<Dispatch>> {
+        lock(&self.0).as_ref().map(WeakDispatch::upgrade)
+    }
+}
