@@ -318,8 +318,6 @@ mod through_tracing {
         };
         let coarse =
             || Arc::new(quell::Cache::builder().clock(quell::Coarse::new()).build().unwrap());
-        let global =
-            Dedup::builder(Arc::new(quell::Cache::builder().build().unwrap())).global().build();
         let throttle = tracing_throttle::TracingRateLimitLayer::builder()
             .with_policy(tracing_throttle::Policy::count_based(1).unwrap())
             .build()
@@ -347,8 +345,8 @@ mod through_tracing {
                 Dispatch::new(registry().with(dedup.wrap(Empty)).with(dedup.wrap(Empty)))
             }),
             (
-                "quell, 2 sinks, global",
-                Dispatch::new(registry().with(global.wrap(Empty)).with(global.wrap(Empty))),
+                "quell, 2 sinks as one",
+                Dispatch::new(registry().with(dedup(Key::Event).wrap(Empty.and_then(Empty)))),
             ),
             ("tracing-throttle", Dispatch::new(registry().with(Empty.with_filter(throttle)))),
             (

@@ -366,7 +366,7 @@ fn exemplars_are_asked_for_once_and_kept() {
     let summaries = drained(&cache);
     let exemplar = summaries[0].exemplar.as_deref().unwrap();
     assert_eq!(
-        (&*exemplar.text, exemplar.level, &*exemplar.target),
+        (&*exemplar.message, exemplar.level, &*exemplar.target),
         ("number 1", Some(Level::Error), "t")
     );
     assert_eq!(check(12), AGAIN);
@@ -380,7 +380,7 @@ fn exemplars_are_asked_for_once_and_kept() {
         emit(1)
     );
     assert_eq!(cache.check_at(fp(2), at(10)), FIRST);
-    assert_eq!(&*drained(&cache)[0].exemplar.as_ref().unwrap().text, "late");
+    assert_eq!(&*drained(&cache)[0].exemplar.as_ref().unwrap().message, "late");
 
     // One may think better of it.
     assert_eq!(cache.check_with_at(fp(4), at(0), &Rule::once(), || None), EMIT);
@@ -397,7 +397,7 @@ fn exemplars_outlive_others_and_forgetting() {
     let cache = tiny();
     let text = |summaries: &[Summary]| {
         let own = summaries.iter().find(|summary| summary.fingerprint == Some(fp(1))).unwrap();
-        own.exemplar.as_ref().map(|exemplar| exemplar.text.to_string())
+        own.exemplar.as_ref().map(|exemplar| exemplar.to_string())
     };
     assert_eq!(
         cache.check_with_at(fp(1), at(0), &Rule::once(), || Some(Exemplar::new("kept"))),

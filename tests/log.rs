@@ -30,16 +30,22 @@ fn values_pass_unchanged_and_a_flush_sums_them() {
     for _ in 0..3 {
         error!(logger: log, target: "store::wal", peer = "db1", n = 3; "seg {} failed", 7);
     }
-    let pairs = |pairs: [(&str, &str); 2]| pairs.map(|(k, v)| (k.to_string(), v.to_string()));
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<_> {
+        pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()
+    };
     let first = lines.lines().remove(0);
     assert_eq!((&*first.text, first.module.as_deref()), ("seg 7 failed", Some(module_path!())));
-    assert_eq!(first.pairs, pairs([("peer", "\"db1\""), ("n", "3")]));
+    assert_eq!(first.pairs, pairs(&[("peer", "\"db1\""), ("n", "3")]));
     clock.advance(Duration::from_millis(1234));
     log.flush();
     let told = lines.take();
     let [Told::Line(sum), Told::Flushed] = &told[..] else { panic!("{told:?}") };
-    assert_eq!(sum.text, "seg 7 failed peer=db1 n=3: 2 more suppressed");
-    assert_eq!(sum.pairs, pairs([("quell.suppressed", "2"), ("quell.since_ms", "1234")]));
+    assert_eq!(sum.text, "seg 7 failed: 2 more suppressed");
+    assert_eq!(
+        sum.pairs,
+        [&first.pairs[..], &pairs(&[("quell.suppressed", "2"), ("quell.since_ms", "1234")])]
+            .concat()
+    );
     assert_eq!((&sum.file, sum.line), (&first.file, first.line));
     log.flush();
     assert_eq!(lines.take(), [Told::Flushed], "nothing twice");

@@ -110,7 +110,7 @@ type Reported = Vec<(Option<Fingerprint>, Namespace, u64, u64, Option<String>)>;
 fn report(drain: impl FnOnce(&mut dyn FnMut(Summary))) -> Reported {
     let mut all = Vec::new();
     drain(&mut |summary| {
-        let text = summary.exemplar.map(|exemplar| exemplar.text.to_string());
+        let text = summary.exemplar.map(|exemplar| exemplar.to_string());
         all.push((
             summary.fingerprint,
             summary.namespace,

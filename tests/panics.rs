@@ -414,7 +414,7 @@ fn exemplars_that_panic() {
         Decision::Suppress { first: true }
     );
     let mut texts = Vec::new();
-    cache.drain(|summary| texts.push(summary.exemplar.map(|x| x.text.to_string())));
+    cache.drain(|summary| texts.push(summary.exemplar.map(|x| x.to_string())));
     assert_eq!(texts, [Some("at last".into())]);
 }
 

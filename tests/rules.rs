@@ -394,7 +394,7 @@ fn an_exemplar_is_asked_for_on_emission() {
     assert!(cache.check_with_at(fp(1), at(0), &rule, || Some(Exemplar::new("second"))).is_emit());
     assert!(!cache.check_with_at(fp(1), at(0), &rule, || unreachable!()).is_emit());
     let mut texts = Vec::new();
-    cache.drain(|summary| texts.push(summary.exemplar.unwrap().text.to_string()));
+    cache.drain(|summary| texts.push(summary.exemplar.unwrap().message.to_string()));
     assert_eq!(texts, ["second"]);
 }
 
@@ -516,7 +516,7 @@ fn top_finds_the_most_and_takes_nothing() {
     suppress(4, 2, 100);
     let top = |k| -> Vec<_> {
         let text = |summary: &quell::Summary| {
-            summary.exemplar.as_ref().map(|exemplar| exemplar.text.to_string())
+            summary.exemplar.as_ref().map(|exemplar| exemplar.to_string())
         };
         cache
             .top(k)

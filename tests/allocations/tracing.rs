@@ -58,24 +58,21 @@ fn allocations_on_suppressed(stack: impl Subscriber + Send + Sync, cache: &Cache
 fn suppressed_events_allocate_nothing() {
     let _turn = turn();
     for key in [Some(Key::Event), Some(Key::Callsite), Some(Key::Message), None] {
-        for global in [false, true] {
-            let cache = Arc::new(Cache::builder().build().unwrap());
-            let builder = Dedup::builder(Arc::clone(&cache));
-            let builder = match key {
-                Some(key) => builder.key(key),
-                None => builder.custom_key(|event, hasher| {
-                    hasher.bytes(event.metadata().target().as_bytes());
-                }),
-            };
-            let builder = builder
-                .fields(Fields::except(["request_id"]))
-                .rules(Rules::new(Rule::once()).exempt_target("audit"))
-                .span_fields(["user", "shard"])
-                .notices(true);
-            let dedup = if global { builder.global().build() } else { builder.build() };
-            let stack =
-                registry().with(dedup.wrap(Nothing)).with(dedup.wrap(Nothing)).with(dedup.layer());
-            allocations_on_suppressed(stack, &cache);
-        }
+        let cache = Arc::new(Cache::builder().build().unwrap());
+        let builder = Dedup::builder(Arc::clone(&cache));
+        let builder = match key {
+            Some(key) => builder.key(key),
+            None => builder.custom_key(|event, hasher| {
+                hasher.bytes(event.metadata().target().as_bytes());
+            }),
+        };
+        let builder = builder
+            .fields(Fields::except(["request_id"]))
+            .rules(Rules::new(Rule::once()).exempt_target("audit"))
+            .span_fields(["user", "shard"])
+            .notices(true);
+        let dedup = builder.build();
+        let stack = registry().with(dedup.wrap(Nothing)).with(dedup.wrap(Nothing));
+        allocations_on_suppressed(stack, &cache);
     }
 }

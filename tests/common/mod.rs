@@ -125,7 +125,7 @@ impl From<&Summary> for Sum {
             since: summary.since.as_millis(),
             level: exemplar.and_then(|x| x.level),
             target: exemplar.map_or_else(String::new, |x| x.target.to_string()),
-            text: exemplar.map_or_else(String::new, |x| x.text.to_string()),
+            text: exemplar.map_or_else(String::new, |x| x.to_string()),
         }
     }
 }

@@ -124,7 +124,7 @@ fn child_of_logger() {
             self.0.line(None, &text);
         }
         fn summary(&self, summary: &Summary) {
-            let text = summary.exemplar.as_ref().map_or("", |exemplar| &exemplar.text);
+            let text = summary.exemplar.as_ref().map_or("", |exemplar| &exemplar.message);
             self.0.line(Some(summary.suppressed), text);
         }
         fn flush(&self) {

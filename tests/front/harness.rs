@@ -93,6 +93,12 @@ impl Line {
         self.pair(name).map(|n| n.parse().unwrap())
     }
 
+    /// Its pairs but quell's own.
+    pub(crate) fn fields(&self) -> Vec<(String, String)> {
+        let is_own = |(key, _): &&(String, String)| !key.starts_with("quell.");
+        self.pairs.iter().filter(is_own).cloned().collect()
+    }
+
     /// The count of a summary.
     pub(crate) fn suppressed(&self) -> Option<u64> {
         self.number("quell.suppressed")
@@ -110,7 +116,7 @@ impl Line {
         self.suppressed().is_some() || self.is_notice()
     }
 
-    /// Returns how many records it stands for.
+    /// How many records it stands for.
     pub(crate) fn stands_for(&self) -> u64 {
         if self.is_notice() { 0 } else { self.suppressed().unwrap_or(1) }
     }
@@ -121,7 +127,7 @@ type Hook = Box<dyn Fn(&Line) + Send + Sync>;
 /// A sink for any front end: keeps the lines it is given.
 pub(crate) struct Kept {
     lines: Mutex<Vec<Line>>,
-    /// The number of lines at each flush.
+    /// How many lines there were at each flush.
     flushes: Mutex<Vec<usize>>,
     hook: OnceLock<Hook>,
     /// The least severe level that it takes.
@@ -204,8 +210,8 @@ pub(crate) trait FrontEnd: Send + Sync + Sized {
 
     fn new(cache: Arc<Cache<Hand>>, setup: Setup, kept: Arc<Kept>) -> Result<Self, InitError>;
 
-    /// Logs at `Error`, `Warn` or `Info`, to a target and with fields that `tracing` has
-    /// call sites for.
+    /// Logs at `Error`, `Warn` or `Info`, to a target and with fields that `tracing` has call
+    /// sites for.
     fn say(&self, level: Level, target: &'static str, text: &dyn Display, pairs: &Pairs<'_>);
 
     fn guard(&self) -> &Guard;
@@ -214,9 +220,9 @@ pub(crate) trait FrontEnd: Send + Sync + Sized {
     fn into_guard(self) -> Guard;
 }
 
-/// Makes a test of each generic function for each front end. Those after `not on tracing`
-/// are about calls from inside the sink, which tracing drops for subscribers that are not
-/// global, and about a logger that outlives nothing, which a subscriber is not.
+/// Makes a test of each generic function for each front end. Those after `not on tracing` are
+/// about calls from inside the sink, which tracing drops for subscribers that are not global,
+/// and about a logger that outlives nothing, which a subscriber is not.
 macro_rules! on_each_front_end {
     ($($name:ident),* $(,)? $(; not on tracing: $($but:ident),* $(,)?)?) => {
         on_each_front_end! { @ on_logger logger $($name)* $($($but)*)? }
@@ -324,19 +330,18 @@ impl<F: FrontEnd> World<F> {
         self.passes_at(Level::Info, "store", text)
     }
 
-    /// Logs it `n` times, and returns how many pass.
+    /// How many of so many pass.
     pub(crate) fn pass(&self, n: usize, text: &str) -> usize {
         (0..n).filter(|_| self.passes(text)).count()
     }
 
-    /// The first summaries, as many as these: in tracing they are another thread's to
-    /// write.
+    /// The first summaries, as many as these: a guard's thread may write them.
     pub(crate) fn first_sums(&self, n: usize) -> Vec<Line> {
         until(|| self.sums().len() >= n);
         self.sums()
     }
 
-    /// Asserts that count and age are those of a summary that came with an emission.
+    /// That count and age are those of a summary that came with an emission.
     pub(crate) fn assert_sum(&self, sum: &Line, suppressed: u64, since_ms: u64) {
         assert_eq!(sum.suppressed(), Some(suppressed));
         if F::TELLS_AGE {
@@ -344,7 +349,7 @@ impl<F: FrontEnd> World<F> {
         }
     }
 
-    /// Returns how often the sink was flushed after the last line.
+    /// How often the sink was flushed after the last line.
     pub(crate) fn flushes(&self) -> usize {
         let lines = self.kept.lines.lock().unwrap().len();
         self.kept.flushes.lock().unwrap().iter().filter(|at| **at == lines).count()

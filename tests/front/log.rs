@@ -28,6 +28,21 @@ fn pairs(record: &Record<'_>) -> Vec<(String, String)> {
     read.0
 }
 
+/// The text of a line of quell's says in words what one of its pairs says.
+fn without_words(mut line: Line) -> Line {
+    let words = match line.suppressed() {
+        Some(n) => format!(": {n} more suppressed"),
+        None if line.is_notice() => ": repeats are suppressed from here on".into(),
+        None => return line,
+    };
+    let text = line.text.strip_suffix(&words).expect("in words, too");
+    // Of a sum that is about no one message it is all that there is.
+    if text != "various messages" {
+        line.text = text.into();
+    }
+    line
+}
+
 impl Log for Kept {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         Level::from(metadata.level()) >= self.least
@@ -40,7 +55,7 @@ impl Log for Kept {
         let line = Line::read(level, record.target(), text, || pairs(record));
         let (module, file) = (record.module_path(), record.file());
         let place = (module.map(Into::into), file.map(Into::into), record.line());
-        self.keep(Line { place, ..line });
+        self.keep(without_words(Line { place, ..line }));
     }
 
     fn flush(&self) {

@@ -17,19 +17,16 @@ fn line(event: &Event<'_>) -> Line {
 }
 
 /// A line of quell's about an event.
-fn about(event: &Event<'_>, words: &str, pair: (&str, String)) -> Line {
-    let mut text = event.message().to_string();
-    event.fields().for_each(|field| text.push_str(&format!(" {field}")));
-    let line = line(event);
-    Line { text: text + words, pairs: vec![(pair.0.into(), pair.1)], ..line }
+fn about(event: &Event<'_>, pair: (&str, String)) -> Line {
+    let mut line = line(event);
+    line.pairs.push((pair.0.into(), pair.1));
+    line
 }
 
 impl Sink for Kept {
     fn write(&self, event: &Event<'_>) {
         if event.suppressed() > 0 {
-            let words = format!(": {} more suppressed", event.suppressed());
-            let count = event.suppressed().to_string();
-            self.keep(about(event, &words, ("quell.suppressed", count)));
+            self.keep(about(event, ("quell.suppressed", event.suppressed().to_string())));
         }
         self.keep(line(event));
     }
@@ -38,20 +35,17 @@ impl Sink for Kept {
         let exemplar = summary.exemplar.as_ref();
         let level = exemplar.and_then(|x| x.level).unwrap_or(Level::Warn);
         let target = exemplar.map_or("quell", |x| &x.target);
-        let text = exemplar.map_or("various messages", |x| &x.text);
+        let text = || exemplar.map_or_else(|| summary.to_string(), |x| x.message.to_string());
+        let fields = exemplar.into_iter().flat_map(|x| x.fields());
+        let fields = fields.map(|field| (field.key().to_string(), field.value().to_string()));
         let age = self.clock.now().as_millis() - summary.since.as_millis();
         let pairs = [("quell.suppressed", summary.suppressed), ("quell.since_ms", age)];
-        self.keep(Line::read(
-            level,
-            target,
-            || format!("{text}: {} more suppressed", summary.suppressed),
-            || pairs.map(|(key, n)| (key.to_string(), n.to_string())).into(),
-        ));
+        let pairs = pairs.map(|(key, n)| (key.to_string(), n.to_string()));
+        self.keep(Line::read(level, target, text, || fields.chain(pairs).collect()));
     }
 
     fn notice(&self, event: &Event<'_>) {
-        let words = ": repeats are suppressed from here on";
-        self.keep(about(event, words, ("quell.notice", "true".into())));
+        self.keep(about(event, ("quell.notice", "true".into())));
     }
 
     fn flush(&self) {

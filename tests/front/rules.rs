@@ -130,7 +130,7 @@ fn the_noisiest_now<F: FrontEnd>() {
     }
     let top = world.cache.top(3);
     let shown: Vec<_> =
-        top.iter().map(|sum| (&*sum.exemplar.as_ref().unwrap().text, sum.suppressed)).collect();
+        top.iter().map(|sum| (&*sum.exemplar.as_ref().unwrap().message, sum.suppressed)).collect();
     assert_eq!(shown, [("disk 19 full", 18), ("disk 18 full", 17), ("disk 17 full", 16)]);
     let exemplar = top[0].exemplar.as_ref().unwrap();
     assert_eq!((exemplar.level, &*exemplar.target), (Some(Level::Error), "store::wal"));

@@ -57,7 +57,7 @@ fn rules_and_exemptions_go_by_the_real_target() {
     let offered = |target: &str| {
         lines
             .iter()
-            .filter(|line| line.fields.get("log.target").is_some_and(|t| t.contains(target)))
+            .filter(|line| !line.is_quells() && line.fields["log.target"].contains(target))
             .count()
     };
     assert_eq!((offered("hyper"), offered("tokio")), (12, 1));
@@ -66,14 +66,42 @@ fn rules_and_exemptions_go_by_the_real_target() {
 #[test]
 fn summaries_say_where_the_record_was_from() {
     let (lines, _) = lines(builder().0);
-    let summary =
-        lines.iter().find(|line| line.message == "y: 2 more suppressed").expect("a summary");
-    let field = |name: &str| summary.fields.get(name).map(|value| value.trim_matches('"'));
-    assert_eq!(summary.level, tracing::Level::WARN);
-    assert_eq!(field("quell.target"), Some("hyper"));
-    assert_eq!(field("quell.module"), Some("module"));
-    assert_eq!(field("quell.file"), Some("file.rs"));
-    assert_eq!(field("quell.line"), Some("2"));
+    let of_y: Vec<_> = lines.iter().filter(|line| line.message == "y").collect();
+    let [first, summary] = &of_y[..] else { panic!("a line and its summary") };
+    assert_eq!(summary.suppressed(), Some(2));
+    assert_eq!((summary.level, &summary.target), (first.level, &first.target));
+    let place = |line: &crate::support::Line| {
+        let names = ["log.target", "log.module_path", "log.file", "log.line"];
+        names.map(|name| line.fields[name].trim_matches('"').to_string())
+    };
+    assert_eq!(place(summary), ["hyper", "module", "file.rs", "2"]);
+    assert_eq!(place(first), place(summary));
+}
+
+#[test]
+fn layers_print_summaries_with_the_real_target() {
+    use std::sync::{Arc, Mutex};
+    use tracing_subscriber::prelude::*;
+    #[derive(Clone, Default)]
+    struct Out(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Out {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let (dedup, out) = (builder().0.build(), Out::default());
+    let writer = out.clone();
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false).without_time();
+    let layer = layer.with_writer(move || writer.clone());
+    let stack = tracing::Dispatch::new(tracing_subscriber::registry().with(dedup.wrap(layer)));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || (0..3).for_each(|_| log(Level::Warn, "hyper", 1, "x")));
+    finish(guard);
+    let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text, " WARN hyper: x\n WARN hyper: x quell.suppressed=2 quell.since_ms=0\n");
 }
 
 #[test]
@@ -94,7 +122,7 @@ fn target_filters_see_the_real_target() {
         }
     });
     finish(guard);
-    assert_eq!(memory.sums(), [("x: 2 more suppressed".to_string(), 2)]);
+    assert_eq!(memory.sums(), [("x".to_string(), 2)]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod bridge;
 mod composition;
 mod debugs;
+mod filters;
 mod global;
 mod keys;
 mod sinks;

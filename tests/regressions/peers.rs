@@ -310,7 +310,7 @@ fn vector_reports_only_if_it_fires_again() {
     cache.drain_expired_at(None, at(10), |summary| summaries.push(summary));
     assert_eq!(summaries.len(), 1);
     assert_eq!(summaries[0].suppressed, 2);
-    assert_eq!(&*summaries[0].exemplar.as_ref().unwrap().text, "what it was");
+    assert_eq!(&*summaries[0].exemplar.as_ref().unwrap().message, "what it was");
 }
 
 #[test]
