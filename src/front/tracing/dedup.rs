@@ -36,7 +36,7 @@ impl<C: Clock> Builder<C> {
     ///
     /// An inner span's field shadows an outer one's, and one of the event itself, if it belongs
     /// to the key, shadows both. Spans that the layer does not see, since a filter keeps them
-    /// from it, do not count. Values are hashed when they are recorded.
+    /// from it, do not count. Values are hashed when they are recorded, and kept for summaries.
     pub fn span_fields<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.inner.span_fields = FieldNames::new(names);
         self

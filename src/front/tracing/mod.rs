@@ -1,5 +1,5 @@
-//! A filter for the layers of [`tracing-subscriber`](tracing_subscriber): each layer sees the
-//! first of each message at once, and a summary of its repeats.
+//! A layer around the layers of [`tracing-subscriber`](tracing_subscriber): each sees the first of
+//! each message at once, and a summary of its repeats.
 //!
 //! # Three lines
 //!
@@ -15,59 +15,70 @@
 //!
 //! Or one, with a subscriber that logs to standard error: `init` (feature `tracing-init`).
 //!
-//! A thousand times `error!("connection refused")` then is
+//! A thousand times `error!(peer = "db1", "connection refused")` then is
 //!
 //! ```text
-//! ERROR store::net: connection refused
-//! ERROR store::net: connection refused: 999 more suppressed quell.suppressed=999 quell.since_ms=1304
+//! ERROR store::net: connection refused peer="db1"
+//! ERROR store::net: connection refused peer="db1" quell.suppressed=999 quell.since_ms=1304
 //! ```
 //!
 //! # Where it goes in the stack
 //!
-//! On each layer that is to have no repeats, innermost or outermost: [`Dedup::wrap`] a
-//! layer, [`Dedup::wrap_filtered`] the filter of a layer. The order of layers does not
-//! matter. Each filter has a namespace of its own, so each layer sees each message once,
-//! and summaries of what *it* did not see. ([`Builder::global`] makes one decision for
-//! all.)
+//! Around each layer that is to have no repeats: [`Dedup::wrap`] a layer,
+//! [`Dedup::wrap_filtered`] a layer and its filter. The order of layers does not matter. Each
+//! wrapped layer has a namespace of its own, so each sees each message once, and summaries of what
+//! *it* did not see; one decision holds for all layers of `a.and_then(b)`.
 //!
 //! | | |
 //! |---|---|
-//! | a level, an `EnvFilter`, `Targets` | `dedup.wrap_filtered(filter, layer)`; the same as `filter.and(dedup.filter())` with `dedup.layer()` in the stack |
-//! | `filter.and(quell)` where `filter` has no level hint | works, but the program's level becomes `TRACE`, as with any `and` of a filter without a hint; give it one (`with_max_level_hint`) |
-//! | `quell.and(filter)` | counts and uses up what `filter` then rejects: quell goes last |
-//! | a layer that vetoes events for all others (`Layer::event_enabled`) | goes above quell, added after it: below, quell counts and uses up what it then vetoes, summaries included |
-//! | inside `or` | unsupported: what the other one lets pass is not decided on |
-//! | inside `not` | unsupported: nothing passes |
-//! | inside `reload` | unsupported: `reload::Layer` does not forward the question, so nothing is suppressed. Swap rules through [`SharedRules`](crate::SharedRules), and put the reloaded filter beside: `dedup.wrap_filtered(reload, layer)` |
+//! | `layer` | `dedup.wrap(layer)` |
+//! | `layer.with_filter(filter)`: a level, an `EnvFilter`, `Targets`, a `reload::Layer` | `dedup.wrap_filtered(filter, layer)`. What the filter rejects is neither decided on nor counted |
+//! | an `EnvFilter` or another layer that filters for all (`registry().with(EnvFilter::from_default_env())`), one that vetoes events | stays as it is, above or below |
+//! | `dedup.wrap(layer.with_filter(filter))` | not deduplicated, and told of on standard error: the filter would be asked too late |
 //! | `Box<dyn Layer>` | works |
-//! | `Vec` or `Option` of layers | works, with [`Dedup::layer`] beside them: they do not tell their layers which subscriber they are in (tracing-subscriber 0.3.23) |
-//! | a layer without a quell filter | sees everything, and the summaries too; [`NoSummaries`] keeps these out |
+//! | `Vec` or `Option` of wrapped layers | works in the global subscriber; in a scoped one a guard reaches them only if a layer of the same `Dedup` stands outside: they are not told which subscriber they are in (tracing-subscriber 0.3.23) |
+//! | a layer that is not wrapped | sees every event and no summary |
 //! | scoped subscribers | work; flush or drop the guard while the subscriber is there |
 //! | several subscribers | a `Dedup` for each, over one cache if you like |
 //!
-//! Every call site that a quell filter may see costs `Subscriber::enabled` on each event, some
-//! nanoseconds, since the filter's interest is *sometimes*; a level before it in
-//! `wrap_filtered` keeps disabled levels as cheap as they were.
+//! What a layer writes of its own accord is not an event, and not limited: `fmt`'s span events,
+//! for instance.
 //!
 //! # Summaries
 //!
-//! A summary is an event with the level, target, module, file and line of the original, and
-//! the fields
+//! A summary is an event with the level, target, module, file, line, message and fields of the
+//! original, those of its fields that belong to the key, and with the chosen
+//! [span fields](Builder::span_fields). A layer prints it like any other, and where it
+//! prints JSON, a query by message or field finds it with its lines. An
+//! [`Exemplar`](crate::Exemplar) says how much is kept. Besides, it has
 //!
 //! | field | |
 //! |---|---|
-//! | `message` | the original's text and fields, cut at [256](crate::Exemplar::MAX_TEXT) bytes, and the count |
 //! | `quell.suppressed` | how many were suppressed |
 //! | `quell.since_ms` | how many milliseconds ago the message was last let through |
-//! | `quell.notice` | true in a [notice](Builder::notices) that suppression starts, which has no count |
-//! | `quell.target`, `quell.module`, `quell.file`, `quell.line` | where a record from `log` was from: those are known at run time only, and such a summary's own target is `quell` |
+//! | `quell.notice` | true in a [notice](Builder::notices): repeats are suppressed from here on |
+//! | `quell.left_out` | how many fields there was no room for |
 //!
-//! It is in no span. It comes when the message is logged again, when its window has ended,
-//! and at the end, from the [`Guard`](crate::Guard)'s thread, never from inside another event. The sum of all
-//! summaries and all lines is what was offered: what cannot be delivered, because the
-//! subscriber is gone or another filter is in the way, stays in the cache, for the next
-//! flush or for [`Cache::drain`](crate::Cache::drain). A summary of messages too many to be
-//! remembered has no original; it is a warning.
+//! It is in no span. It comes right before the event that begins a new window, when a window has
+//! ended, at a flush, and at the end. It goes straight to the layer: filters, which have let the
+//! lines pass that it counts, are not asked again. A summary of messages too many to be
+//! remembered has no original; it is a warning with the target `quell`. What cannot be delivered,
+//! because the subscriber is gone, stays in the cache, for the next flush or for
+//! [`Cache::drain`](crate::Cache::drain).
+//!
+//! # Guarantees
+//!
+//! * Of what passes and what is counted nothing is lost; see [`Cache`](crate::Cache).
+//! * A `Debug` or `Display` that panics or returns an error while it is read is no reason to lose
+//!   the event: it passes, and is counted in [`Stats::failed_open`](crate::Stats::failed_open).
+//! * Events that a `Debug`, or the layer itself, logs meanwhile are treated like any others up to
+//!   four levels deep; deeper ones are counted, not logged.
+//!
+//! # Progress
+//!
+//! A suppressed event allocates nothing, what its arguments' own `Debug` does aside, and takes no
+//! lock. Where span fields are chosen, it takes the reader's side of a lock for each span around
+//! it, under which no user code runs.
 //!
 //! # How a program ends
 //!
