@@ -140,7 +140,8 @@ pub struct Stats {
 ///   until it goes on. The same is true in a child process that was forked while another
 ///   thread was inside a call: there for good. New messages fail open only if all slots that
 ///   they could take are occupied in this way.
-/// * After a `fork` both processes report what was pending at that moment.
+/// * After a `fork` both processes report what was pending at that moment; see
+///   [`Guard`](crate::Guard#forks).
 pub struct Cache<C = Coarse> {
     engine: Engine<Exemplar>,
     clock: C,

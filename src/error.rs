@@ -25,8 +25,12 @@ pub enum ConfigError {
         /// How many bytes were asked for.
         bytes: usize,
     },
-    /// The interval of a [`Guard`](crate::Guard) is zero.
-    ZeroInterval,
+    /// The interval of a [`Guard`](crate::Guard) is below
+    /// [`Guard::MIN_INTERVAL`](crate::Guard::MIN_INTERVAL).
+    IntervalTooShort {
+        /// What was asked for.
+        asked: Duration,
+    },
     /// A rule's number is zero or above [`Rule::MAX`](crate::Rule::MAX).
     RuleOutOfRange {
         /// What was asked for.
@@ -69,7 +73,11 @@ impl fmt::Display for ConfigError {
                     "the ceiling of a back-off, {ceiling:?}, is below its window of {window:?}"
                 )
             }
-            Self::ZeroInterval => f.write_str("the interval of a guard must be longer than zero"),
+            Self::IntervalTooShort { asked } => write!(
+                f,
+                "the interval of a guard must be at least {:?}, got {asked:?}",
+                crate::Guard::MIN_INTERVAL
+            ),
         }
     }
 }

@@ -7,9 +7,12 @@ mod common;
 mod forks;
 
 use common::turn;
+use crossbeam_utils::atomic::AtomicCell;
 use forks::fork_amid;
-use quell::{Cache, Decision, Fingerprint, Tick};
-use std::sync::Mutex;
+use quell::{Cache, Decision, Event, Fingerprint, Guard, Logger, Sink, Summary, Tick};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 fn fingerprint(thread: u64, n: u64) -> Fingerprint {
     let low = (thread << 40 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -65,4 +68,99 @@ fn a_child_forked_while_others_check_can_check() {
     fork_amid(storm, || child(&cache));
     // The parent has noticed nothing.
     assert!(!cache.check_at(fingerprint(0, 0), NOW).is_emit());
+}
+
+/// Runs `child` in a forked child, which is to return true. Other threads' locks aside, it has
+/// what the parent has.
+fn in_a_child(child: impl FnOnce() -> bool) {
+    // SAFETY: the child uses what is tested and the allocator, which the C library makes ready
+    // for it, and ends without returning.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: a child that hangs is ended by the alarm, which the parent sees.
+        unsafe { libc::alarm(60) };
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(done.map_or(2, |right| i32::from(!right))) };
+    }
+    let mut status = -1;
+    // SAFETY: waits for our child, with a place for its status.
+    let waited = unsafe { libc::waitpid(pid, &mut status, 0) };
+    assert_eq!((waited, status), (pid, 0), "it hung (14), failed (256) or panicked (512)");
+}
+
+const OFTEN: Duration = Duration::from_millis(1);
+
+/// Adds up what summaries say.
+#[derive(Clone, Default)]
+struct Adds(Arc<AtomicCell<u64>>);
+
+impl Adds {
+    /// Whether it comes to be `n`. One that hangs is ended by the alarm.
+    fn becomes(&self, n: u64) -> bool {
+        while self.0.load() < n {
+            thread::sleep(OFTEN);
+        }
+        self.0.load() == n
+    }
+}
+
+impl Sink for Adds {
+    fn write(&self, _: &Event<'_>) {}
+    fn summary(&self, summary: &Summary) {
+        self.0.fetch_add(summary.suppressed);
+    }
+}
+
+#[test]
+fn a_line_in_a_child_starts_the_thread_again() {
+    let _turn = turn();
+    let (cache, clock) = common::cache();
+    let sink = Adds::default();
+    let log = Logger::builder(cache, sink.clone()).interval(OFTEN).build();
+    let _guard = log.guard().unwrap();
+    (0..5).for_each(|_| log.info(format_args!("m")));
+    in_a_child(|| {
+        log.info(format_args!("n"));
+        clock.advance(common::WINDOW);
+        let inherited = sink.becomes(4);
+        (0..4).for_each(|_| log.info(format_args!("m")));
+        clock.advance(common::WINDOW);
+        inherited && sink.becomes(4 + 3)
+    });
+    clock.advance(common::WINDOW);
+    assert!(sink.becomes(4), "the parent has the counts, too");
+}
+
+#[test]
+fn a_flush_in_a_child_starts_the_thread_again() {
+    let _turn = turn();
+    let (cache, clock) = common::cache();
+    let sink = Adds::default();
+    let report = {
+        let sink = sink.clone();
+        move |summary: Summary| sink.summary(&summary)
+    };
+    let guard = Guard::for_cache(&cache, report, OFTEN).unwrap();
+    let repeat = || {
+        (0..5).for_each(|_| {
+            let _ = cache.check(fingerprint(1, 1));
+        });
+    };
+    repeat();
+    in_a_child(|| {
+        let flushed = guard.flush() && sink.0.load() == 4;
+        clock.advance(common::WINDOW);
+        repeat();
+        clock.advance(common::WINDOW);
+        let reported = sink.becomes(4 + 4);
+        // And once more, in a child of the child.
+        in_a_child(|| {
+            clock.advance(common::WINDOW);
+            repeat();
+            drop(guard);
+            sink.0.load() == 4 + 4 + 4
+        });
+        flushed && reported
+    });
 }

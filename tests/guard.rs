@@ -473,14 +473,17 @@ fn racing_with_loggers_that_come_and_go_it_reports_each_call_once() {
 }
 
 #[test]
-fn an_interval_of_zero_is_an_error() {
+fn an_interval_too_short_is_an_error() {
     let (cache, _) = cache();
-    let log = logger(Duration::ZERO, Arc::clone(&cache), WriteSink::new(std::io::sink()));
-    let error = log.guard().unwrap_err();
-    assert!(matches!(error, InitError::Config(ConfigError::ZeroInterval)));
-    assert_eq!(error.to_string(), ConfigError::ZeroInterval.to_string());
-    assert!(error.source().is_none());
-    assert!(Guard::for_cache(&cache, |_| {}, Duration::ZERO).is_err());
+    for asked in [Duration::ZERO, Duration::from_nanos(1), Duration::from_micros(999)] {
+        let log = logger(asked, Arc::clone(&cache), WriteSink::new(std::io::sink()));
+        let error = log.guard().unwrap_err();
+        let expected = ConfigError::IntervalTooShort { asked };
+        assert!(error.to_string() == expected.to_string() && error.source().is_none(), "{error}");
+        assert!(matches!(error, InitError::Config(config) if config == expected));
+        assert!(Guard::for_cache(&cache, |_| {}, asked).is_err());
+    }
+    drop(Guard::for_cache(&cache, |_| {}, Guard::MIN_INTERVAL).unwrap());
 
     let error = InitError::Thread(std::io::ErrorKind::OutOfMemory.into());
     assert!(error.source().is_some());
@@ -576,8 +579,116 @@ fn child_that_exits() {
                 Guard::for_cache(&other, |summary| println!("\nS {summary:?}"), NEVER).unwrap();
             quell::exit(7);
         }
+        "amid a flush, without a guard" => {
+            struct Slow(Sender<()>, AtomicCell<bool>);
+            impl Sink for Slow {
+                fn write(&self, _: &Event<'_>) {}
+                fn summary(&self, summary: &Summary) {
+                    if self.1.swap(false) {
+                        let _ = self.0.send(());
+                        thread::sleep(Duration::from_millis(300));
+                    }
+                    println!("\nS {summary:?}");
+                }
+            }
+            let (sender, begun) = mpsc::channel();
+            let log = logger(NEVER, Arc::clone(&cache), Slow(sender, AtomicCell::new(true)));
+            for n in (0..10).chain(0..10) {
+                log.info(format_args!("{n}"));
+            }
+            thread::spawn(move || log.flush());
+            begun.recv().unwrap();
+            quell::exit(7);
+        }
+        "the first sink hangs" => {
+            let _hangs = Guard::for_cache(&cache, |_| thread::sleep(PATIENCE), NEVER).unwrap();
+            let (other, _clock) = common::cache();
+            repeat(&other);
+            let print = |summary| println!("\nS {summary:?}");
+            let _other = Guard::for_cache(&other, print, NEVER).unwrap();
+            quell::exit(7);
+        }
+        #[cfg(target_os = "linux")]
+        "no threads" => {
+            let ends = AtomicCell::new(true);
+            let last = move |summary: Summary| {
+                println!("\nS {summary:?}");
+                if ends.swap(false) {
+                    no_more_threads();
+                    quell::exit(7);
+                }
+            };
+            let guard = Guard::for_cache(&cache, last, NEVER).unwrap();
+            guard.flush();
+        }
+        "caught panics" => {
+            quell::install_panic_hook();
+            let print = |summary| println!("\nS {summary:?}");
+            let guard = Guard::for_cache(&cache, print, NEVER).unwrap();
+            for _ in 0..1000 {
+                repeat(&cache);
+                std::panic::catch_unwind(|| panic!("caught")).unwrap_err();
+            }
+            drop(guard);
+            std::process::exit(7);
+        }
+        "the hook is installed in a panic" => {
+            struct Installs;
+            impl Drop for Installs {
+                fn drop(&mut self) {
+                    quell::install_panic_hook();
+                }
+            }
+            let in_a_panic = || {
+                let _installs = Installs;
+                panic!("caught");
+            };
+            std::panic::catch_unwind(in_a_panic).unwrap_err();
+            quell::install_panic_hook();
+            let print = |summary| println!("\nS {summary:?}");
+            let _guard = Guard::for_cache(&cache, print, NEVER).unwrap();
+            extern "C" fn nothing_unwinds_from_here() {
+                panic!("the last one");
+            }
+            nothing_unwinds_from_here();
+        }
         other => panic!("{other}"),
     }
+}
+
+/// Leaves no room for another stack.
+#[cfg(target_os = "linux")]
+fn no_more_threads() {
+    let limit = libc::rlimit { rlim_cur: 0, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: a valid limit for this process.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+    assert!(thread::Builder::new().spawn(|| {}).is_err(), "the limit holds");
+}
+
+#[test]
+fn exit_waits_for_a_flush_without_a_guard() {
+    assert_eq!(lines_of_child("amid a flush, without a guard"), (10, Some(7)));
+}
+
+#[test]
+fn exit_writes_what_other_sinks_have_if_one_hangs() {
+    assert_eq!(lines_of_child("the first sink hangs"), (10, Some(7)));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn exit_writes_everything_where_no_thread_can_be() {
+    assert_eq!(lines_of_child("no threads"), (10, Some(7)));
+}
+
+#[test]
+fn caught_panics_cost_no_summary() {
+    assert_eq!(lines_of_child("caught panics"), (10, Some(7)));
+}
+
+#[test]
+fn a_hook_installed_in_a_panic_is_installed_later() {
+    assert_eq!(lines_of_child("the hook is installed in a panic"), (10, None));
 }
 
 #[test]

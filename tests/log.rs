@@ -380,7 +380,7 @@ fn the_guards_thread_writes_what_is_over() {
 #[test]
 fn an_interval_of_zero_is_an_error() {
     let log = Dedup::builder(cache().0, Lines::new()).interval(Duration::ZERO).build();
-    assert!(matches!(log.guard(), Err(InitError::Config(ConfigError::ZeroInterval))));
+    assert!(matches!(log.guard(), Err(InitError::Config(ConfigError::IntervalTooShort { .. }))));
     let error = Dedup::builder(cache().0, Lines::new())
         .interval(Duration::ZERO)
         .init(LevelFilter::Info)

@@ -808,6 +808,6 @@ mod settings {
         assert_eq!(recorder.sums()[0].suppressed, 3);
         let zero = Logger::builder(cache, Arc::clone(&recorder)).interval(Duration::ZERO).build();
         let error = zero.guard().unwrap_err();
-        assert!(matches!(error, InitError::Config(ConfigError::ZeroInterval)));
+        assert!(matches!(error, InitError::Config(ConfigError::IntervalTooShort { .. })));
     }
 }

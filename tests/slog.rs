@@ -456,7 +456,7 @@ fn a_guard_flushes_and_its_drop_does() {
     );
 
     let zero = Dedup::builder(cache().0, Lines::new()).interval(Duration::ZERO).build();
-    assert!(matches!(zero.guard(), Err(InitError::Config(ConfigError::ZeroInterval))));
+    assert!(matches!(zero.guard(), Err(InitError::Config(ConfigError::IntervalTooShort { .. }))));
 }
 
 #[test]

@@ -153,7 +153,8 @@ impl<T, C: Clock> Builder<T, C> {
     }
 
     /// Sets how often a [`Guard`](crate::Guard) looks for messages whose window has ended; one
-    /// second unless set. Zero is an error of `guard`.
+    /// second unless set. Less than [`Guard::MIN_INTERVAL`](crate::Guard::MIN_INTERVAL) is an
+    /// error of `guard`.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.settings.interval = interval;
         self

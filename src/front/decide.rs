@@ -3,7 +3,7 @@
 use super::builder::Settings;
 use super::core::Emission;
 use crate::panics::catch_panic;
-use crate::report::RecursionGuard;
+use crate::report::{RecursionGuard, revive_after_fork};
 use crate::{
     Cache, Clock, Coarse, Decision, Exemplar, FingerprintHasher, Level, Namespace, Rule, Summary,
     Tick,
@@ -93,10 +93,13 @@ impl<C: Clock> Decider<C> {
             Some(rule) => self.cache.check_with_at(fingerprint, now, rule, exemplar),
         };
         match decided {
-            Decision::Emit { suppressed, since, .. } => {
+            Decision::Emit { suppressed, since, untracked } => {
+                // A line costs more than the system call.
+                revive_after_fork();
                 let since = since.unwrap_or(now);
                 let how = Emission { suppressed, since, ..Emission::of(fingerprint, now) };
-                self.metered(level, Outcome::Emitted, Action::Pass(how))
+                let outcome = if untracked { Outcome::FailedOpen } else { Outcome::Emitted };
+                self.metered(level, outcome, Action::Pass(how))
             }
             Decision::Suppress { first: true } if self.settings.notices => {
                 let how = Emission::of(fingerprint, now);

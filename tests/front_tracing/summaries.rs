@@ -223,7 +223,7 @@ fn the_parts_may_be_dropped_in_any_order() {
 #[test]
 fn a_zero_interval_is_an_error() {
     let dedup = builder().0.interval(Duration::ZERO).build();
-    assert!(matches!(dedup.guard(), Err(InitError::Config(ConfigError::ZeroInterval))));
+    assert!(matches!(dedup.guard(), Err(InitError::Config(ConfigError::IntervalTooShort { .. }))));
 }
 
 #[test]

@@ -193,7 +193,7 @@ impl<C: Clock> Dedup<C> {
     /// is not the global one.
     ///
     /// # Errors
-    /// [`InitError::Config`] if the [interval](Builder::interval) is zero,
+    /// [`InitError::Config`] if the [interval](Builder::interval) is too short,
     /// [`InitError::Thread`] if the thread cannot be started.
     pub fn guard(&self) -> Result<Guard, InitError> {
         let guard = Guard::of(&self.shared, self.shared.settings.interval)?;
