@@ -13,6 +13,7 @@ pub(crate) use rule::RuleState;
 pub use shared::SharedRules;
 
 use crate::Level;
+use std::collections::BTreeMap;
 
 /// Which [`Rule`] holds for which events, by level and target.
 ///
@@ -88,23 +89,53 @@ use crate::Level;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     default: Rule,
-    /// The most specific ones first.
-    entries: Vec<RuleEntry>,
+    /// Not the one for everything: that is `default`.
+    targets: BTreeMap<Box<str>, TargetRules>,
+    /// Which lengths these targets have.
+    lengths: Lengths,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-struct RuleEntry {
-    target: Box<str>,
-    level: Option<Level>,
-    /// `None` exempts.
-    rule: Option<Rule>,
+/// What holds for one target; of each rule, `None` exempts.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct TargetRules {
+    by_level: [Option<Option<Rule>>; Level::ALL.len()],
+    others: Option<Option<Rule>>,
+}
+
+/// Lengths in bytes: bit `n` for `n`, the highest for all from there on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Lengths(u64);
+
+impl Lengths {
+    const LONG: usize = 63;
+
+    fn with(self, length: usize) -> Self {
+        Self(self.0 | 1 << length.min(Self::LONG))
+    }
+
+    /// Returns those up to `most`, the longest first; of the long ones all.
+    #[inline]
+    fn up_to(self, most: usize) -> impl Iterator<Item = usize> {
+        let are_long = self.0 >> Self::LONG == 1;
+        let mut short = self.0 & !(1 << Self::LONG);
+        if most < Self::LONG {
+            short &= (2 << most) - 1;
+        }
+        let long = if are_long { (Self::LONG..=most).rev() } else { (1..=0).rev() };
+        let short = std::iter::from_fn(move || {
+            let length = short.checked_ilog2()?;
+            short ^= 1 << length;
+            Some(length as usize)
+        });
+        long.chain(short)
+    }
 }
 
 impl Rules {
     /// `default` for everything.
     #[must_use]
     pub fn new(default: Rule) -> Self {
-        Self { default, entries: Vec::new() }
+        Self { default, ..Self::default() }
     }
 
     /// `rule` for a target and what is below it.
@@ -147,36 +178,57 @@ impl Rules {
 
     /// Whether they are [`Rule::once`] for everything.
     pub(crate) fn is_once(&self) -> bool {
-        self.entries.is_empty() && self.default == Rule::once()
+        self.targets.is_empty() && self.default == Rule::once()
     }
 
     /// Replaces an entry for the same target and level.
     fn with(mut self, target: &str, level: Option<Level>, rule: Option<Rule>) -> Self {
-        self.entries.retain(|entry| (&*entry.target, entry.level) != (target, level));
         if let ("", None, Some(rule)) = (target, level, rule) {
             // For everything: there is one place for that.
             self.default = rule;
+            if let Some(root) = self.targets.get_mut("") {
+                root.others = None;
+                if *root == TargetRules::default() {
+                    self.targets.remove("");
+                    self.lengths.0 &= !1;
+                }
+            }
             return self;
         }
-        let weight = |target: &str, level: Option<Level>| (target.len(), level.is_some());
-        let at = self
-            .entries
-            .partition_point(|entry| weight(&entry.target, entry.level) > weight(target, level));
-        self.entries.insert(at, RuleEntry { target: target.into(), level, rule });
+        self.lengths = self.lengths.with(target.len());
+        let own = self.targets.entry(target.into()).or_default();
+        match level {
+            Some(level) => own.by_level[level as usize - 1] = Some(rule),
+            None => own.others = Some(rule),
+        }
         self
     }
 
-    /// The rule for an event; `None` if it is exempt. Allocates nothing; looks at each
-    /// entry.
+    /// The rule for an event; `None` if it is exempt. Allocates nothing; looks up the parts of
+    /// the target that are as long as some entry's.
     #[must_use]
     #[inline]
     pub fn find(&self, level: Level, target: &str) -> Option<Rule> {
-        for entry in &self.entries {
-            if entry.level.is_none_or(|own| own == level) && is_below(target, &entry.target) {
-                return entry.rule;
+        for length in self.lengths.up_to(target.len()) {
+            let Some(own) = parent(target, length).and_then(|part| self.targets.get(part)) else {
+                continue;
+            };
+            if let Some(rule) = own.by_level[level as usize - 1].or(own.others) {
+                return rule;
             }
         }
         Some(self.default)
+    }
+
+    /// All entries but the default, targets in their order, the less specific of each first.
+    fn entries(&self) -> impl Iterator<Item = (&str, Option<Level>, Option<Rule>)> {
+        self.targets.iter().flat_map(|(target, own)| {
+            let others = own.others.map(|rule| (&**target, None, rule));
+            let by_level = Level::ALL.into_iter().zip(own.by_level);
+            let by_level =
+                by_level.filter_map(|(level, rule)| Some((&**target, Some(level), rule?)));
+            others.into_iter().chain(by_level)
+        })
     }
 }
 
@@ -186,10 +238,12 @@ impl From<Rule> for Rules {
     }
 }
 
-/// Whether `target` is `parent` or below it.
-fn is_below(target: &str, parent: &str) -> bool {
-    let Some(rest) = target.strip_prefix(parent) else { return false };
-    parent.is_empty() || rest.is_empty() || rest.starts_with("::") || rest.starts_with('.')
+/// Returns the first `length` bytes of `target`, if it is them or below them.
+fn parent(target: &str, length: usize) -> Option<&str> {
+    let (parent, rest) = target.split_at_checked(length)?;
+    let is_below =
+        length == 0 || rest.is_empty() || rest.starts_with("::") || rest.starts_with('.');
+    is_below.then_some(parent)
 }
 
 #[cfg(test)]
@@ -209,7 +263,8 @@ mod tests {
             ("a", "", true),
             ("", "", true),
         ] {
-            assert_eq!(is_below(target, parent), below, "{target} below {parent}");
+            let rules = Rules::default().exempt_target(parent);
+            assert_eq!(rules.find(Info, target).is_none(), below, "{target} below {parent}");
         }
     }
 
@@ -234,6 +289,84 @@ mod tests {
                 Some(rule(5)),
                 "a longer target beats a level"
             );
+        }
+    }
+
+    #[test]
+    fn lengths_are_those_that_were_given() {
+        let of = |lengths: &[usize]| lengths.iter().fold(Lengths::default(), |l, &n| l.with(n));
+        let up_to = |lengths: &[usize], most| of(lengths).up_to(most).collect::<Vec<_>>();
+        assert_eq!(up_to(&[0, 3, 62, 5], 200), [62, 5, 3, 0]);
+        assert_eq!(up_to(&[0, 3, 62, 5], 5), [5, 3, 0]);
+        assert_eq!(up_to(&[3, 62], 61), [3]);
+        assert_eq!(up_to(&[3, 62, 64], 65), [65, 64, 63, 62, 3], "all the long ones");
+        assert_eq!(up_to(&[3, 1000], 62), [3]);
+        assert_eq!(up_to(&[], 9), [0; 0]);
+    }
+
+    /// As the documentation says it, entry by entry.
+    fn specified(
+        entries: &[(&str, Option<Level>, u32)],
+        level: Level,
+        target: &str,
+    ) -> Option<Rule> {
+        let fits = |parent: &str| {
+            let rest = target.strip_prefix(parent);
+            rest.is_some_and(|rest| {
+                parent.is_empty()
+                    || rest.is_empty()
+                    || rest.starts_with("::")
+                    || rest.starts_with('.')
+            })
+        };
+        let fitting = entries
+            .iter()
+            .filter(|(parent, own, _)| fits(parent) && own.is_none_or(|own| own == level));
+        let best = fitting.max_by_key(|(parent, own, _)| (parent.len(), own.is_some()));
+        best.map_or(Some(Rule::once()), |(.., n)| Rule::first(*n).ok())
+    }
+
+    #[test]
+    fn what_is_found_is_what_is_specified() {
+        let long = "segment::".repeat(20);
+        let targets = ["", "a", "a::b", "a.b", "a:", "a::", "b", "é", "é.a", &long[..63], &long];
+        let levels = [None, Some(Error), Some(Info)];
+        let all: Vec<_> = targets.iter().flat_map(|t| levels.map(|l| (*t, l))).collect();
+        // Zero is out of range, and exempts.
+        let entry = |n: usize| (all[n * 7 % all.len()].0, all[n * 7 % all.len()].1, n as u32 % 9);
+        for from in 0..all.len() {
+            for number in [1, 3, 8, 20] {
+                let mut entries: Vec<_> = (from..from + number).map(entry).collect();
+                entries.retain(|entry| (entry.0, entry.1) != ("", None));
+                let rules = entries.iter().fold(Rules::default(), |rules, &(target, level, n)| {
+                    rules.with(target, level, Rule::first(n).ok())
+                });
+                for target in targets.iter().flat_map(|t| [t.to_string(), format!("{t}::x")]) {
+                    for level in [Error, Info, Warn] {
+                        let expected = specified(&entries, level, &target);
+                        assert_eq!(rules.find(level, &target), expected, "{target} {entries:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_default_set_later_replaces_an_exemption() {
+        let exempt = Rules::default().exempt_target("");
+        assert_eq!(exempt.find(Info, "a"), None);
+        assert_eq!(exempt.target("", Rule::once()), Rules::default());
+    }
+
+    #[test]
+    fn many_targets_are_no_burden() {
+        // Minutes and days, were it quadratic and linear.
+        let targets = (0..200_000).map(|n| format!("tenant{n}::store"));
+        let rules = targets
+            .clone()
+            .fold(Rules::default(), |rules, target| rules.target(&target, Rule::first(2).unwrap()));
+        for target in targets {
+            assert_eq!(rules.find(Info, &format!("{target}::wal")), Rule::first(2).ok());
         }
     }
 
