@@ -146,6 +146,9 @@ pub struct Cache<C = Coarse> {
     engine: Engine<Exemplar>,
     clock: C,
     secret: Secret,
+    /// Tells it from others in metrics.
+    #[cfg(feature = "metrics")]
+    number: u64,
 }
 
 // No user code runs while the engine is between two states: clocks, exemplars,
@@ -163,7 +166,21 @@ impl Cache {
 
 impl<C: Clock> Cache<C> {
     pub(crate) fn from_parts(engine: Engine<Exemplar>, clock: C, secret: Secret) -> Self {
-        Self { engine, clock, secret }
+        #[cfg(feature = "metrics")]
+        static NUMBERS: crate::atomic_cell::AtomicCell<u64> =
+            crate::atomic_cell::AtomicCell::new(0);
+        Self {
+            engine,
+            clock,
+            secret,
+            #[cfg(feature = "metrics")]
+            number: NUMBERS.fetch_add(1) + 1,
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Decides at the present moment of the cache's clock: once per window.

@@ -142,7 +142,12 @@ impl<T, C: Clock> Builder<T, C> {
     /// | name | kind | labels |
     /// |---|---|---|
     /// | `quell_events_total` | counter | `outcome`: `emitted`, `suppressed`, `failed_open`, `exempt`; `level`; `front_end` |
-    /// | `quell_entries`, `quell_capacity`, `quell_forgotten` | gauges of the whole cache, set by each report | `front_end` |
+    /// | `quell_forgotten_total` | counter: messages evicted while in their window | `cache` |
+    /// | `quell_entries`, `quell_capacity` | gauges | `cache` |
+    ///
+    /// `failed_open` are events that passed although nothing could be decided on them, for lack
+    /// of room too. `cache` is the number of the cache: 1 is the first that the program built.
+    /// What is of a whole cache is set by each report.
     ///
     /// The recorder is the one that is installed when the front end (of tracing: the
     /// filter) is made. No text of a message is ever a label.

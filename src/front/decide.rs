@@ -47,9 +47,11 @@ impl<C: Clock> Decider<C> {
     ) -> Self {
         Self {
             namespace: cache.new_namespace(),
-            cache,
             #[cfg(feature = "metrics")]
-            meters: settings.metrics.then(|| super::metrics::Meters::register(_front_end)),
+            meters: settings
+                .metrics
+                .then(|| super::metrics::Meters::register(_front_end, cache.number())),
+            cache,
             settings,
         }
     }
@@ -133,7 +135,7 @@ impl<C: Clock> Decider<C> {
     pub(crate) fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
         #[cfg(feature = "metrics")]
         if let Some(meters) = &self.meters {
-            catch_panic(|| meters.gauge(&self.cache.stats()));
+            catch_panic(|| meters.report(&self.cache.stats()));
         }
         if all {
             return self.cache.drain_namespace(self.namespace, each);
