@@ -128,7 +128,7 @@ mod text;
 
 pub use cache::{Cache, Decision, Stats};
 pub use cache_builder::CacheBuilder;
-pub use clock::{Clock, Coarse, Manual, Monotonic, Tick};
+pub use clock::{Boottime, Clock, Coarse, Manual, Monotonic, Tick};
 pub use error::{ConfigError, InitError};
 pub use key::{
     AttrValue, Fields, FieldsHash, Fingerprint, FingerprintHasher, Key, Namespace, Secret, Value,

@@ -1,6 +1,6 @@
 //! The engine: fingerprints and ticks in, decisions out. It knows no message, no logger and
-//! no wall clock. All unsafe code of the crate and all atomics but `AtomicCell` are in
-//! here. `docs/DESIGN.md` has the protocol and its proofs, `docs/ORDERINGS.md` the pairs of
+//! no wall clock. All unsafe code of the crate, but for a system call in
+//! `clock.rs`, and all atomics but `AtomicCell` are in here. `docs/DESIGN.md` has the protocol and its proofs, `docs/ORDERINGS.md` the pairs of
 //! orderings.
 //!
 //! | file | concept |
