@@ -31,6 +31,8 @@ pub enum ConfigError {
         /// What was asked for.
         asked: Duration,
     },
+    /// As many sinks are in use as a cache can have, 65,534.
+    OutOfNamespaces,
     /// A rule's number is zero or above [`Rule::MAX`](crate::Rule::MAX).
     RuleOutOfRange {
         /// What was asked for.
@@ -63,6 +65,7 @@ impl fmt::Display for ConfigError {
             Self::OutOfMemory { bytes } => {
                 write!(f, "cannot allocate {bytes} bytes for the tables")
             }
+            Self::OutOfNamespaces => f.write_str("a cache can have 65534 sinks at a time"),
             Self::RuleOutOfRange { asked } => {
                 write!(f, "a rule's number must be from 1 to {}, got {asked}", MAX_RULE)
             }

@@ -241,6 +241,7 @@ on_each_front_end! {
     ten_threads_share_a_limit_of_a_hundred,
     numbers_in_a_text_may_be_left_out,
     by_callsite_texts_do_not_matter,
+    the_first_failure_after_a_success_passes,
     by_message_levels_and_targets_do_not_matter,
 }
 
@@ -412,6 +413,20 @@ fn what_is_exempt_passes_and_is_counted<F: FrontEnd>() {
     assert_eq!((stats.exempt, stats.emitted, stats.suppressed), (10, 12, 8));
     world.assert_conserved(20);
     assert_eq!(world.sums().len(), 2);
+}
+
+fn the_first_failure_after_a_success_passes<F: FrontEnd>() {
+    let world = World::<F>::new(Rule::once());
+    for round in 0..3 {
+        assert_eq!(world.pass(5, "connection refused"), 1);
+        assert_eq!(world.passes_at(Level::Info, "net", "x"), round == 0);
+        // The connection is there again.
+        let is_failure = |exemplar: &quell::Exemplar| {
+            &*exemplar.target == "store" && exemplar.level == Some(Level::Info)
+        };
+        assert_eq!(world.cache.forget_where(is_failure), 1);
+    }
+    world.assert_conserved(18);
 }
 
 fn rules_and_windows_are_swapped_without_losing_state<F: FrontEnd>() {

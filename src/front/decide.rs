@@ -28,6 +28,7 @@ pub(crate) enum Action {
 /// Decides for one sink of a cache.
 pub(crate) struct Decider<C: Clock = Coarse> {
     pub(crate) cache: Arc<Cache<C>>,
+    /// [`Namespace::MIXED`] if there was none for it: then everything passes.
     pub(crate) namespace: Namespace,
     pub(crate) settings: Arc<Settings>,
     #[cfg(feature = "metrics")]
@@ -46,7 +47,7 @@ impl<C: Clock> Decider<C> {
         _front_end: &'static str,
     ) -> Self {
         Self {
-            namespace: cache.new_namespace(),
+            namespace: cache.new_namespace().unwrap_or(Namespace::MIXED),
             #[cfg(feature = "metrics")]
             meters: settings
                 .metrics
@@ -80,6 +81,9 @@ impl<C: Clock> Decider<C> {
             return self.metered(level, Outcome::Exempt, Action::Pass(Emission::default()));
         };
         let asked = catch_panic(|| {
+            if self.namespace == Namespace::MIXED {
+                return None;
+            }
             let mut hasher = self.cache.hasher();
             hasher.namespace(self.namespace);
             key(&mut hasher).ok()?;
@@ -156,6 +160,13 @@ impl<C: Clock> Decider<C> {
     /// neither a summary nor the event that brings it.
     pub(crate) fn age(&self, since: Tick) -> u64 {
         catch_panic(|| self.cache.now()).map_or(0, |now| now.millis_since(since))
+    }
+}
+
+impl<C: Clock> Drop for Decider<C> {
+    /// Nobody asks any more. What is pending was taken before, or waits for a drain.
+    fn drop(&mut self) {
+        self.cache.give_back_namespace(self.namespace);
     }
 }
 
