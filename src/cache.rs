@@ -135,7 +135,8 @@ pub struct Stats {
 /// Never.
 ///
 /// # Limits
-/// * Not for use in a signal handler or inside a global allocator.
+/// * Not for use in a signal handler, which may find its own thread in the midst of a call: the
+///   books of the reclaimer abort or hang. Nor inside a global allocator.
 /// * A thread that is stopped *inside* a call (by a debugger, say) may occupy one slot of the table
 ///   until it goes on. The same is true in a child process that was forked while another
 ///   thread was inside a call: there for good. New messages fail open only if all slots that

@@ -92,7 +92,13 @@
 //!    reported exactly once, also after eviction and at shutdown.
 //! 3. Memory is bounded; without room quell logs.
 //! 4. A suppressed call allocates nothing and takes no lock.
-//! 5. No panic, deadlock or endless recursion of quell's, whatever callbacks do.
+//! 5. No panic, deadlock or endless recursion of quell's, whatever callbacks do. Where an event
+//!    is logged from inside others, more than four deep, it is counted and not logged; what a
+//!    logger, layer or drain does *by itself*, in records that quell is not asked about, is
+//!    its own.
+//!
+//! **Not in a signal handler**: logging there, through quell or without it, may hang or abort.
+//! [`Guard`] says what to do instead.
 //!
 //! [`Cache`] says where each of them ends; `docs/DESIGN.md` in the repository says why they
 //! hold.

@@ -115,7 +115,8 @@ impl<T, C: Clock> Builder<T, C> {
 
     /// Sets which fields (key-values, attributes) belong to the key. Unless set, all with
     /// [`Key::Event`] and none with the others. Leave out what changes from event to event,
-    /// timestamps and request ids first of all: `.fields(Fields::except(["ts"]))`.
+    /// timestamps and request ids first of all: `.fields(Fields::except(["ts"]))`. Whether a name
+    /// is misspelt, [`Fields::unseen`] knows.
     pub fn fields(mut self, fields: Fields) -> Self {
         self.settings.fields = Some(fields);
         self

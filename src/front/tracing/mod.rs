@@ -40,6 +40,7 @@
 //! | inside `not` | unsupported: nothing passes |
 //! | inside `reload` | unsupported: `reload::Layer` does not forward the question, so nothing is suppressed. Swap rules through [`SharedRules`](crate::SharedRules), and put the reloaded filter beside: `dedup.wrap_filtered(reload, layer)` |
 //! | `Box<dyn Layer>` | works |
+//! | `fmt`'s span events (`with_span_events`: `NEW`, `CLOSE`, ...) | not limited: the layer writes them itself, and no filter is asked about them |
 //! | `Vec` or `Option` of layers | works, with [`Dedup::layer`] beside them: they do not tell their layers which subscriber they are in (tracing-subscriber 0.3.23) |
 //! | a layer without a quell filter | sees everything, and the summaries too; [`NoSummaries`] keeps these out |
 //! | scoped subscribers | work; flush or drop the guard while the subscriber is there |
