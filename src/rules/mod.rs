@@ -121,7 +121,7 @@ impl Lengths {
         if most < Self::LONG {
             short &= (2 << most) - 1;
         }
-        let long = if are_long { (Self::LONG..=most).rev() } else { (1..=0).rev() };
+        let long = (Self::LONG..=if are_long { most } else { 0 }).rev();
         let short = std::iter::from_fn(move || {
             let length = short.checked_ilog2()?;
             short ^= 1 << length;
