@@ -89,10 +89,11 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     default: Rule,
-    /// Not the one for everything: that is `default`.
+    /// For all targets; `default` aside.
+    root: TargetRules,
     targets: BTreeMap<Box<str>, TargetRules>,
-    /// Which lengths these targets have.
-    lengths: Lengths,
+    /// How long these targets are, in bytes: bit `n` for `n`, the highest for all from there on.
+    lengths: u64,
 }
 
 /// What holds for one target; of each rule, `None` exempts.
@@ -102,34 +103,22 @@ struct TargetRules {
     others: Option<Option<Rule>>,
 }
 
-/// Lengths in bytes: bit `n` for `n`, the highest for all from there on.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Lengths(u64);
-
-impl Lengths {
-    const LONG: usize = 63;
-
-    fn with(self, length: usize) -> Self {
-        Self(self.0 | 1 << length.min(Self::LONG))
+impl TargetRules {
+    #[inline]
+    fn find(&self, level: Level) -> Option<Option<Rule>> {
+        self.by_level[level as usize - 1].or(self.others)
     }
 
-    /// Returns those up to `most`, the longest first; of the long ones all.
-    #[inline]
-    fn up_to(self, most: usize) -> impl Iterator<Item = usize> {
-        let are_long = self.0 >> Self::LONG == 1;
-        let mut short = self.0 & !(1 << Self::LONG);
-        if most < Self::LONG {
-            short &= (2 << most) - 1;
-        }
-        let long = (Self::LONG..=if are_long { most } else { 0 }).rev();
-        let short = std::iter::from_fn(move || {
-            let length = short.checked_ilog2()?;
-            short ^= 1 << length;
-            Some(length as usize)
-        });
-        long.chain(short)
+    /// The less specific first.
+    fn entries(&self) -> impl Iterator<Item = (Option<Level>, Option<Rule>)> {
+        let by_level = Level::ALL.into_iter().zip(self.by_level);
+        let by_level = by_level.filter_map(|(level, rule)| Some((Some(level), rule?)));
+        self.others.map(|rule| (None, rule)).into_iter().chain(by_level)
     }
 }
+
+/// From here on targets are long.
+const LONG: usize = 63;
 
 impl Rules {
     /// `default` for everything.
@@ -178,7 +167,9 @@ impl Rules {
 
     /// Whether they are [`Rule::once`] for everything.
     pub(crate) fn is_once(&self) -> bool {
-        self.targets.is_empty() && self.default == Rule::once()
+        self.default == Rule::once()
+            && self.targets.is_empty()
+            && self.root == TargetRules::default()
     }
 
     /// Replaces an entry for the same target and level.
@@ -186,17 +177,15 @@ impl Rules {
         if let ("", None, Some(rule)) = (target, level, rule) {
             // For everything: there is one place for that.
             self.default = rule;
-            if let Some(root) = self.targets.get_mut("") {
-                root.others = None;
-                if *root == TargetRules::default() {
-                    self.targets.remove("");
-                    self.lengths.0 &= !1;
-                }
-            }
+            self.root.others = None;
             return self;
         }
-        self.lengths = self.lengths.with(target.len());
-        let own = self.targets.entry(target.into()).or_default();
+        let own = if target.is_empty() {
+            &mut self.root
+        } else {
+            self.lengths |= 1 << target.len().min(LONG);
+            self.targets.entry(target.into()).or_default()
+        };
         match level {
             Some(level) => own.by_level[level as usize - 1] = Some(rule),
             None => own.others = Some(rule),
@@ -209,26 +198,39 @@ impl Rules {
     #[must_use]
     #[inline]
     pub fn find(&self, level: Level, target: &str) -> Option<Rule> {
-        for length in self.lengths.up_to(target.len()) {
-            let Some(own) = parent(target, length).and_then(|part| self.targets.get(part)) else {
-                continue;
-            };
-            if let Some(rule) = own.by_level[level as usize - 1].or(own.others) {
-                return rule;
-            }
-        }
-        Some(self.default)
+        let own = if self.lengths == 0 { None } else { self.find_own(level, target) };
+        own.or_else(|| self.root.find(level)).unwrap_or(Some(self.default))
     }
 
-    /// All entries but the default, targets in their order, the less specific of each first.
+    /// The rule of the longest target that fits.
+    fn find_own(&self, level: Level, target: &str) -> Option<Option<Rule>> {
+        let find = |length| self.targets.get(parent(target, length)?)?.find(level);
+        let mut lengths = self.lengths;
+        if lengths >> LONG != 0 {
+            if let found @ Some(_) = (LONG..=target.len()).rev().find_map(find) {
+                return found;
+            }
+            lengths &= !(1 << LONG);
+        }
+        if target.len() < LONG {
+            lengths &= (2 << target.len()) - 1;
+        }
+        while let Some(length) = lengths.checked_ilog2() {
+            if let found @ Some(_) = find(length as usize) {
+                return found;
+            }
+            lengths ^= 1 << length;
+        }
+        None
+    }
+
+    /// All entries but the default, targets in their order.
     fn entries(&self) -> impl Iterator<Item = (&str, Option<Level>, Option<Rule>)> {
-        self.targets.iter().flat_map(|(target, own)| {
-            let others = own.others.map(|rule| (&**target, None, rule));
-            let by_level = Level::ALL.into_iter().zip(own.by_level);
-            let by_level =
-                by_level.filter_map(|(level, rule)| Some((&**target, Some(level), rule?)));
-            others.into_iter().chain(by_level)
-        })
+        let targets = self.targets.iter().map(|(target, own)| (&**target, own));
+        [("", &self.root)]
+            .into_iter()
+            .chain(targets)
+            .flat_map(|(target, own)| own.entries().map(move |(level, rule)| (target, level, rule)))
     }
 }
 
@@ -239,10 +241,10 @@ impl From<Rule> for Rules {
 }
 
 /// Returns the first `length` bytes of `target`, if it is them or below them.
+#[inline]
 fn parent(target: &str, length: usize) -> Option<&str> {
     let (parent, rest) = target.split_at_checked(length)?;
-    let is_below =
-        length == 0 || rest.is_empty() || rest.starts_with("::") || rest.starts_with('.');
+    let is_below = rest.is_empty() || rest.starts_with("::") || rest.starts_with('.');
     is_below.then_some(parent)
 }
 
@@ -292,18 +294,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn lengths_are_those_that_were_given() {
-        let of = |lengths: &[usize]| lengths.iter().fold(Lengths::default(), |l, &n| l.with(n));
-        let up_to = |lengths: &[usize], most| of(lengths).up_to(most).collect::<Vec<_>>();
-        assert_eq!(up_to(&[0, 3, 62, 5], 200), [62, 5, 3, 0]);
-        assert_eq!(up_to(&[0, 3, 62, 5], 5), [5, 3, 0]);
-        assert_eq!(up_to(&[3, 62], 61), [3]);
-        assert_eq!(up_to(&[3, 62, 64], 65), [65, 64, 63, 62, 3], "all the long ones");
-        assert_eq!(up_to(&[3, 1000], 62), [3]);
-        assert_eq!(up_to(&[], 9), [0; 0]);
-    }
-
     /// As the documentation says it, entry by entry.
     fn specified(
         entries: &[(&str, Option<Level>, u32)],
@@ -329,7 +319,21 @@ mod tests {
     #[test]
     fn what_is_found_is_what_is_specified() {
         let long = "segment::".repeat(20);
-        let targets = ["", "a", "a::b", "a.b", "a:", "a::", "b", "é", "é.a", &long[..63], &long];
+        let targets = [
+            "",
+            "a",
+            "a::b",
+            "a.b",
+            "a:",
+            "a::",
+            "b",
+            "é",
+            "é.a",
+            &long[..61],
+            &long[..63],
+            &long[..72],
+            &long,
+        ];
         let levels = [None, Some(Error), Some(Info)];
         let all: Vec<_> = targets.iter().flat_map(|t| levels.map(|l| (*t, l))).collect();
         // Zero is out of range, and exempts.
