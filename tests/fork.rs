@@ -164,3 +164,51 @@ fn a_flush_in_a_child_starts_the_thread_again() {
         flushed && reported
     });
 }
+
+#[cfg(feature = "tracing")]
+mod on_tracing {
+    use super::*;
+    use tracing::field::{Field, Visit};
+    use tracing_subscriber::layer::{Context, Layer};
+    use tracing_subscriber::prelude::*;
+
+    impl<S: tracing::Subscriber> Layer<S> for Adds {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            event.record(&mut self.clone());
+        }
+    }
+
+    impl Visit for Adds {
+        fn record_u64(&mut self, field: &Field, value: u64) {
+            if field.name() == "quell.suppressed" {
+                self.0.fetch_add(value);
+            }
+        }
+        fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+    }
+
+    #[test]
+    fn an_event_in_a_child_starts_the_thread_again() {
+        let _turn = turn();
+        let (cache, clock) = common::cache();
+        let sink = Adds::default();
+        let dedup = quell::front::tracing::Dedup::builder(cache).interval(OFTEN).build();
+        let stack = tracing_subscriber::registry().with(dedup.wrap(sink.clone()));
+        let stack = tracing::Dispatch::new(stack);
+        let _guard = dedup.guard().unwrap();
+        tracing::dispatcher::with_default(&stack, || {
+            let repeat = |n| (0..n).for_each(|_| tracing::info!("m"));
+            repeat(5);
+            in_a_child(|| {
+                tracing::info!("n");
+                clock.advance(common::WINDOW);
+                let inherited = sink.becomes(4);
+                repeat(4);
+                clock.advance(common::WINDOW);
+                inherited && sink.becomes(4 + 3)
+            });
+            clock.advance(common::WINDOW);
+            assert!(sink.becomes(4), "the parent has the counts, too");
+        });
+    }
+}

@@ -91,9 +91,8 @@ pub struct Rules {
     default: Rule,
     /// For all targets; `default` aside.
     root: TargetRules,
-    targets: BTreeMap<Box<str>, TargetRules>,
-    /// How long these targets are, in bytes: bit `n` for `n`, the highest for all from there on.
-    lengths: u64,
+    /// By the length of the target in bytes, the longest first: at most one of each is asked for.
+    targets: Vec<(usize, BTreeMap<Box<str>, TargetRules>)>,
 }
 
 /// What holds for one target; of each rule, `None` exempts.
@@ -116,9 +115,6 @@ impl TargetRules {
         self.others.map(|rule| (None, rule)).into_iter().chain(by_level)
     }
 }
-
-/// From here on targets are long.
-const LONG: usize = 63;
 
 impl Rules {
     /// `default` for everything.
@@ -183,8 +179,12 @@ impl Rules {
         let own = if target.is_empty() {
             &mut self.root
         } else {
-            self.lengths |= 1 << target.len().min(LONG);
-            self.targets.entry(target.into()).or_default()
+            let is_longer = |(length, _): &(usize, _)| *length > target.len();
+            let at = self.targets.partition_point(is_longer);
+            if self.targets.get(at).is_none_or(|(length, _)| *length != target.len()) {
+                self.targets.insert(at, (target.len(), BTreeMap::new()));
+            }
+            self.targets[at].1.entry(target.into()).or_default()
         };
         match level {
             Some(level) => own.by_level[level as usize - 1] = Some(rule),
@@ -198,35 +198,19 @@ impl Rules {
     #[must_use]
     #[inline]
     pub fn find(&self, level: Level, target: &str) -> Option<Rule> {
-        let own = if self.lengths == 0 { None } else { self.find_own(level, target) };
-        own.or_else(|| self.root.find(level)).unwrap_or(Some(self.default))
+        for (length, targets) in &self.targets {
+            let own = parent(target, *length).and_then(|part| targets.get(part));
+            if let Some(rule) = own.and_then(|own| own.find(level)) {
+                return rule;
+            }
+        }
+        self.root.find(level).unwrap_or(Some(self.default))
     }
 
-    /// The rule of the longest target that fits.
-    fn find_own(&self, level: Level, target: &str) -> Option<Option<Rule>> {
-        let find = |length| self.targets.get(parent(target, length)?)?.find(level);
-        let mut lengths = self.lengths;
-        if lengths >> LONG != 0 {
-            if let found @ Some(_) = (LONG..=target.len()).rev().find_map(find) {
-                return found;
-            }
-            lengths &= !(1 << LONG);
-        }
-        if target.len() < LONG {
-            lengths &= (2 << target.len()) - 1;
-        }
-        while let Some(length) = lengths.checked_ilog2() {
-            if let found @ Some(_) = find(length as usize) {
-                return found;
-            }
-            lengths ^= 1 << length;
-        }
-        None
-    }
-
-    /// All entries but the default, targets in their order.
+    /// All entries but the default, the least specific first.
     fn entries(&self) -> impl Iterator<Item = (&str, Option<Level>, Option<Rule>)> {
-        let targets = self.targets.iter().map(|(target, own)| (&**target, own));
+        let targets = self.targets.iter().rev().flat_map(|(_, targets)| targets);
+        let targets = targets.map(|(target, own)| (&**target, own));
         [("", &self.root)]
             .into_iter()
             .chain(targets)

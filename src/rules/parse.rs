@@ -51,7 +51,7 @@ impl Rules {
     #[cfg(feature = "serde")]
     pub(super) fn unwritable(&self) -> Option<&str> {
         let is_bad = |target: &&str| target.trim() != *target || target.contains(SIGNS);
-        self.targets.keys().map(|target| &**target).find(is_bad)
+        self.entries().map(|(target, ..)| target).find(is_bad)
     }
 }
 
