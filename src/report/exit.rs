@@ -37,8 +37,12 @@ fn live() -> Vec<Arc<Worker>> {
 /// which a system call does not matter.
 #[cold]
 pub(crate) fn revive_after_fork() {
-    let (process, now) = (PROCESS.load(), process::id());
-    if process != 0 && process != now && PROCESS.compare_exchange(process, now).is_ok() {
+    let process = PROCESS.load();
+    if process == 0 {
+        return;
+    }
+    let now = process::id();
+    if process != now && PROCESS.compare_exchange(process, now).is_ok() {
         for worker in live() {
             // If it cannot be started, who asks for summaries writes them.
             let _ = worker.revive();
