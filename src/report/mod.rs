@@ -8,9 +8,9 @@ mod recursion;
 mod signals;
 mod source;
 
+pub(crate) use exit::revive_after_fork;
 pub use exit::{exit, install_panic_hook};
 pub use guard::Guard;
-#[cfg(feature = "tracing")]
 pub(crate) use recursion::RecursionGuard;
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::flush_on_signals;
