@@ -63,7 +63,7 @@
 //!
 //! Records that pass, unchanged, and records of quell's own. These have the level, target,
 //! module, file and line of the message they are about, the key-values that belong to its key, and
-//! its text; an [`Exemplar`](crate::Exemplar) says how much of them is kept. The text says how many
+//! its text; an [`Exemplar`] says how much of them is kept. The text says how many
 //! there were, because many loggers print nothing else:
 //!
 //! | record | text | key-values besides |

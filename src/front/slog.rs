@@ -70,7 +70,7 @@
 //!
 //! Records that pass, unchanged, and records of quell's own. These have the level, tag,
 //! module, file, line and text of the record they are about, the key-values that belong to its key,
-//! and those that [`Builder::values`] was given; an [`Exemplar`](crate::Exemplar) says how much of
+//! and those that [`Builder::values`] was given; an [`Exemplar`] says how much of
 //! them is kept. Besides they have
 //!
 //! | record | key-values |

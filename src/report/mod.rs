@@ -10,7 +10,6 @@ mod source;
 
 pub use exit::{exit, install_panic_hook};
 pub use guard::Guard;
-#[cfg(feature = "tracing")]
 pub(crate) use recursion::RecursionGuard;
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::flush_on_signals;
