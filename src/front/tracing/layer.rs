@@ -174,7 +174,9 @@ where
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        self.state.spans.forget(&id);
+        if !self.state.options.span_fields.is_empty() {
+            self.state.spans.forget(&id);
+        }
         self.layer.on_close(id, ctx);
     }
 
