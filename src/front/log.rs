@@ -63,7 +63,7 @@
 //!
 //! Records that pass, unchanged, and records of quell's own. These have the level, target,
 //! module, file and line of the message they are about, the key-values that belong to its key, and
-//! its text; an [`Exemplar`](crate::Exemplar) says how much of them is kept. The text says how many
+//! its text; an [`Exemplar`] says how much of them is kept. The text says how many
 //! there were, because many loggers print nothing else:
 //!
 //! | record | text | key-values besides |
@@ -248,7 +248,7 @@ impl<L: Log> Behind<L> {
         let pairs = AllPairs(about, own);
         self.logger.log(
             &Record::builder()
-                .level(about.level.unwrap_or(Level::Warn).into())
+                .level(about.highest_level().unwrap_or(Level::Warn).into())
                 .target(&about.target)
                 .module_path(about.module.as_deref())
                 .file(about.file.as_deref())
@@ -273,6 +273,10 @@ impl<L: Log> Inner for Behind<L> {
     // The macros do not ask.
     fn enabled(&self, record: &Record<'_>) -> bool {
         self.logger.enabled(record.metadata())
+    }
+
+    fn has_custom_key(&self) -> bool {
+        self.custom_key.is_some()
     }
 
     #[inline]

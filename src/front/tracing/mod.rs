@@ -68,7 +68,7 @@
 //!
 //! # Guarantees
 //!
-//! * Of what passes and what is counted nothing is lost; see [`Cache`](crate::Cache).
+//! * Of what passes and what is counted nothing is lost; see [the cache](crate::Cache).
 //! * A `Debug` or `Display` that panics or returns an error while it is read is no reason to lose
 //!   the event: it passes, and is counted in [`Stats::failed_open`](crate::Stats::failed_open).
 //! * Events that a `Debug`, or the layer itself, logs meanwhile are treated like any others up to
