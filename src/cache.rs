@@ -267,10 +267,25 @@ impl<C: Clock> Cache<C> {
         rule: &Rule,
         exemplar: impl FnOnce() -> Option<Exemplar>,
     ) -> Decision {
+        self.decide(fingerprint, now, rule, true, exemplar)
+    }
+
+    /// Decides. Where a rule lets several calls of a window pass, each of them but the first
+    /// reports what was suppressed before it, or leaves it to the window's end:
+    /// `reports_within`.
+    #[inline(always)]
+    pub(crate) fn decide(
+        &self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        rule: &Rule,
+        reports_within: bool,
+        exemplar: impl FnOnce() -> Option<Exemplar>,
+    ) -> Decision {
         let decision = if *rule == Rule::once() {
             self.engine.check(fingerprint, now)
         } else {
-            self.engine.check_rule(fingerprint, now, rule)
+            self.engine.check_rule(fingerprint, now, rule, reports_within)
         };
         if let Decision::Emit { untracked: false, .. } = decision {
             self.keep_exemplar(fingerprint, exemplar);

@@ -33,6 +33,8 @@ pub(super) struct Call<'e, X: Send + Sync + 'static> {
     pub(super) rule: &'e Rule,
     /// Of a rule that counts the calls of a window.
     pub(super) words: Option<&'e [AtomicU64]>,
+    /// Whether an emission inside a window reports what was suppressed before it.
+    pub(super) reports_within: bool,
 }
 
 impl<X: Send + Sync + 'static> Engine<X> {
@@ -241,7 +243,8 @@ impl<'e, X: Send + Sync + 'static> Call<'e, X> {
         words: Option<&'e [AtomicU64]>,
     ) -> Self {
         let id = Id::of(fingerprint);
-        Self { engine, fingerprint, id, homes: engine.table.homes(id), now, window, rule, words }
+        let homes = engine.table.homes(id);
+        Self { engine, fingerprint, id, homes, now, window, rule, words, reports_within: true }
     }
 
     /// Decides, whatever it takes.

@@ -59,8 +59,17 @@ pub(super) fn reset(words: &RuleWords, at: At, turn: u64) {
 impl<X: Send + Sync + 'static> Engine<X> {
     /// Decides by a rule. Wait-free while the calling thread has the entry near and the rule
     /// suppresses without anything to write.
+    ///
+    /// An emission inside a window reports what was suppressed before it, or leaves it to the
+    /// window's end: `reports_within`.
     #[inline]
-    pub(crate) fn check_rule(&self, fingerprint: Fingerprint, now: Tick, rule: &Rule) -> Decision {
+    pub(crate) fn check_rule(
+        &self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        rule: &Rule,
+        reports_within: bool,
+    ) -> Decision {
         if *rule == Rule::once() {
             return self.check(fingerprint, now);
         }
@@ -83,7 +92,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
         if rule.counts_calls() && words.is_none() {
             return self.emit_untracked();
         }
-        Call::new(self, fingerprint, now, window, rule, words).decide()
+        let call = Call::new(self, fingerprint, now, window, rule, words);
+        Call { reports_within, ..call }.decide()
     }
 }
 
@@ -124,11 +134,9 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
             cell.compare_exchange(word.0, to, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         }
         if emit {
-            let suppressed = if state.is_counted() {
-                engine.take_counts(at, state, self.fingerprint)
-            } else {
-                0
-            };
+            let reports = state.is_counted() && self.reports_within;
+            let suppressed =
+                if reports { engine.take_counts(at, state, self.fingerprint) } else { 0 };
             engine.table.touch(at, state.turn());
             return Some(engine.emit(suppressed, Some(before.since), false));
         }

@@ -92,6 +92,8 @@ pub trait Inner: Send + Sync {
     type Wrapped;
     /// Labels its metrics.
     const FRONT_END: &'static str;
+    /// A line tells itself what was suppressed before it.
+    const LINES_TELL: bool = false;
 
     fn wrapped(&self) -> &Self::Wrapped;
 
@@ -155,7 +157,9 @@ pub(crate) struct Core<I: Inner, C: Clock> {
 impl<I: Inner, C: Clock> Core<I, C> {
     pub(crate) fn new(builder: Builder<I, C>) -> Self {
         let Builder { cache, settings, inner } = builder;
-        Self { decider: Decider::new(cache, Arc::new(settings), I::FRONT_END), inner }
+        let settings = Arc::new(settings);
+        let decider = Decider::new(cache, settings, I::FRONT_END, I::LINES_TELL);
+        Self { decider, inner }
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -31,6 +31,8 @@ pub(crate) struct Decider<C: Clock = Coarse> {
     /// [`Namespace::MIXED`] if there was none for it: then everything passes.
     pub(crate) namespace: Namespace,
     pub(crate) settings: Arc<Settings>,
+    /// Whether a line can tell what was suppressed before it. Else summaries do, one a window.
+    pub(crate) lines_tell: bool,
     #[cfg(feature = "metrics")]
     meters: Option<super::metrics::Meters>,
 }
@@ -45,8 +47,10 @@ impl<C: Clock> Decider<C> {
         cache: Arc<Cache<C>>,
         settings: Arc<Settings>,
         _front_end: &'static str,
+        lines_tell: bool,
     ) -> Self {
         Self {
+            lines_tell,
             namespace: cache.new_namespace().unwrap_or(Namespace::MIXED),
             #[cfg(feature = "metrics")]
             meters: settings
@@ -99,7 +103,7 @@ impl<C: Clock> Decider<C> {
         let kept = || if merges { None } else { Some(exemplar()) };
         let decided = match &rule {
             None => self.cache.check_with_at(fingerprint, now, &Rule::once(), kept),
-            Some(rule) => self.cache.check_with_at(fingerprint, now, rule, kept),
+            Some(rule) => self.cache.decide(fingerprint, now, rule, self.lines_tell, kept),
         };
         match decided {
             Decision::Emit { suppressed, since, untracked } => {

@@ -306,6 +306,7 @@ impl<S: Sink> Inner for Output<S> {
     type Error = Infallible;
     type Wrapped = S;
     const FRONT_END: &'static str = "logger";
+    const LINES_TELL: bool = true;
 
     fn wrapped(&self) -> &S {
         &self.0

@@ -72,7 +72,9 @@ impl Rule {
     }
 
     /// The first `n` of each window, and of those after them every `every`-th: with 2 and 3
-    /// the calls 1, 2, 5, 8, ... of a window.
+    /// the calls 1, 2, 5, 8, ... of a window. Front ends whose lines cannot tell what was
+    /// suppressed before them write one summary for each window; a
+    /// [`Logger`](crate::Logger)'s lines tell it.
     ///
     /// # Errors
     /// [`ConfigError::RuleOutOfRange`] unless both are from 1 to [`Rule::MAX`].

@@ -205,6 +205,8 @@ pub(crate) trait FrontEnd: Send + Sync + Sized {
     const GUARDS_TEXTS: bool = true;
     /// The sink is flushed after summaries.
     const FLUSHES: bool = true;
+    /// A line tells what was suppressed before it.
+    const LINES_TELL: bool = false;
     /// A summary that comes with an emission has its age.
     const TELLS_AGE: bool = true;
 

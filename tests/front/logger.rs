@@ -55,6 +55,7 @@ impl Sink for Kept {
 
 impl FrontEnd for Front {
     const TELLS_AGE: bool = false;
+    const LINES_TELL: bool = true;
 
     fn new(cache: Arc<Cache<Hand>>, setup: Setup, kept: Arc<Kept>) -> Result<Self, InitError> {
         let log = setup.apply(Logger::builder(cache, kept)).build();

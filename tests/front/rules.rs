@@ -8,6 +8,7 @@ use std::time::Duration;
 on_each_front_end! {
     the_first_of_each_window,
     the_first_and_then_every_so_many,
+    a_window_has_one_summary,
     back_off_doubles_up_to_its_ceiling,
     levels_and_targets_have_windows_of_their_own,
     what_is_exempt_passes_and_is_counted,
@@ -40,6 +41,22 @@ fn the_first_and_then_every_so_many<F: FrontEnd>() {
         world.clock.advance(WINDOW);
     }
     world.assert_conserved(24);
+    let counts: Vec<_> = world.sums().iter().filter_map(|sum| sum.suppressed()).collect();
+    if F::TELLS_AGE {
+        assert_eq!(counts, [7, 7], "one summary a window");
+    }
+}
+
+/// Not a summary beside each line that passes.
+fn a_window_has_one_summary<F: FrontEnd>() {
+    let world = World::<F>::new(Rule::first_then_every(1, 10).unwrap());
+    assert_eq!(world.pass(100, "x"), 10);
+    world.clock.advance(WINDOW);
+    assert_eq!(world.pass(1, "x"), 1);
+    let counts: Vec<_> = world.sums().iter().filter_map(|sum| sum.suppressed()).collect();
+    // A `Logger` says it on the lines.
+    assert_eq!(counts, if F::LINES_TELL { vec![9; 10] } else { vec![90] });
+    world.assert_conserved(101);
 }
 
 fn back_off_doubles_up_to_its_ceiling<F: FrontEnd>() {

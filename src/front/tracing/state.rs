@@ -43,7 +43,7 @@ impl<C: Clock> Shared<C> {
         let (cache, settings) = (Arc::clone(&self.cache), Arc::clone(&self.settings));
         let state = Arc::new(State {
             number: NEXT.fetch_add(1),
-            decider: Decider::new(cache, settings, "tracing"),
+            decider: Decider::new(cache, settings, "tracing", false),
             options: Arc::clone(&self.options),
             spans: SpanFields::default(),
             subscriber: SubscriberRef::default(),
