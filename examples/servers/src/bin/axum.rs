@@ -8,8 +8,8 @@
 
 use axum::{Router, extract::Path, extract::Request, http::StatusCode, routing::get};
 use quell::{Cache, Fields, front::tracing::Dedup};
-use std::{env, error::Error, sync::Arc};
-use tokio::net::TcpListener;
+use std::{env, error::Error, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, time::sleep};
 use tower_http::trace::TraceLayer;
 use tracing::{Span, debug, error, error_span, info};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*, registry};
@@ -45,9 +45,10 @@ fn request_span(request: &Request) -> Span {
     error_span!("request", method = %request.method(), path = request.uri().path(), tenant)
 }
 
-/// Looks for an order while the database is away.
+/// Looks for an order while the database is away, which takes now longer, now shorter to see.
 async fn order(Path(id): Path<u64>) -> Result<String, StatusCode> {
     debug!(shard = id % 2, "looking the order up");
+    sleep(Duration::from_millis(id % 20)).await;
     error!(peer = "10.0.0.7", "connection refused");
     Err(StatusCode::SERVICE_UNAVAILABLE)
 }

@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listener = std::net::TcpListener::bind(address)?;
     let file = File::options().create(true).append(true).open(file)?;
     println!("listening on {}", listener.local_addr()?);
-    // A fork has only the thread that forks. The runtime's threads, and the guard's, which writes
-    // the summaries, would stay behind: both are started after it.
+    // Before the runtime and before quell's guard: a fork has only the thread that forks, so those
+    // that run tasks, and the one that writes summaries, would stay with the parent.
     daemonize()?;
 
     let dedup = Dedup::new(Arc::new(Cache::builder().build()?)); // quell
