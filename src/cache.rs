@@ -4,8 +4,8 @@ use crate::clock::window_millis;
 use crate::engine::{Engine, Select};
 use crate::panics::catch_panic;
 use crate::{
-    CacheBuilder, Clock, Coarse, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Namespace,
-    Rule, Secret, Summary, Tick,
+    CacheBuilder, Clock, Coarse, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Level,
+    Namespace, Rule, Secret, Summary, Tick,
 };
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -257,6 +257,22 @@ impl<C: Clock> Cache<C> {
             self.keep_exemplar(fingerprint, exemplar);
         }
         decision
+    }
+
+    /// Keeps `exemplar` for a message that was emitted, and returns the one before it.
+    #[cold]
+    pub(crate) fn replace_exemplar(
+        &self,
+        fingerprint: Fingerprint,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> Option<Arc<Exemplar>> {
+        let exemplar = catch_panic(exemplar)?;
+        self.engine.replace_exemplar(fingerprint, Arc::new(exemplar))
+    }
+
+    /// Has the summary of a message say that one of `level` was among its events.
+    pub(crate) fn raise_level(&self, fingerprint: Fingerprint, level: Level) {
+        self.engine.look_at_exemplar(fingerprint, |exemplar| exemplar.raise_level(level));
     }
 
     #[cold]

@@ -1,5 +1,6 @@
 //! What a message looked like.
 
+use crate::atomic_cell::AtomicCell;
 use crate::text::{self, CUT, Field, cut};
 use crate::{AttrValue, Level, Namespace, Value};
 use std::fmt;
@@ -18,8 +19,9 @@ use std::fmt;
 pub struct Exemplar {
     /// The namespace it was logged in.
     pub namespace: Namespace,
-    /// Its level.
+    /// Its level; see [`highest_level`](Self::highest_level).
     pub level: Option<Level>,
+    highest: Highest,
     /// Its target: a module path, a logger's group, ...
     pub target: Box<str>,
     /// Its text. Like each text here it has at most [`Exemplar::MAX_TEXT`] bytes, and ends in `…`
@@ -108,6 +110,25 @@ impl Exemplar {
         self
     }
 
+    /// Returns the highest level of the message's events since the exemplar was made, where a key
+    /// such as [`Key::Message`](crate::Key::Message) makes one message of several levels; else
+    /// its own.
+    #[must_use]
+    pub fn highest_level(&self) -> Option<Level> {
+        let of_all = self.highest.0.load();
+        Level::ALL.into_iter().find(|level| *level as u8 == of_all).max(self.level)
+    }
+
+    pub(crate) fn raise_level(&self, level: Level) {
+        let mut highest = self.highest.0.load();
+        while highest < level as u8 && self.level < Some(level) {
+            match self.highest.0.compare_exchange(highest, level as u8) {
+                Ok(_) => return,
+                Err(other) => highest = other,
+            }
+        }
+    }
+
     /// Sets the target.
     #[must_use]
     pub fn target(mut self, target: &str) -> Self {
@@ -129,6 +150,30 @@ impl Exemplar {
         self.file = file.map(|file| cut(file, Self::MAX_TEXT));
         self.line = line;
         self
+    }
+}
+
+/// The highest level that was met, as a number; 0 before any. An exemplar is shared by then.
+#[derive(Default)]
+struct Highest(AtomicCell<u8>);
+
+impl Clone for Highest {
+    fn clone(&self) -> Self {
+        Self(AtomicCell::new(self.0.load()))
+    }
+}
+
+impl PartialEq for Highest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.load() == other.0.load()
+    }
+}
+
+impl Eq for Highest {}
+
+impl fmt::Debug for Highest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.load().fmt(f)
     }
 }
 
@@ -154,6 +199,18 @@ mod tests {
         let exemplar = Exemplar::new(&"é".repeat(200)).target(&"t".repeat(300));
         assert_eq!(exemplar.message.len(), 255);
         assert!(exemplar.message.ends_with("é…") && exemplar.target.ends_with("t…"));
+    }
+
+    #[test]
+    fn the_highest_level_counts() {
+        let exemplar = Exemplar::new("m").level(Level::Info);
+        assert_eq!(exemplar.highest_level(), Some(Level::Info));
+        [Level::Debug, Level::Error, Level::Warn].map(|level| exemplar.raise_level(level));
+        assert_eq!(
+            (exemplar.highest_level(), exemplar.level),
+            (Some(Level::Error), Some(Level::Info))
+        );
+        assert_eq!(Exemplar::new("m").highest_level(), None);
     }
 
     #[test]

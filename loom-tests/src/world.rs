@@ -83,7 +83,7 @@ impl Caller {
         self.cache.drain(|summary| summaries.push(summary));
         for summary in &summaries {
             let is_own =
-                |shown: &Exemplar| summary.fingerprint.is_some_and(|own| *shown.text == *text(own));
+                |shown: &Exemplar| summary.fingerprint.is_some_and(|own| *shown.message == *text(own));
             assert!(
                 summary.exemplar.as_deref().is_none_or(is_own),
                 "text: another key's in {summary:?}"

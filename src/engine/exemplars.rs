@@ -87,12 +87,27 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
         self.show(at, fingerprint).is_some()
     }
 
-    /// Keeps an exemplar at a slot that `is_still` the fingerprint's, unless it has one.
+    /// Hands `look` a fingerprint's exemplar, if a slot has it.
+    pub(super) fn look<T>(
+        &self,
+        at: At,
+        fingerprint: Fingerprint,
+        look: impl FnOnce(&X) -> T,
+    ) -> Option<T> {
+        let cell = &self.cells.get()?[at.0];
+        let guard = self.reclaimer.pin();
+        let node = self.load(cell, &guard)?;
+        node.is_of(fingerprint).then(|| look(&node.exemplar))
+    }
+
+    /// Keeps an exemplar at a slot that `is_still` the fingerprint's: in place of one that it has,
+    /// or only if it has none.
     pub(super) fn keep(
         &self,
         at: At,
         fingerprint: Fingerprint,
         exemplar: Arc<X>,
+        replace: bool,
         is_still: impl Fn() -> bool,
     ) {
         let Some(cells) = self.cells.get().or_else(|| self.cells.get_or_new()) else { return };
@@ -113,7 +128,7 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
             let seen = cell.load(Reclaimer::LOAD);
             // SAFETY: as in `load`; the guard is still here.
             let has_one = unsafe { seen.as_ref() }.is_some_and(|seen| seen.is_of(fingerprint));
-            if has_one || !is_still() {
+            if (has_one && !replace) || !is_still() {
                 // SAFETY: from `into_raw` above, and nobody else has seen it.
                 return drop(unsafe { Box::from_raw(node) });
             }
@@ -196,15 +211,15 @@ mod tests {
         let at = table.all().nth(1).unwrap();
         let exemplars = Exemplars::new(table.len(), Faults::default());
         assert_eq!((exemplars.bytes(), exemplars.show(at, fp(1))), (0, None));
-        exemplars.keep(at, fp(1), Arc::new(10), || false);
+        exemplars.keep(at, fp(1), Arc::new(10), false, || false);
         assert_eq!(exemplars.show(at, fp(1)), None);
-        exemplars.keep(at, fp(1), Arc::new(11), || true);
-        exemplars.keep(at, fp(1), Arc::new(12), || true);
+        exemplars.keep(at, fp(1), Arc::new(11), false, || true);
+        exemplars.keep(at, fp(1), Arc::new(12), false, || true);
         assert_eq!(
             (exemplars.show(at, fp(1)).as_deref(), exemplars.show(at, fp(2))),
             (Some(&11), None)
         );
-        exemplars.keep(at, fp(2), Arc::new(13), || true);
+        exemplars.keep(at, fp(2), Arc::new(13), false, || true);
         assert_eq!(
             (exemplars.show(at, fp(1)), exemplars.show(at, fp(2)).as_deref()),
             (None, Some(&13))
@@ -224,7 +239,7 @@ mod tests {
         // Held back, as by a thread that stands still.
         let guard = exemplars.reclaimer.pin();
         for n in 0..2 * exemplars.limit() as u128 {
-            exemplars.keep(at, fp(n), Arc::clone(&one), || true);
+            exemplars.keep(at, fp(n), Arc::clone(&one), false, || true);
         }
         assert_eq!(Arc::strong_count(&one), exemplars.limit() + 1);
         drop(guard);
@@ -233,7 +248,7 @@ mod tests {
         let table = Table::new(2, Faults::default()).unwrap();
         while Arc::strong_count(&one) != 1 {
             let others = Exemplars::new(table.len(), Faults::default());
-            (0..200).for_each(|n| others.keep(at, fp(n), Arc::new(2), || true));
+            (0..200).for_each(|n| others.keep(at, fp(n), Arc::new(2), false, || true));
         }
     }
 }

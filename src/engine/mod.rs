@@ -175,7 +175,27 @@ impl<X: Send + Sync + 'static> Engine<X> {
     pub(crate) fn attach(&self, fingerprint: crate::Fingerprint, exemplar: std::sync::Arc<X>) {
         if let Some((at, state)) = self.find(fingerprint).filter(|(_, state)| state.is_live()) {
             let is_still = || self.table.load(at).turn() == state.turn();
-            self.exemplars.keep(at, fingerprint, exemplar, is_still);
+            self.exemplars.keep(at, fingerprint, exemplar, false, is_still);
+        }
+    }
+
+    /// Keeps an exemplar for an entry, and returns the one that it had.
+    pub(crate) fn replace_exemplar(
+        &self,
+        fingerprint: crate::Fingerprint,
+        exemplar: std::sync::Arc<X>,
+    ) -> Option<std::sync::Arc<X>> {
+        let (at, state) = self.find(fingerprint).filter(|(_, state)| state.is_live())?;
+        let before = self.exemplars.show(at, fingerprint);
+        let is_still = || self.table.load(at).turn() == state.turn();
+        self.exemplars.keep(at, fingerprint, exemplar, true, is_still);
+        before
+    }
+
+    /// Hands `look` the exemplar of an entry, if it has one.
+    pub(crate) fn look_at_exemplar(&self, fingerprint: crate::Fingerprint, look: impl FnOnce(&X)) {
+        if let Some((at, _)) = self.find(fingerprint) {
+            self.exemplars.look(at, fingerprint, look);
         }
     }
 

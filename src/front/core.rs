@@ -59,7 +59,7 @@ pub trait Record {
 }
 
 /// What was decided on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Emission {
     /// `None` if no decision was asked for.
     pub(crate) fingerprint: Option<Fingerprint>,
@@ -69,11 +69,18 @@ pub struct Emission {
     pub(crate) since: Tick,
     /// When it was decided on.
     pub(crate) now: Option<Tick>,
+    /// The message's exemplar until then, if its key makes one message of various records.
+    pub(crate) before: Option<Arc<Exemplar>>,
 }
 
 impl Emission {
+    /// Returns the exemplar for the summary of what was suppressed before.
+    pub(crate) fn exemplar_or(&self, exemplar: impl FnOnce() -> Exemplar) -> Arc<Exemplar> {
+        self.before.clone().unwrap_or_else(|| Arc::new(exemplar()))
+    }
+
     pub(crate) fn of(fingerprint: Fingerprint, now: Tick) -> Self {
-        Self { fingerprint: Some(fingerprint), suppressed: 0, since: now, now: Some(now) }
+        Self { fingerprint: Some(fingerprint), since: now, now: Some(now), ..Self::default() }
     }
 }
 
@@ -90,6 +97,11 @@ pub trait Inner: Send + Sync {
 
     fn enabled(&self, _: &Self::Record<'_>) -> bool {
         true
+    }
+
+    /// Returns whether the user has defined a key.
+    fn has_custom_key(&self) -> bool {
+        false
     }
 
     /// Writes the key that the user has defined, if there is one. Returns whether there is.
@@ -169,7 +181,8 @@ impl<I: Inner, C: Clock> Core<I, C> {
         }
         let exemplar = || self.exemplar(record);
         let key = |hasher: &mut FingerprintHasher| self.hash(record, hasher);
-        match self.decider.decide(record.level(), record.target(), key, exemplar) {
+        let merges = self.merges(record);
+        match self.decider.decide(record.level(), record.target(), merges, key, exemplar) {
             Action::Drop => Ok(()),
             Action::Pass(how) if how.suppressed == 0 => self.inner.forward(record, &how),
             Action::Pass(how) => {
@@ -179,7 +192,7 @@ impl<I: Inner, C: Clock> Core<I, C> {
                         namespace: self.decider.namespace,
                         suppressed: how.suppressed,
                         since: how.since,
-                        exemplar: Some(Arc::new(exemplar())),
+                        exemplar: Some(how.exemplar_or(exemplar)),
                     };
                     (summary, self.decider.age(how.since))
                 };
@@ -188,6 +201,13 @@ impl<I: Inner, C: Clock> Core<I, C> {
             Action::PassUnread => self.inner.forward_guarded(record),
             Action::Notice(how) => self.inner.notice(record, &how, exemplar),
         }
+    }
+
+    /// Returns whether records of one key may differ in more than fields that are left out.
+    #[inline]
+    fn merges(&self, record: &I::Record<'_>) -> bool {
+        let (settings, key) = self.settings_for(record);
+        key != Key::Event || settings.normalizer.is_some() || self.inner.has_custom_key()
     }
 
     #[inline]

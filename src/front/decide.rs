@@ -13,7 +13,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 /// What to do with an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Log it.
     Pass(Emission),
@@ -58,14 +58,16 @@ impl<C: Clock> Decider<C> {
     ///
     /// `key` writes what tells it from others into a hasher. If it panics or fails, the event
     /// passes, and is counted as failed open. So it does if the clock panics. `exemplar` is
-    /// called on an emission.
+    /// called on an emission. If the key `merges` records that differ, summaries show the one
+    /// that began their window, and the highest level.
     #[inline]
     pub(crate) fn decide(
         &self,
         level: Level,
         target: &str,
+        merges: bool,
         key: impl FnOnce(&mut FingerprintHasher) -> fmt::Result,
-        exemplar: impl FnOnce() -> Exemplar,
+        exemplar: impl Fn() -> Exemplar,
     ) -> Action {
         // Copied out at once: `key` runs user code.
         let rule = if self.settings.rules.is_once() {
@@ -87,16 +89,27 @@ impl<C: Clock> Decider<C> {
             self.cache.count_failed_open();
             return self.metered(level, Outcome::FailedOpen, Action::PassUnread);
         };
-        let exemplar = || Some(exemplar().namespace(self.namespace));
+        let exemplar = || exemplar().namespace(self.namespace);
+        let kept = || if merges { None } else { Some(exemplar()) };
         let decided = match &rule {
-            None => self.cache.check_with_at(fingerprint, now, &Rule::once(), exemplar),
-            Some(rule) => self.cache.check_with_at(fingerprint, now, rule, exemplar),
+            None => self.cache.check_with_at(fingerprint, now, &Rule::once(), kept),
+            Some(rule) => self.cache.check_with_at(fingerprint, now, rule, kept),
         };
         match decided {
             Decision::Emit { suppressed, since, .. } => {
                 let since = since.unwrap_or(now);
-                let how = Emission { suppressed, since, ..Emission::of(fingerprint, now) };
+                let mut how = Emission { suppressed, since, ..Emission::of(fingerprint, now) };
+                if merges {
+                    how.before = self.cache.replace_exemplar(fingerprint, exemplar);
+                }
                 self.metered(level, Outcome::Emitted, Action::Pass(how))
+            }
+            Decision::Suppress { first } if merges => {
+                self.cache.raise_level(fingerprint, level);
+                let how = Emission::of(fingerprint, now);
+                let notice = first && self.settings.notices;
+                let action = if notice { Action::Notice(how) } else { Action::Drop };
+                self.metered(level, Outcome::Suppressed, action)
             }
             Decision::Suppress { first: true } if self.settings.notices => {
                 let how = Emission::of(fingerprint, now);

@@ -248,7 +248,7 @@ impl<L: Log> Behind<L> {
         let pairs = AllPairs(about, own);
         self.logger.log(
             &Record::builder()
-                .level(about.level.unwrap_or(Level::Warn).into())
+                .level(about.highest_level().unwrap_or(Level::Warn).into())
                 .target(&about.target)
                 .module_path(about.module.as_deref())
                 .file(about.file.as_deref())
@@ -273,6 +273,10 @@ impl<L: Log> Inner for Behind<L> {
     // The macros do not ask.
     fn enabled(&self, record: &Record<'_>) -> bool {
         self.logger.enabled(record.metadata())
+    }
+
+    fn has_custom_key(&self) -> bool {
+        self.custom_key.is_some()
     }
 
     #[inline]

@@ -279,7 +279,10 @@ impl<D: Drain<Ok = ()>> Behind<D> {
             Some(_) => "",
             None => "quell",
         };
-        let rstatic = RecordStatic { location: &origin.location, tag, level: origin.level };
+        let own = Level::from(origin.level);
+        let highest = about.and_then(Exemplar::highest_level).filter(|highest| *highest > own);
+        let level = highest.map_or(origin.level, Into::into);
+        let rstatic = RecordStatic { location: &origin.location, tag, level };
         let none = Exemplar::default();
         let about = about.unwrap_or(&none);
         let pairs: &dyn KV = &(MessageValues { about, others: &self.values }, BorrowedKV(pairs));
@@ -300,6 +303,10 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
     // Not asked by the macros: what is off is neither read nor counted.
     fn enabled(&self, record: &Record<'_>) -> bool {
         self.drain.is_enabled(record.record.level())
+    }
+
+    fn has_custom_key(&self) -> bool {
+        self.custom_key.is_some()
     }
 
     #[inline]

@@ -295,7 +295,7 @@ pub struct Output<S>(S);
 impl<S> Output<S> {
     /// Adds what was decided.
     fn event<'a>(&self, event: &Event<'a>, how: &Emission) -> Event<'a> {
-        let Emission { fingerprint, suppressed, now, .. } = *how;
+        let &Emission { fingerprint, suppressed, now, .. } = how;
         let at = now.unwrap_or_else(|| catch_panic(event.now).unwrap_or(Tick::MAX));
         Event { fingerprint, suppressed, at, ..*event }
     }

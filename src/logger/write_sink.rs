@@ -151,7 +151,7 @@ impl<W: io::Write + Send> Sink for WriteSink<W> {
     fn summary(&self, summary: &Summary) {
         self.line(|line| {
             if let Some(exemplar) = &summary.exemplar {
-                write_head(line, exemplar.level, &exemplar.target)?;
+                write_head(line, exemplar.highest_level(), &exemplar.target)?;
             }
             write!(line, "{summary}")
         });

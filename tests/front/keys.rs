@@ -1,5 +1,6 @@
 //! What tells messages apart.
 
+use crate::common::WINDOW;
 use crate::harness::{FrontEnd, Pairs, Setup, World, on_each_front_end, when};
 use quell::{Classes, Fields, Key, Level, Normalizer, Rule, Value};
 use std::fmt::Display;
@@ -11,6 +12,8 @@ on_each_front_end! {
     by_message_only_the_text_counts,
     by_callsite_texts_do_not_matter,
     numbers_in_a_text_may_be_left_out,
+    the_example_is_of_the_window_that_it_sums,
+    the_highest_level_of_a_message_counts,
     a_long_text_has_a_short_exemplar,
     each_sink_is_told_of_the_first,
 }
@@ -115,6 +118,57 @@ fn numbers_in_a_text_may_be_left_out<F: FrontEnd>() {
     }
     assert_eq!(world.record_texts(), ["request 0 took 0ms", "reply 0"]);
     assert_eq!(world.cache.stats().suppressed, 8);
+}
+
+fn the_example_is_of_the_window_that_it_sums<F: FrontEnd>() {
+    let normalizer = Normalizer::new(Classes::NUMBER);
+    for setup in
+        [Setup { normalizer, ..Setup::default() }, Setup { key: Key::Callsite, ..Setup::default() }]
+    {
+        let world = World::<F>::with(setup);
+        for attempt in 0..20 {
+            if attempt == 10 {
+                world.clock.advance(WINDOW);
+            }
+            world.say(Level::Info, "net", format!("attempt {attempt} failed"));
+        }
+        world.front_end.guard().flush();
+        assert_eq!(world.record_texts(), ["attempt 0 failed", "attempt 10 failed"]);
+        let sums = world.sums();
+        assert_eq!(sums.iter().map(|sum| sum.suppressed()).collect::<Vec<_>>(), [Some(9); 2]);
+        assert_eq!(sums[1].text, "attempt 10 failed");
+        // A `Logger` says it on the line that brings it.
+        if F::TELLS_AGE {
+            assert_eq!(sums[0].text, "attempt 0 failed");
+        }
+    }
+}
+
+fn the_highest_level_of_a_message_counts<F: FrontEnd>() {
+    let world = World::<F>::with(Setup { key: Key::Message, ..Setup::default() });
+    let say = |levels: &[Level]| levels.iter().for_each(|level| world.say(*level, "net", "x"));
+    say(&[Level::Info, Level::Warn, Level::Error, Level::Warn]);
+    world.front_end.guard().flush();
+    say(&[Level::Info]);
+    world.clock.advance(WINDOW);
+    say(&[Level::Info, Level::Warn]);
+    world.clock.advance(WINDOW);
+    say(&[Level::Info, Level::Info]);
+    world.front_end.guard().flush();
+    let sums = world.sums();
+    let of = |n: usize| (sums[n].level, sums[n].suppressed());
+    // A window has one highest level, however often it is summed.
+    let expected = [
+        (Level::Error, Some(3)),
+        (Level::Error, Some(1)),
+        (Level::Warn, Some(1)),
+        (Level::Info, Some(1)),
+    ];
+    for (n, expected) in expected.into_iter().enumerate() {
+        if F::TELLS_AGE || n == 0 || n == 3 {
+            assert_eq!(of(n), expected, "{n}");
+        }
+    }
 }
 
 fn a_long_text_has_a_short_exemplar<F: FrontEnd>() {

@@ -33,7 +33,7 @@ impl Sink for Kept {
 
     fn summary(&self, summary: &Summary) {
         let exemplar = summary.exemplar.as_ref();
-        let level = exemplar.and_then(|x| x.level).unwrap_or(Level::Warn);
+        let level = exemplar.and_then(|x| x.highest_level()).unwrap_or(Level::Warn);
         let target = exemplar.map_or("quell", |x| &x.target);
         let text = || exemplar.map_or_else(|| summary.to_string(), |x| x.message.to_string());
         let fields = exemplar.into_iter().flat_map(|x| x.fields());

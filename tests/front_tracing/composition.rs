@@ -182,6 +182,16 @@ fn subscribers_side_by_side() {
 }
 
 #[test]
+fn a_wrapped_layer_can_be_found() {
+    let (dedup, memory) = (dedup().0, Memory::default());
+    let wrapped = tracing::Dispatch::new(registry().with(dedup.wrap(memory.clone())));
+    let filtered = dedup.wrap_filtered(LevelFilter::INFO, memory);
+    let filtered = tracing::Dispatch::new(registry().with(filtered));
+    assert!(wrapped.downcast_ref::<Memory>().is_some());
+    assert!(filtered.downcast_ref::<Memory>().is_some());
+}
+
+#[test]
 fn the_parts_may_go_where_they_are_needed() {
     fn everywhere<T: Send + Sync + 'static>() {}
     everywhere::<quell::front::tracing::Dedup>();

@@ -7,7 +7,7 @@ use super::summary_event::SummaryEvent;
 use crate::front::decide::Action;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
-use crate::{Clock, Summary};
+use crate::{Clock, Key, Summary};
 use std::any::TypeId;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
@@ -58,9 +58,14 @@ impl<L, C: Clock> DedupLayer<L, C> {
             }
             exemplar.namespace(decider.namespace)
         };
+        let settings = &decider.settings;
+        let merges = settings.key != Key::Event
+            || settings.normalizer.is_some()
+            || options.custom_key.is_some();
         let action = decider.decide(
             level,
             source.target(),
+            merges,
             |hasher| {
                 let mut seen = Seen::default();
                 key::write(event, &source, &decider.settings, options, &mut seen, hasher)?;
@@ -82,7 +87,7 @@ impl<L, C: Clock> DedupLayer<L, C> {
                         namespace: decider.namespace,
                         suppressed: how.suppressed,
                         since: how.since,
-                        exemplar: Some(Arc::new(exemplar())),
+                        exemplar: Some(how.exemplar_or(exemplar)),
                     };
                     self.write(&SummaryEvent::summary(&summary, decider.age(how.since)), &ctx);
                 }));
@@ -174,7 +179,9 @@ where
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        self.state.spans.forget(&id);
+        if !self.state.options.span_fields.is_empty() {
+            self.state.spans.forget(&id);
+        }
         self.layer.on_close(id, ctx);
     }
 

@@ -45,7 +45,7 @@ impl<'a> SummaryEvent<'a> {
     pub(super) fn with_event(&self, span_fields: &FieldNames, write: impl FnOnce(&Event<'_>)) {
         let none = Exemplar::default();
         let about = self.about.unwrap_or(&none);
-        let level = about.level.unwrap_or(Level::Warn);
+        let level = about.highest_level().unwrap_or(Level::Warn);
         let site = callsite(about.metadata, level, span_fields);
         let (suppressed, since_ms) = self.counts.unzip();
         let notice = self.counts.is_none().then_some(true);
