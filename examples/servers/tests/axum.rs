@@ -55,6 +55,11 @@ fn lines_and_summaries_of_requests_add_up() {
     stdout.read_line(&mut log).unwrap();
     let listening: Value = serde_json::from_str(&log).unwrap();
     let address = listening["fields"]["address"].as_str().unwrap();
+    // All the while: the server waits for who reads its log.
+    let reader = thread::spawn(move || {
+        stdout.read_to_string(&mut log).unwrap();
+        log
+    });
 
     thread::scope(|scope| {
         for tenant in CLIENTS {
@@ -62,7 +67,7 @@ fn lines_and_summaries_of_requests_add_up() {
         }
     });
     kill_process(Pid::from_child(&server.0), Signal::TERM).unwrap();
-    stdout.read_to_string(&mut log).unwrap();
+    let log = reader.join().unwrap();
     assert_eq!(server.0.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
 
     let mut offered = BTreeMap::from([(format!("axum: listening address=\"{address}\""), 1)]);
