@@ -64,9 +64,11 @@ async fn run(listener: std::net::TcpListener) -> io::Result<()> {
     info!("started");
     loop {
         tokio::select! {
-            connection = listener.accept() => {
-                tokio::spawn(take_samples(connection?.0));
-            }
+            connection = listener.accept() => match connection {
+                Ok((stream, _)) => drop(tokio::spawn(take_samples(stream))),
+                // It may fail as fast as it is called, when descriptors run out.
+                Err(error) => warn!(%error, "connection not accepted"),
+            },
             _ = terminate.recv() => {
                 info!("stopping");
                 return Ok(());
