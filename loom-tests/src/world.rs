@@ -82,8 +82,9 @@ impl Caller {
         let mut summaries: Vec<Summary> = Vec::new();
         self.cache.drain(|summary| summaries.push(summary));
         for summary in &summaries {
-            let is_own =
-                |shown: &Exemplar| summary.fingerprint.is_some_and(|own| *shown.message == *text(own));
+            let is_own = |shown: &Exemplar| {
+                summary.fingerprint.is_some_and(|own| *shown.message == *text(own))
+            };
             assert!(
                 summary.exemplar.as_deref().is_none_or(is_own),
                 "text: another key's in {summary:?}"
