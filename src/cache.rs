@@ -135,16 +135,21 @@ pub struct Stats {
 /// Never.
 ///
 /// # Limits
-/// * Not for use in a signal handler or inside a global allocator.
+/// * Not for use in a signal handler, which may find its own thread in the midst of a call: the
+///   books of the reclaimer abort or hang. Nor inside a global allocator.
 /// * A thread that is stopped *inside* a call (by a debugger, say) may occupy one slot of the table
 ///   until it goes on. The same is true in a child process that was forked while another
 ///   thread was inside a call: there for good. New messages fail open only if all slots that
 ///   they could take are occupied in this way.
-/// * After a `fork` both processes report what was pending at that moment.
+/// * After a `fork` both processes report what was pending at that moment; see
+///   [`Guard`](crate::Guard#forks).
 pub struct Cache<C = Coarse> {
     engine: Engine<Exemplar>,
     clock: C,
     secret: Secret,
+    /// Tells it from others in metrics.
+    #[cfg(feature = "metrics")]
+    number: u64,
 }
 
 // No user code runs while the engine is between two states: clocks, exemplars,
@@ -163,7 +168,21 @@ impl Cache {
 
 impl<C: Clock> Cache<C> {
     pub(crate) fn from_parts(engine: Engine<Exemplar>, clock: C, secret: Secret) -> Self {
-        Self { engine, clock, secret }
+        #[cfg(feature = "metrics")]
+        static NUMBERS: crate::atomic_cell::AtomicCell<u64> =
+            crate::atomic_cell::AtomicCell::new(0);
+        Self {
+            engine,
+            clock,
+            secret,
+            #[cfg(feature = "metrics")]
+            number: NUMBERS.fetch_add(1) + 1,
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Decides at the present moment of the cache's clock: once per window.
@@ -314,12 +333,84 @@ impl<C: Clock> Cache<C> {
         Ok(())
     }
 
-    /// Returns a namespace that this cache has not handed out yet, for one more sink. The
-    /// default namespace, 0, is never handed out. After 65,534 calls they
-    /// come round again.
-    #[must_use]
-    pub fn new_namespace(&self) -> Namespace {
-        self.engine.new_namespace()
+    /// Returns a namespace for one more sink, which no other has. The default namespace, 0, is
+    /// never handed out.
+    ///
+    /// What the front ends build takes one by itself and gives it back when it is dropped. If
+    /// there is none for it, its events all pass, and are counted as
+    /// [`failed_open`](Stats::failed_open).
+    ///
+    /// # Errors
+    /// [`ConfigError::OutOfNamespaces`] if 65,534 are in use.
+    pub fn new_namespace(&self) -> Result<Namespace, ConfigError> {
+        self.engine.new_namespace().ok_or(ConfigError::OutOfNamespaces)
+    }
+
+    /// Takes back a namespace from [`new_namespace`](Self::new_namespace), to be handed out
+    /// again once no number is new. From here on its sink must not use it.
+    ///
+    /// Its next owner sees the first of each message. What is still pending then becomes part of
+    /// a summary without a text, under [`Namespace::MIXED`]: drain it before.
+    pub fn give_back_namespace(&self, namespace: Namespace) {
+        self.engine.give_back_namespace(namespace);
+    }
+
+    /// Forgets a message: its next call is told to emit, whatever its window. Returns whether it
+    /// was known.
+    ///
+    /// So that the first failure after each success is logged, say: `forget` the failure's
+    /// fingerprint when it works again. What was suppressed of it until then is in a summary, of
+    /// the next drain or report.
+    ///
+    /// ```
+    /// use quell::{Cache, Decision, Fingerprint};
+    /// let cache = Cache::builder().build()?;
+    /// let failed = Fingerprint::from_u128(7);
+    /// let succeeded = || cache.forget(failed);
+    /// assert!(cache.check(failed).is_emit());
+    /// assert!(!cache.check(failed).is_emit());
+    /// assert!(succeeded());
+    /// assert!(cache.check(failed).is_emit()); // at once
+    /// cache.drain(|summary| assert_eq!(summary.suppressed, 1));
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    ///
+    /// # Guarantees
+    /// Linearizable, with the calls of the same fingerprint. No count is lost. Not counted in
+    /// [`Stats::forgotten`].
+    ///
+    /// # Progress
+    /// Lock-free; allocates nothing.
+    pub fn forget(&self, fingerprint: Fingerprint) -> bool {
+        self.engine.forget(fingerprint)
+    }
+
+    /// Forgets the messages whose exemplar `is_wanted`, as [`forget`](Self::forget) does it.
+    /// Returns how many these were.
+    ///
+    /// For messages that came through a front end, whose fingerprints nobody knows: all front
+    /// ends keep exemplars, with level, target and text.
+    ///
+    /// ```
+    /// use quell::{Cache, Logger, WriteSink};
+    /// use std::sync::Arc;
+    /// let cache = Arc::new(Cache::builder().build()?);
+    /// let log = Logger::new(Arc::clone(&cache), WriteSink::new(std::io::sink())).with_group("db");
+    /// log.error(format_args!("connection refused"));
+    /// // ... when there is a connection again:
+    /// assert_eq!(cache.forget_where(|exemplar| &*exemplar.target == "db"), 1);
+    /// log.error(format_args!("connection refused")); // a line
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// Only if `is_wanted` does: the panic goes on, and what was not asked about stays. It may
+    /// use the cache.
+    ///
+    /// # Progress
+    /// Looks at every slot and never holds up a `check`.
+    pub fn forget_where(&self, mut is_wanted: impl FnMut(&Exemplar) -> bool) -> usize {
+        self.engine.forget_where(|_, exemplar| exemplar.is_some_and(&mut is_wanted))
     }
 
     /// Takes all pending counts and hands each to `report`. With no call in

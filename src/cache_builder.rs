@@ -66,7 +66,7 @@ impl<C: Clock> CacheBuilder<C> {
     /// Sets where [`Cache::check`] takes its time from; [`Coarse`] unless set.
     ///
     /// Take [`Monotonic`](crate::Monotonic) if the few milliseconds that `Coarse` is late
-    /// matter.
+    /// matter, [`Boottime`](crate::Boottime) if windows are to end while the machine sleeps.
     pub fn clock<D: Clock>(self, clock: D) -> CacheBuilder<D> {
         CacheBuilder {
             window: self.window,

@@ -65,6 +65,16 @@ pub(crate) fn window_millis(window: Duration) -> Result<u64, ConfigError> {
 
 /// Where [`Cache::check`](crate::Cache::check) takes its time from.
 ///
+/// | clock | cost | late by | goes on while the machine sleeps |
+/// |---|---|---|---|
+/// | [`Coarse`], the default | least | up to 10 ms | on macOS and Windows, not on Linux |
+/// | [`Monotonic`] | some 20 ns more | | on Windows, not on Linux and macOS |
+/// | [`Boottime`] | as `Monotonic` on Linux, elsewhere as `Coarse` | | yes |
+///
+/// A clock that stands still while the machine sleeps makes windows longer by that time: after
+/// a night's sleep a message may still be in its window of an hour. Where machines sleep, laptops
+/// and phones, take [`Boottime`].
+///
 /// A clock should not go backward; if it does, entries stay fresh for longer,
 /// as the specification of [`check_at`](crate::Cache::check_at) says.
 ///
@@ -131,6 +141,71 @@ impl Clock for Coarse {
         // Not `now()`: that one also stores to a static which all threads share.
         let now = coarsetime::Instant::now_without_cache_update();
         Tick::from_millis(now.duration_since(self.origin).as_millis())
+    }
+}
+
+/// A monotonic clock that counts the time that the machine sleeps: `CLOCK_BOOTTIME` on Linux and
+/// Android; elsewhere the clock of [`Coarse`], which counts it on macOS and Windows.
+///
+/// ```
+/// let cache = quell::Cache::builder().clock(quell::Boottime::new()).build()?;
+/// # Ok::<(), quell::ConfigError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Boottime {
+    /// For systems that have no other.
+    coarse: Coarse,
+    /// Milliseconds since the machine was started.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    origin: Option<u64>,
+}
+
+impl Boottime {
+    /// A clock that reads zero now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            coarse: Coarse::new(),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            origin: boottime::millis(),
+        }
+    }
+}
+
+impl Default for Boottime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for Boottime {
+    #[inline]
+    fn now(&self) -> Tick {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some((origin, now)) = self.origin.zip(boottime::millis()) {
+            return Tick::from_millis(now.saturating_sub(origin));
+        }
+        self.coarse.now()
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[allow(unsafe_code)]
+mod boottime {
+    use std::mem::MaybeUninit;
+
+    /// Returns `None` if the kernel has no such clock.
+    #[inline]
+    pub(super) fn millis() -> Option<u64> {
+        let mut now = MaybeUninit::uninit();
+        // SAFETY: there is room for what is written.
+        if unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, now.as_mut_ptr()) } != 0 {
+            return None;
+        }
+        // SAFETY: written, since it says so.
+        let now: libc::timespec = unsafe { now.assume_init() };
+        let seconds = u64::try_from(now.tv_sec).ok()?;
+        Some(seconds.saturating_mul(1000) + now.tv_nsec as u64 / 1_000_000)
     }
 }
 
@@ -205,6 +280,30 @@ mod tests {
         }
         steps(&Monotonic::new());
         steps(&Coarse::new());
+        steps(&Boottime::new());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn time_asleep_is_in_the_uptime() {
+        let uptime = || {
+            let text = std::fs::read_to_string("/proc/uptime").ok()?;
+            let (seconds, hundredths) = text.split_once(' ')?.0.split_once('.')?;
+            Some(seconds.parse::<u64>().ok()? * 1000 + hundredths.parse::<u64>().ok()? * 10)
+        };
+        let read = || Some((uptime()?, boottime::millis()?, uptime()?));
+        // Where the system says how long it has been up, sleep included.
+        let Some((before, now, after)) = read() else { return };
+        assert!((before..=after + 10).contains(&now), "{before} {now} {after}");
+    }
+
+    #[test]
+    fn a_clock_of_the_machines_uptime_goes_on() {
+        let clock = Boottime::new();
+        assert!(clock.now() < Tick::from_millis(60_000), "it reads zero at first");
+        while clock.now() == Tick::default() {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

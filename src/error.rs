@@ -25,8 +25,14 @@ pub enum ConfigError {
         /// The number of bytes that were asked for.
         bytes: usize,
     },
-    /// The interval of a [`Guard`](crate::Guard) is zero.
-    ZeroInterval,
+    /// The interval of a [`Guard`](crate::Guard) is below
+    /// [`Guard::MIN_INTERVAL`](crate::Guard::MIN_INTERVAL).
+    IntervalTooShort {
+        /// What was asked for.
+        asked: Duration,
+    },
+    /// As many sinks are in use as a cache can have, 65,534.
+    OutOfNamespaces,
     /// A rule's number is zero or above [`Rule::MAX`](crate::Rule::MAX).
     RuleOutOfRange {
         /// The number that was asked for.
@@ -59,6 +65,7 @@ impl fmt::Display for ConfigError {
             Self::OutOfMemory { bytes } => {
                 write!(f, "cannot allocate {bytes} bytes for the tables")
             }
+            Self::OutOfNamespaces => f.write_str("a cache can have 65534 sinks at a time"),
             Self::RuleOutOfRange { asked } => {
                 write!(f, "a rule's number must be from 1 to {}, got {asked}", MAX_RULE)
             }
@@ -69,7 +76,11 @@ impl fmt::Display for ConfigError {
                     "the ceiling of a back-off, {ceiling:?}, is below its window of {window:?}"
                 )
             }
-            Self::ZeroInterval => f.write_str("the interval of a guard must be longer than zero"),
+            Self::IntervalTooShort { asked } => write!(
+                f,
+                "the interval of a guard must be at least {:?}, got {asked:?}",
+                crate::Guard::MIN_INTERVAL
+            ),
         }
     }
 }

@@ -205,7 +205,7 @@ mod tests {
     fn the_highest_level_counts() {
         let exemplar = Exemplar::new("m").level(Level::Info);
         assert_eq!(exemplar.highest_level(), Some(Level::Info));
-        [Level::Debug, Level::Error, Level::Warn].map(|level| exemplar.raise_level(level));
+        [Level::Debug, Level::Error, Level::Warn].iter().for_each(|l| exemplar.raise_level(*l));
         assert_eq!(
             (exemplar.highest_level(), exemplar.level),
             (Some(Level::Error), Some(Level::Info))

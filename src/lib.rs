@@ -92,7 +92,13 @@
 //!    reported exactly once, also after eviction and at shutdown.
 //! 3. Memory is bounded; without room quell logs.
 //! 4. A suppressed call allocates nothing and takes no lock.
-//! 5. No panic, deadlock or endless recursion of quell's, whatever callbacks do.
+//! 5. No panic, deadlock or endless recursion of quell's, whatever callbacks do. Where an event
+//!    is logged from inside others, more than four deep, it is counted and not logged; what a
+//!    logger, layer or drain does *by itself*, in records that quell is not asked about, is
+//!    its own.
+//!
+//! **Not in a signal handler**: logging there, through quell or without it, may hang or abort.
+//! [`Guard`] says what to do instead.
 //!
 //! [`Cache`] says where each of them ends; `docs/DESIGN.md` in the repository says why they
 //! hold.
@@ -133,7 +139,7 @@ mod text;
 
 pub use cache::{Cache, Decision, Stats};
 pub use cache_builder::CacheBuilder;
-pub use clock::{Clock, Coarse, Manual, Monotonic, Tick};
+pub use clock::{Boottime, Clock, Coarse, Manual, Monotonic, Tick};
 pub use error::{ConfigError, InitError};
 pub use exemplar::Exemplar;
 pub use key::{

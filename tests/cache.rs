@@ -309,15 +309,99 @@ fn namespaces_have_budgets_of_their_own() {
 }
 
 #[test]
-fn new_namespaces_are_new() {
+fn new_namespaces_are_new_until_there_are_none() {
     let _alone = alone();
     let cache = cache();
-    let mut seen: Vec<_> = (0..65_534).map(|_| cache.new_namespace()).collect();
+    let mut seen: Vec<_> = (0..65_534).map(|_| cache.new_namespace().unwrap()).collect();
     assert!(!seen.contains(&Namespace(0)) && !seen.contains(&Namespace::MIXED));
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen.len(), 65_534);
-    assert_eq!(cache.new_namespace(), Namespace(1), "they come round");
+    assert_eq!(cache.new_namespace(), Err(ConfigError::OutOfNamespaces));
+    cache.give_back_namespace(Namespace(77));
+    assert_eq!(cache.new_namespace(), Ok(Namespace(77)));
+    assert_eq!(cache.new_namespace(), Err(ConfigError::OutOfNamespaces));
+}
+
+#[test]
+fn a_namespace_comes_back_with_nothing_in_it() {
+    let _alone = alone();
+    let cache = cache();
+    while cache.new_namespace().is_ok() {}
+    let [own, other] = [7, 8].map(|n| fp(1).with_namespace(Namespace(n)));
+    for fingerprint in [own, other] {
+        let exemplar = || Some(Exemplar::new("secret"));
+        assert!(cache.check_with_at(fingerprint, at(0), &Rule::once(), exemplar).is_emit());
+        // Enough for some to be near the thread.
+        (0..100).for_each(|_| assert!(!cache.check_at(fingerprint, at(1)).is_emit()));
+    }
+    cache.give_back_namespace(Namespace(7));
+    assert_eq!(cache.new_namespace(), Ok(Namespace(7)));
+    assert_eq!(cache.check_at(own, at(2)), EMIT, "it has not seen it");
+    assert_eq!(cache.check_at(own, at(3)), FIRST);
+    assert_eq!(cache.check_at(other, at(3)), AGAIN);
+    let mut told = Vec::new();
+    cache.drain_namespace(Namespace(7), |summary| {
+        told.push((summary.namespace, summary.suppressed, summary.exemplar.is_some()));
+    });
+    told.sort_unstable();
+    let expected = [(Namespace(7), 1, false), (Namespace::MIXED, 100, false)];
+    assert_eq!(told, expected, "what another left is in the sum of all");
+    assert_eq!(cache.stats().suppressed, 202);
+}
+
+#[test]
+fn what_is_forgotten_is_emitted_at_once() {
+    let _alone = alone();
+    for rule in [Rule::once(), Rule::first(1).unwrap(), Rule::back_off(millis(WINDOW)).unwrap()] {
+        let cache = cache();
+        let ask = |n, now| cache.check_with_at(fp(n), at(now), &rule, || Some(Exemplar::new("x")));
+        assert!(!cache.forget(fp(1)));
+        for round in 0..3 {
+            assert_eq!(ask(1, 5), EMIT, "in the same millisecond, too");
+            assert_eq!(ask(1, 5), FIRST);
+            // Some of these are near the thread.
+            (0..200).for_each(|_| assert_eq!(ask(1, 5), AGAIN));
+            assert_eq!(ask(2, 5).is_emit(), round == 0);
+            assert!(cache.forget(fp(1)) && !cache.forget(fp(1)));
+        }
+        let stats = cache.stats();
+        assert_eq!((stats.emitted, stats.suppressed), (4, 3 * 201 + 2));
+        assert_eq!((stats.forgotten, stats.entries), (0, 1));
+        let mut told = Vec::new();
+        cache.drain(|summary| {
+            let text = summary.exemplar.map(|exemplar| exemplar.message.to_string());
+            told.push((summary.fingerprint, summary.suppressed, summary.since, text));
+        });
+        told.sort_by_key(|summary| std::cmp::Reverse(summary.1));
+        let text = || Some("x".to_string());
+        let expected = [(Some(fp(1)), 3 * 201, at(5), text()), (Some(fp(2)), 2, at(5), text())];
+        assert_eq!(told, expected);
+        assert_eq!(ask(1, 5), EMIT);
+    }
+}
+
+#[test]
+fn messages_are_forgotten_by_their_exemplars() {
+    let _alone = alone();
+    let cache = cache();
+    for n in 0..10 {
+        let exemplar = || Some(Exemplar::new("x").target(if n % 2 == 0 { "db" } else { "net" }));
+        assert!(cache.check_with_at(fp(n), at(0), &Rule::once(), exemplar).is_emit());
+    }
+    assert_eq!(cache.check_at(fp(10), at(0)), EMIT);
+    let is_db = |exemplar: &Exemplar| {
+        // It may use the cache.
+        let _ = cache.check_at(fp(11), at(0));
+        &*exemplar.target == "db"
+    };
+    assert_eq!(cache.forget_where(is_db), 5);
+    for n in 0..11 {
+        assert_eq!(cache.check_at(fp(n), at(1)).is_emit(), n % 2 == 0 && n != 10, "{n}");
+    }
+    let asked = std::panic::catch_unwind(|| cache.forget_where(|_| panic!("asked")));
+    assert!(asked.is_err());
+    assert!(!cache.check_at(fp(1), at(1)).is_emit());
 }
 
 #[test]

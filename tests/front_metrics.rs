@@ -56,6 +56,15 @@ impl Registry {
         Arc::clone(self.cells.lock().unwrap().entry(name).or_default())
     }
 
+    /// Returns the caches that gauges are of.
+    fn caches(&self) -> Vec<String> {
+        let cells = self.cells.lock().unwrap();
+        let cache = |name: &String| {
+            Some(name.strip_prefix("quell_entries{cache=")?.strip_suffix('}')?.to_string())
+        };
+        cells.keys().filter_map(cache).collect()
+    }
+
     /// Returns the values that are not zero.
     fn values(&self) -> BTreeMap<String, u64> {
         let value =
@@ -81,7 +90,7 @@ impl Recorder for Registry {
 
 /// Returns the metrics of what each front end is offered: 4 errors, 3 warnings (exempt),
 /// one that cannot be read, twice.
-fn expected(front_end: &str, capacity: u64) -> BTreeMap<String, u64> {
+fn expected(front_end: &str, cache: &str, capacity: u64) -> BTreeMap<String, u64> {
     let events = |outcome: &str, level: &str, n: u64| {
         (format!("quell_events_total{{front_end={front_end},level={level},outcome={outcome}}}"), n)
     };
@@ -90,12 +99,12 @@ fn expected(front_end: &str, capacity: u64) -> BTreeMap<String, u64> {
         events("suppressed", "error", 3),
         events("exempt", "warn", 3),
         events("failed_open", "info", 2),
-        (format!("quell_entries{{front_end={front_end}}}"), 1),
-        (format!("quell_capacity{{front_end={front_end}}}"), capacity),
+        (format!("quell_entries{{cache={cache}}}"), 1),
+        (format!("quell_capacity{{cache={cache}}}"), capacity),
     ])
 }
 
-/// Four outcomes at five levels, and three gauges.
+/// Four outcomes at five levels, and three of the cache.
 const HANDLES: u64 = 4 * 5 + 3;
 
 #[cfg(feature = "log")]
@@ -129,7 +138,7 @@ fn what_log_offers_is_counted() {
         (0..2).for_each(|_| info!(logger: log, "{}", Bad { panics: true }));
         log.flush();
     });
-    assert_eq!(registry.values(), expected("log", capacity));
+    assert_eq!(registry.values(), expected("log", &registry.caches()[0], capacity));
     assert_eq!(
         registry.registered.load(Ordering::Relaxed),
         HANDLES,
@@ -158,7 +167,7 @@ fn what_slog_offers_is_counted() {
         (0..3).for_each(|_| warn!(log, "x"));
         (0..2).for_each(|_| info!(log, "{}", Bad { panics: true }));
         let _ = dedup.flush();
-        assert_eq!(registry.values(), expected("slog", capacity));
+        assert_eq!(registry.values(), expected("slog", &registry.caches()[0], capacity));
         (0..2).for_each(|_| crit!(log, "x"));
     });
     let value = |outcome: &str| {
@@ -201,7 +210,7 @@ fn what_tracing_offers_is_counted() {
     dedup.guard().unwrap().flush();
     assert_eq!(
         recorder.values(),
-        expected("tracing", capacity),
+        expected("tracing", &recorder.caches()[0], capacity),
         "the summaries that were written are no events"
     );
     assert_eq!(
@@ -209,6 +218,68 @@ fn what_tracing_offers_is_counted() {
         HANDLES,
         "nothing is registered for an event"
     );
+}
+
+/// A logger that logs nothing, over a cache of its own.
+#[cfg(feature = "log")]
+fn counted(registry: &Registry, cache: Arc<quell::Cache<quell::Manual>>) -> impl log::Log + use<> {
+    struct Nowhere;
+    impl log::Log for Nowhere {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, _: &log::Record<'_>) {}
+        fn flush(&self) {}
+    }
+    log::set_max_level(log::LevelFilter::Trace);
+    with_local_recorder(registry, || {
+        quell::front::log::Dedup::builder(cache, Nowhere).metrics().build()
+    })
+}
+
+#[cfg(feature = "log")]
+#[test]
+fn what_the_cache_cannot_track_failed_open() {
+    use log::Log;
+    let _turn = common::turn();
+    let registry = Registry::default();
+    let (cache, clock) = common::cache();
+    let log = counted(&registry, Arc::clone(&cache));
+    clock.set(quell::Tick::MAX);
+    (0..3).for_each(|_| log::error!(logger: log, "x"));
+    log.flush();
+    let events = "quell_events_total{front_end=log,level=error,outcome=failed_open}";
+    assert_eq!(registry.values().get(events), Some(&3));
+    assert_eq!(cache.stats().failed_open, 3);
+}
+
+#[cfg(feature = "log")]
+#[test]
+fn caches_have_gauges_of_their_own() {
+    use log::Log;
+    let _turn = common::turn();
+    let registry = Registry::default();
+    let build = |entries| {
+        let cache = quell::Cache::builder().clock(quell::Manual::default()).max_entries(entries);
+        Arc::new(cache.build().unwrap())
+    };
+    let caches = [build(8), build(800)];
+    let logs = caches.each_ref().map(|cache| counted(&registry, Arc::clone(cache)));
+    for n in 0..2000 {
+        logs.iter().for_each(|log| log::error!(logger: log, "{n}"));
+    }
+    logs.iter().for_each(|log| log.flush());
+    let names = registry.caches();
+    let value = |name: &str, i: usize| registry.values()[&format!("{name}{{cache={}}}", names[i])];
+    // In the order of their numbers, if these have the same number of digits.
+    let [first, second] =
+        if value("quell_capacity", 0) < value("quell_capacity", 1) { [0, 1] } else { [1, 0] };
+    for (i, cache) in [first, second].into_iter().zip(&caches) {
+        let stats = cache.stats();
+        assert_eq!(value("quell_capacity", i), stats.capacity as u64);
+        assert_eq!(value("quell_entries", i), stats.entries as u64);
+        assert_eq!(value("quell_forgotten_total", i), stats.forgotten);
+    }
 }
 
 /// Panics whenever it is told something.

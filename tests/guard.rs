@@ -473,14 +473,17 @@ fn each_call_is_reported_once_in_races() {
 }
 
 #[test]
-fn an_interval_of_zero_is_an_error() {
+fn an_interval_too_short_is_an_error() {
     let (cache, _) = cache();
-    let log = logger(Duration::ZERO, Arc::clone(&cache), WriteSink::new(std::io::sink()));
-    let error = log.guard().unwrap_err();
-    assert!(matches!(error, InitError::Config(ConfigError::ZeroInterval)));
-    assert_eq!(error.to_string(), ConfigError::ZeroInterval.to_string());
-    assert!(error.source().is_none());
-    assert!(Guard::for_cache(&cache, |_| {}, Duration::ZERO).is_err());
+    for asked in [Duration::ZERO, Duration::from_nanos(1), Duration::from_micros(999)] {
+        let log = logger(asked, Arc::clone(&cache), WriteSink::new(std::io::sink()));
+        let error = log.guard().unwrap_err();
+        let expected = ConfigError::IntervalTooShort { asked };
+        assert!(error.to_string() == expected.to_string() && error.source().is_none(), "{error}");
+        assert!(matches!(error, InitError::Config(config) if config == expected));
+        assert!(Guard::for_cache(&cache, |_| {}, asked).is_err());
+    }
+    drop(Guard::for_cache(&cache, |_| {}, Guard::MIN_INTERVAL).unwrap());
 
     let error = InitError::Thread(std::io::ErrorKind::OutOfMemory.into());
     assert!(error.source().is_some());

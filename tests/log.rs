@@ -168,7 +168,7 @@ fn through_env_logger() {
 fn an_interval_of_zero_installs_nothing() {
     let builder = Dedup::builder(cache().0, Lines::new()).interval(Duration::ZERO);
     let error = builder.init(LevelFilter::Info).unwrap_err();
-    assert!(matches!(error, InitError::Config(ConfigError::ZeroInterval)));
+    assert!(matches!(error, InitError::Config(ConfigError::IntervalTooShort { .. })));
     assert!(!log::logger().enabled(&Metadata::builder().level(Level::Error).build()));
 }
 

@@ -148,3 +148,33 @@ fn threads_use_many_caches_at_once() {
         told.must_agree(cache);
     }
 }
+
+/// Each emission makes an entry, and each that was forgotten made room for one emission more.
+#[test]
+fn what_is_forgotten_amid_calls_is_emitted_again() {
+    let _turn = turn();
+    let cache = cache();
+    let told = Told::default();
+    let forgotten = AtomicU64::new(0);
+    const ROUNDS: u64 = 30_000;
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..ROUNDS).for_each(|n| told.hear(cache.check_at(fp(n % 3), NOW))));
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for n in 0..ROUNDS / 10 {
+                    let known = cache.forget(fp(n % 3));
+                    forgotten.fetch_add(u64::from(known), Ordering::Relaxed);
+                    if n % 100 == 0 {
+                        told.drain(&cache);
+                    }
+                }
+            });
+        }
+    });
+    let (stats, load) = (cache.stats(), |count: &AtomicU64| count.load(Ordering::Relaxed));
+    assert_eq!(load(&told.emitted), load(&forgotten) + stats.entries as u64);
+    told.must_agree(&cache);
+    assert!(load(&forgotten) > 3, "{stats:?}");
+}

@@ -7,8 +7,22 @@ use std::collections::{BTreeSet, HashSet};
 /// A decision that a thread was told.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    Check { fingerprint: Fingerprint, now: u64, law: Law, decision: Decision },
-    Summary { fingerprint: Option<Fingerprint>, suppressed: u64, since: u64 },
+    Check {
+        fingerprint: Fingerprint,
+        now: u64,
+        law: Law,
+        decision: Decision,
+    },
+    /// Returns whether there was an entry.
+    Forget {
+        fingerprint: Fingerprint,
+        known: bool,
+    },
+    Summary {
+        fingerprint: Option<Fingerprint>,
+        suppressed: u64,
+        since: u64,
+    },
 }
 
 impl Event {
@@ -22,7 +36,9 @@ impl Event {
 
     fn fingerprint(&self) -> Option<Fingerprint> {
         match *self {
-            Event::Check { fingerprint, .. } => Some(fingerprint),
+            Event::Check { fingerprint, .. } | Event::Forget { fingerprint, .. } => {
+                Some(fingerprint)
+            }
             Event::Summary { fingerprint, .. } => fingerprint,
         }
     }
@@ -44,7 +60,11 @@ pub(crate) struct History {
 }
 
 /// A call of one fingerprint.
-type Call = (u64, Law, Decision);
+#[derive(Clone, Copy)]
+enum Call {
+    Check(u64, Law, Decision),
+    Forget { known: bool },
+}
 
 /// The state of a search for a sequential order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -118,6 +138,7 @@ impl History {
                     untracked += u64::from(*is_untracked);
                 }
                 Event::Check { .. } => suppressed += 1,
+                Event::Forget { .. } => {}
                 Event::Summary { fingerprint, .. } => {
                     assert!(
                         fingerprint.is_some(),
@@ -158,6 +179,7 @@ impl History {
                     emissions.insert(now);
                 }
                 Event::Check { .. } => suppressed += 1,
+                Event::Forget { .. } => {}
                 Event::Summary { suppressed, .. } => reported += suppressed,
             }
         }
@@ -182,7 +204,10 @@ impl History {
     fn calls(&self, own: Fingerprint) -> Vec<Vec<Vec<Call>>> {
         let call = |event: &Event| match *event {
             Event::Check { fingerprint, now, law, decision } if fingerprint == own => {
-                Some((now, law, decision))
+                Some(Call::Check(now, law, decision))
+            }
+            Event::Forget { fingerprint, known } if fingerprint == own => {
+                Some(Call::Forget { known })
             }
             _ => None,
         };
@@ -232,10 +257,15 @@ impl History {
 /// Returns what is known after a call, if the specification decides it so.
 fn step(
     entry: Option<Entry>,
-    (now, law, decision): Call,
+    call: Call,
     window: u64,
     may_miss_first: bool,
 ) -> Option<Option<Entry>> {
+    let (now, law, decision) = match call {
+        Call::Check(now, law, decision) => (now, law, decision),
+        // What it does not know must not be there.
+        Call::Forget { known } => return (known == entry.is_some()).then_some(None),
+    };
     let (emit, next) = law.decide(entry, now, window);
     match decision {
         // Without room too, what is known to be suppressed is not emitted.

@@ -94,6 +94,12 @@ impl Caller {
         summaries
     }
 
+    /// A key is forgotten on purpose.
+    pub fn forget(&mut self, fingerprint: Fingerprint) {
+        let known = self.cache.forget(fingerprint);
+        self.events.push(Event::Forget { fingerprint, known });
+    }
+
     /// A new window; `World::windows` must know it.
     ///
     /// # Panics

@@ -15,7 +15,7 @@ use crate::{Decision, Fingerprint, Tick};
 use std::sync::atomic::Ordering;
 
 /// What the entry before left in a slot that was taken.
-struct Remains<X> {
+pub(super) struct Remains<X> {
     /// Whose slot it was, if it was counted.
     counted: Option<Fingerprint>,
     count: u64,
@@ -39,7 +39,7 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
         engine.table.exchange(at, before, taken).ok()?;
         // From here to the publication the slot is lost to all if this thread stops: nothing that
         // others have written runs, not even an allocator.
-        let remains = self.bequeath(at, before, taken);
+        let remains = engine.bequeath(at, before, taken);
         engine.table.write(at, self.id, taken.turn());
         rule_words::reset(&engine.rule_words, at, taken.turn());
         let claim = taken.claimed(self.id);
@@ -55,25 +55,6 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
             engine.bury(remains);
         }
         decision
-    }
-
-    /// Empties a slot that this call has TAKEN, but for key and rest.
-    fn bequeath(&self, at: At, before: State, taken: State) -> Option<Remains<X>> {
-        let engine = self.engine;
-        let fresh = Count::new(taken.turn(), engine.table.clock()).0;
-        let mut count = 0;
-        if before.is_counted() && !broken!(engine.faults, LostCount) {
-            // AcqRel (O-4): late counts of the turn before fail from here on.
-            count = Count(engine.table.count(at).swap(fresh, Ordering::AcqRel)).count();
-        } else {
-            // Release (O-4): nobody counts at an entry that is not COUNTED.
-            engine.table.count(at).store(fresh, Ordering::Release);
-        }
-        // Nobody else writes key, rest and low of a slot that is TAKEN.
-        let counted = before.is_counted().then(|| engine.table.stored(at).1.fingerprint());
-        let exemplar = engine.exemplars.evict(at);
-        let remains = Remains { counted, count, since: before.tick(), exemplar };
-        (remains.counted.is_some() || remains.exemplar.is_some()).then_some(remains)
     }
 
     /// Counts an entry that was evicted in its window: by this call's time, or by that of the
@@ -140,8 +121,26 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
 }
 
 impl<X: Send + Sync + 'static> Engine<X> {
+    /// Empties a slot that the calling thread has TAKEN, but for key and rest.
+    pub(super) fn bequeath(&self, at: At, before: State, taken: State) -> Option<Remains<X>> {
+        let fresh = Count::new(taken.turn(), self.table.clock()).0;
+        let mut count = 0;
+        if before.is_counted() && !broken!(self.faults, LostCount) {
+            // AcqRel (O-4): late counts of the turn before fail from here on.
+            count = Count(self.table.count(at).swap(fresh, Ordering::AcqRel)).count();
+        } else {
+            // Release (O-4): nobody counts at an entry that is not COUNTED.
+            self.table.count(at).store(fresh, Ordering::Release);
+        }
+        // Nobody else writes key, rest and low of a slot that is TAKEN.
+        let counted = before.is_counted().then(|| self.table.stored(at).1.fingerprint());
+        let exemplar = self.exemplars.evict(at);
+        let remains = Remains { counted, count, since: before.tick(), exemplar };
+        (remains.counted.is_some() || remains.exemplar.is_some()).then_some(remains)
+    }
+
     /// Puts what an entry has left where a drain finds it.
-    fn bury(&self, remains: Remains<X>) {
+    pub(super) fn bury(&self, remains: Remains<X>) {
         let Remains { counted, mut count, since, exemplar } = remains;
         let exemplar = exemplar.and_then(|evicted| self.exemplars.put_away(evicted, counted));
         let Some(fingerprint) = counted else { return };

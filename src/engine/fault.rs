@@ -23,6 +23,8 @@ pub enum Fault {
     NoticeBlindly,
     /// A later emission stores its tick without looking.
     RenewBlindly,
+    /// An entry is forgotten without looking whether it has changed.
+    ForgetBlindly,
     /// What an evicted entry had counted is dropped.
     LostCount,
     /// A count is read and set to zero, in two steps.

@@ -1,6 +1,6 @@
 //! The engine: fingerprints and ticks in, decisions out. It knows no message, no logger and
-//! no wall clock. All unsafe code of the crate and all atomics but `AtomicCell` are in
-//! here. `docs/DESIGN.md` has the protocol and its proofs, `docs/ORDERINGS.md` the pairs of
+//! no wall clock. All unsafe code of the crate, but for a system call in
+//! `clock.rs`, and all atomics but `AtomicCell` are in here. `docs/DESIGN.md` has the protocol and its proofs, `docs/ORDERINGS.md` the pairs of
 //! orderings.
 //!
 //! | file | concept |
@@ -9,12 +9,14 @@
 //! | `check.rs` | any call: suppress at the entry, or emit again |
 //! | `claim.rs` | how a new entry is made, once |
 //! | `evict.rs` | whose slot it gets |
+//! | `forget.rs` | an entry that goes on purpose |
 //! | `rule_words.rs` | calls under a rule that counts them |
 //! | `pending.rs` | taking and looking at what is pending |
 //! | `words.rs`, `id.rs` | the words of a slot: layout and transitions; what they hold of a fingerprint |
 //! | `table.rs`, `slot.rs` | buckets, look-up, the count word |
 //! | `near.rs`, `page.rs` | counts near the thread |
 //! | `orphans.rs`, `sums.rs` | counts whose entry is gone |
+//! | `namespaces.rs` | which namespaces are in use |
 //! | `exemplars.rs` | what a summary shows |
 //! | `reclaim/` | grace periods, for exemplars only |
 //! | `on_demand.rs`, `zeroed.rs`, `sync.rs`, `thread_index.rs` | memory, atomics, threads |
@@ -27,7 +29,9 @@ mod claim;
 mod evict;
 mod exemplars;
 mod fault;
+mod forget;
 mod id;
+mod namespaces;
 mod near;
 mod on_demand;
 mod orphans;
@@ -55,6 +59,7 @@ use crate::rules::RuleState;
 use crate::{ConfigError, Namespace, Stats, Tick};
 use crossbeam_utils::CachePadded;
 use exemplars::Exemplars;
+use namespaces::Namespaces;
 use near::Near;
 use orphans::Orphans;
 use rule_words::RuleWords;
@@ -100,7 +105,7 @@ pub(crate) struct Engine<X: Send + Sync + 'static> {
     rule_words: RuleWords,
     exemplars: Exemplars<X>,
     orphans: Orphans<X>,
-    namespaces: AtomicU64,
+    namespaces: Namespaces,
     shape: Shape,
     /// The table's clock goes on when a thread has emitted this often, and once more. A
     /// power of two less one.
@@ -121,7 +126,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
             rule_words: RuleWords::new(table.len()),
             exemplars: Exemplars::new(table.len(), faults),
             orphans: Orphans::new(shape.orphans).ok_or_else(out_of_memory)?,
-            namespaces: AtomicU64::new(0),
+            namespaces: Namespaces::new(),
             table,
             shape,
             pace: (shape.buckets / 16).max(1).next_power_of_two() as u64 - 1,
@@ -139,12 +144,6 @@ impl<X: Send + Sync + 'static> Engine<X> {
         self.window.store(window, Ordering::Relaxed);
     }
 
-    pub(crate) fn new_namespace(&self) -> Namespace {
-        let number = self.namespaces.fetch_add(1, Ordering::Relaxed);
-        // Neither 0 nor MIXED.
-        Namespace((number % u64::from(u16::MAX - 1) + 1) as u16)
-    }
-
     pub(crate) fn count_failed_open(&self) {
         let _ = self.emit_untracked();
     }
@@ -154,7 +153,6 @@ impl<X: Send + Sync + 'static> Engine<X> {
     }
 
     /// Makes a count pending again that was handed out.
-    #[cfg(any(feature = "tracing", test))]
     pub(crate) fn put_back(&self, pending: Pending<X>) {
         // Less than zero it may be in one thread's total, not in their sum.
         self.near.tally(|totals| &totals.reported, pending.count.wrapping_neg());
@@ -218,7 +216,10 @@ impl<X: Send + Sync + 'static> Engine<X> {
 
     pub(crate) fn memory_bound(&self) -> usize {
         let fixed = self.shape.bytes().unwrap_or(usize::MAX).saturating_add(Near::bytes());
-        fixed.saturating_add(self.exemplars.bytes()).saturating_add(self.rule_words.bytes())
+        fixed
+            .saturating_add(self.exemplars.bytes())
+            .saturating_add(self.rule_words.bytes())
+            .saturating_add(self.namespaces.bytes())
     }
 }
 

@@ -115,7 +115,8 @@ impl<T, C: Clock> Builder<T, C> {
 
     /// Sets which fields (key-values, attributes) belong to the key. Unless set, all with
     /// [`Key::Event`] and none with the others. Leave out what changes from event to event,
-    /// timestamps and request ids first of all: `.fields(Fields::except(["ts"]))`.
+    /// timestamps and request ids first of all: `.fields(Fields::except(["ts"]))`. Whether a name
+    /// is misspelt, [`Fields::unseen`] knows.
     pub fn fields(mut self, fields: Fields) -> Self {
         self.settings.fields = Some(fields);
         self
@@ -142,10 +143,15 @@ impl<T, C: Clock> Builder<T, C> {
     /// | name | kind | labels |
     /// |---|---|---|
     /// | `quell_events_total` | counter | `outcome`: `emitted`, `suppressed`, `failed_open`, `exempt`; `level`; `front_end` |
-    /// | `quell_entries`, `quell_capacity`, `quell_forgotten` | gauges of the whole cache, set by each report | `front_end` |
+    /// | `quell_forgotten_total` | counter: messages evicted while in their window | `cache` |
+    /// | `quell_entries`, `quell_capacity` | gauges | `cache` |
+    ///
+    /// `failed_open` are events that passed although nothing could be decided on them, for lack
+    /// of room too. `cache` is the number of the cache: 1 is the first that the program built.
+    /// What is of a whole cache is set by each report.
     ///
     /// The recorder is the one that is installed when the front end (of tracing: the
-    /// filter) is made. No text of a message is ever a label.
+    /// layer) is made. No text of a message is ever a label.
     #[cfg(feature = "metrics")]
     pub fn metrics(mut self) -> Self {
         self.settings.metrics = true;
@@ -153,7 +159,8 @@ impl<T, C: Clock> Builder<T, C> {
     }
 
     /// Sets how often a [`Guard`](crate::Guard) looks for messages whose window has ended; one
-    /// second unless set. Zero is an error of `guard`.
+    /// second unless set. Less than [`Guard::MIN_INTERVAL`](crate::Guard::MIN_INTERVAL) is an
+    /// error of `guard`.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.settings.interval = interval;
         self

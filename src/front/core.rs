@@ -7,8 +7,8 @@ use crate::panics::catch_panic;
 use crate::report::{InProgress, RecursionGuard, SummarySource};
 use crate::text::Field;
 use crate::{
-    Clock, Exemplar, Fields, Fingerprint, FingerprintHasher, Guard, InitError, Key, Level, Summary,
-    Tick,
+    Clock, ConfigError, Exemplar, Fields, Fingerprint, FingerprintHasher, Guard, InitError, Key,
+    Level, Namespace, Summary, Tick,
 };
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -166,6 +166,9 @@ impl<I: Inner, C: Clock> Core<I, C> {
     where
         I: 'static,
     {
+        if self.decider.namespace == Namespace::MIXED {
+            return Err(ConfigError::OutOfNamespaces.into());
+        }
         Guard::of(self, self.settings().interval)
     }
 

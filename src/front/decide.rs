@@ -3,7 +3,7 @@
 use super::builder::Settings;
 use super::core::Emission;
 use crate::panics::catch_panic;
-use crate::report::RecursionGuard;
+use crate::report::{RecursionGuard, revive_after_fork};
 use crate::{
     Cache, Clock, Coarse, Decision, Exemplar, FingerprintHasher, Level, Namespace, Rule, Summary,
     Tick,
@@ -28,6 +28,7 @@ pub(crate) enum Action {
 /// Decides for one sink of a cache.
 pub(crate) struct Decider<C: Clock = Coarse> {
     pub(crate) cache: Arc<Cache<C>>,
+    /// [`Namespace::MIXED`] if there was none for it: then everything passes.
     pub(crate) namespace: Namespace,
     pub(crate) settings: Arc<Settings>,
     #[cfg(feature = "metrics")]
@@ -46,10 +47,12 @@ impl<C: Clock> Decider<C> {
         _front_end: &'static str,
     ) -> Self {
         Self {
-            namespace: cache.new_namespace(),
-            cache,
+            namespace: cache.new_namespace().unwrap_or(Namespace::MIXED),
             #[cfg(feature = "metrics")]
-            meters: settings.metrics.then(|| super::metrics::Meters::register(_front_end)),
+            meters: settings
+                .metrics
+                .then(|| super::metrics::Meters::register(_front_end, cache.number())),
+            cache,
             settings,
         }
     }
@@ -80,6 +83,9 @@ impl<C: Clock> Decider<C> {
             return self.metered(level, Outcome::Exempt, Action::Pass(Emission::default()));
         };
         let asked = catch_panic(|| {
+            if self.namespace == Namespace::MIXED {
+                return None;
+            }
             let mut hasher = self.cache.hasher();
             hasher.namespace(self.namespace);
             key(&mut hasher).ok()?;
@@ -96,13 +102,16 @@ impl<C: Clock> Decider<C> {
             Some(rule) => self.cache.check_with_at(fingerprint, now, rule, kept),
         };
         match decided {
-            Decision::Emit { suppressed, since, .. } => {
+            Decision::Emit { suppressed, since, untracked } => {
+                // A line costs more than the system call.
+                revive_after_fork();
                 let since = since.unwrap_or(now);
                 let mut how = Emission { suppressed, since, ..Emission::of(fingerprint, now) };
                 if merges {
                     how.before = self.cache.replace_exemplar(fingerprint, exemplar);
                 }
-                self.metered(level, Outcome::Emitted, Action::Pass(how))
+                let outcome = if untracked { Outcome::FailedOpen } else { Outcome::Emitted };
+                self.metered(level, outcome, Action::Pass(how))
             }
             Decision::Suppress { first } if merges => {
                 self.cache.raise_level(fingerprint, level);
@@ -143,7 +152,7 @@ impl<C: Clock> Decider<C> {
     pub(crate) fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
         #[cfg(feature = "metrics")]
         if let Some(meters) = &self.meters {
-            catch_panic(|| meters.gauge(&self.cache.stats()));
+            catch_panic(|| meters.report(&self.cache.stats()));
         }
         if all {
             return self.cache.drain_namespace(self.namespace, each);
@@ -164,6 +173,13 @@ impl<C: Clock> Decider<C> {
     /// neither a summary nor the event that brings it.
     pub(crate) fn age(&self, since: Tick) -> u64 {
         catch_panic(|| self.cache.now()).map_or(0, |now| now.millis_since(since))
+    }
+}
+
+impl<C: Clock> Drop for Decider<C> {
+    /// Nobody asks any more. What is pending was taken before, or waits for a drain.
+    fn drop(&mut self) {
+        self.cache.give_back_namespace(self.namespace);
     }
 }
 

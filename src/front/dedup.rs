@@ -25,8 +25,8 @@ impl<I: Inner, C: Clock> Dedup<I, C> {
     /// Starts the thread that writes summaries. The guard does not keep the logger alive.
     ///
     /// # Errors
-    /// [`InitError::Config`] if the [interval](Builder::interval) is zero,
-    /// [`InitError::Thread`] if the thread cannot be started.
+    /// [`InitError::Config`] if the [interval](Builder::interval) is too short, or if
+    /// there are [too many sinks](crate::ConfigError::OutOfNamespaces); [`InitError::Thread`] if the thread cannot be started.
     pub fn guard(&self) -> Result<Guard, InitError>
     where
         I: 'static,

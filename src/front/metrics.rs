@@ -3,13 +3,13 @@
 //! | name | kind | labels |
 //! |---|---|---|
 //! | `quell_events_total` | counter | `outcome`: `emitted`, `suppressed`, `failed_open`, `exempt`; `level`; `front_end` |
-//! | `quell_entries` | gauge | `front_end` |
-//! | `quell_capacity` | gauge | `front_end` |
-//! | `quell_forgotten` | gauge | `front_end` |
+//! | `quell_forgotten_total` | counter | `cache` |
+//! | `quell_entries` | gauge | `cache` |
+//! | `quell_capacity` | gauge | `cache` |
 //!
-//! The handles are registered once, when a front end (of tracing: a filter) is made, with the
-//! recorder that is installed by then. The gauges are those of the whole cache, and are set by
-//! each report. What a message says is never a label.
+//! The handles are registered once, when a front end (of tracing: a layer) is made, with the
+//! recorder that is installed by then. Those of a cache are set by each report. What a message
+//! says is never a label.
 
 use super::decide::Outcome;
 use crate::{Level, Stats};
@@ -18,21 +18,22 @@ use std::fmt;
 
 const LEVELS: [Level; 5] = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error];
 
-/// One front end's handles.
+/// One front end's handles, and those of its cache.
 pub(crate) struct Meters {
     /// By outcome and level.
     events: [[Counter; 5]; 4],
+    forgotten: Counter,
     entries: Gauge,
     capacity: Gauge,
-    forgotten: Gauge,
 }
 
 impl Meters {
-    pub(crate) fn register(front_end: &'static str) -> Self {
+    pub(crate) fn register(front_end: &'static str, cache: u64) -> Self {
         describe_counter!("quell_events_total", "Events by what became of them.");
         describe_gauge!("quell_entries", "Messages in the cache, expired ones included.");
         describe_gauge!("quell_capacity", "The most messages that can be in the cache.");
-        describe_gauge!("quell_forgotten", "Messages evicted while in their window.");
+        describe_counter!("quell_forgotten_total", "Messages evicted while in their window.");
+        let cache = cache.to_string();
         let outcomes = ["emitted", "suppressed", "failed_open", "exempt"];
         Self {
             events: outcomes.map(|outcome| {
@@ -41,9 +42,9 @@ impl Meters {
                     counter!("quell_events_total", "outcome" => outcome, "level" => level, "front_end" => front_end)
                 })
             }),
-            entries: gauge!("quell_entries", "front_end" => front_end),
-            capacity: gauge!("quell_capacity", "front_end" => front_end),
-            forgotten: gauge!("quell_forgotten", "front_end" => front_end),
+            forgotten: counter!("quell_forgotten_total", "cache" => cache.clone()),
+            entries: gauge!("quell_entries", "cache" => cache.clone()),
+            capacity: gauge!("quell_capacity", "cache" => cache),
         }
     }
 
@@ -52,10 +53,10 @@ impl Meters {
         self.events[outcome as usize][level as usize - 1].increment(1);
     }
 
-    pub(crate) fn gauge(&self, stats: &Stats) {
+    pub(crate) fn report(&self, stats: &Stats) {
+        self.forgotten.absolute(stats.forgotten);
         self.entries.set(stats.entries as f64);
         self.capacity.set(stats.capacity as f64);
-        self.forgotten.set(stats.forgotten as f64);
     }
 }
 

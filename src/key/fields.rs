@@ -1,5 +1,6 @@
 //! The choice of the fields that belong to a key.
 
+use crate::atomic_cell::AtomicCell;
 use std::sync::Arc;
 
 /// The fields that make two events different messages; all of them unless set.
@@ -14,6 +15,9 @@ use std::sync::Arc;
 /// assert!(!Fields::only(["peer"]).has("request_id"));
 /// assert!(!Fields::none().has("peer"));
 /// ```
+///
+/// A name that no field ever has, misspelt say, tells nothing apart or leaves nothing out;
+/// [`unseen`](Self::unseen) knows of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(Choice);
 
@@ -21,12 +25,38 @@ pub struct Fields(Choice);
 enum Choice {
     #[default]
     All,
-    Only(Arc<[Box<str>]>),
-    Except(Arc<[Box<str>]>),
+    Only(Arc<[Name]>),
+    Except(Arc<[Name]>),
 }
 
-fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Arc<[Box<str>]> {
-    names.into_iter().map(|name| name.as_ref().into()).collect()
+#[derive(Debug)]
+struct Name {
+    text: Box<str>,
+    /// Whether a field had it.
+    seen: AtomicCell<bool>,
+}
+
+impl Name {
+    #[inline]
+    fn see(&self) {
+        // Read first: all threads share it.
+        if !self.seen.load() {
+            self.seen.store(true);
+        }
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Name {}
+
+fn names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Arc<[Name]> {
+    let name = |name: T| Name { text: name.as_ref().into(), seen: AtomicCell::new(false) };
+    names.into_iter().map(name).collect()
 }
 
 impl Fields {
@@ -75,8 +105,59 @@ impl Fields {
         };
         match &self.0 {
             Choice::All => true,
-            Choice::Only(names) => names.iter().any(|name| is_named(name)),
-            Choice::Except(names) => !names.iter().any(|name| is_named(name)),
+            Choice::Only(names) | Choice::Except(names) => {
+                let named = names.iter().find(|name| is_named(&name.text));
+                if let Some(named) = named {
+                    named.see();
+                }
+                named.is_some() == matches!(self.0, Choice::Only(_))
+            }
         }
+    }
+
+    /// Returns the given names that no field has had so far: in events that were read, of all
+    /// clones of this value. For a test, or a look at the end: a name that stays here may be
+    /// misspelt.
+    ///
+    /// ```
+    /// use quell::{Cache, Fields, Logger, WriteSink};
+    /// let fields = Fields::only(["usr"]); // "user" is what it is called
+    /// let cache = std::sync::Arc::new(Cache::builder().build()?);
+    /// let log = Logger::builder(cache, WriteSink::new(std::io::sink())).fields(fields.clone()).build();
+    /// log.with_attr("user", 7).info(format_args!("login failed"));
+    /// log.with_attr("user", 8).info(format_args!("login failed")); // suppressed
+    /// assert_eq!(fields.unseen(), ["usr"]);
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn unseen(&self) -> Vec<&str> {
+        match &self.0 {
+            Choice::All => Vec::new(),
+            Choice::Only(names) | Choice::Except(names) => {
+                let unseen = names.iter().filter(|name| !name.seen.load());
+                unseen.map(|name| &*name.text).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unseen_until_a_field_has_them() {
+        for (fields, has) in
+            [(Fields::only(["a", "g.b"]), true), (Fields::except(["a", "g.b"]), false)]
+        {
+            let clone = fields.clone();
+            assert_eq!((fields.has("b"), fields.has_in("g", "a")), (!has, !has));
+            assert_eq!(clone.unseen(), ["a", "g.b"]);
+            assert_eq!((fields.has_in("g", "b"), clone.unseen()), (has, vec!["a"]));
+            assert_eq!((fields.has("a"), clone.unseen().len()), (has, 0));
+            let fresh = if has { Fields::only(["a", "g.b"]) } else { Fields::except(["a", "g.b"]) };
+            assert_eq!((fresh == fields, fresh.unseen().len()), (true, 2));
+        }
+        assert_eq!(Fields::all().unseen(), [""; 0]);
     }
 }

@@ -86,8 +86,8 @@ impl<S: Sink, C: Clock> Logger<S, C> {
     /// Starts the thread that writes summaries. The guard does not keep the family alive.
     ///
     /// # Errors
-    /// [`InitError::Config`] if the [interval](Builder::interval) is zero,
-    /// [`InitError::Thread`] if the thread cannot be started.
+    /// [`InitError::Config`] if the [interval](Builder::interval) is too short, or if
+    /// there are [too many sinks](crate::ConfigError::OutOfNamespaces); [`InitError::Thread`] if the thread cannot be started.
     pub fn guard(&self) -> Result<Guard, InitError>
     where
         S: 'static,

@@ -2,23 +2,52 @@
 
 use super::guard::{Answer, Worker};
 use super::source::InProgress;
-use std::sync::{Arc, Mutex, MutexGuard, Once, TryLockError, Weak};
+use crate::atomic_cell::AtomicCell;
+use arc_swap::ArcSwapOption;
+use std::panic::PanicHookInfo;
+use std::sync::{Arc, Once, Weak};
 use std::time::{Duration, Instant};
 use std::{panic, process, thread};
 
-/// Every guard's.
-static LIVE: Mutex<Vec<Weak<Worker>>> = Mutex::new(Vec::new());
+/// Every guard's. Not behind a lock, which a fork could leave locked.
+static LIVE: ArcSwapOption<Vec<Weak<Worker>>> = ArcSwapOption::const_empty();
+/// The process that their threads are in; 0 before the first.
+static PROCESS: AtomicCell<u32> = AtomicCell::new(0);
 
 /// Limits the last flush: a sink that hangs must not keep a process from ending.
 pub(super) const LIMIT: Duration = Duration::from_secs(2);
-/// Limits the flush in a panic; shorter, because the panic may be caught and the program go on.
+/// Limits the flush in a panic; shorter, because the panic may be in a sink whose lock is held.
 const LIMIT_ON_PANIC: Duration = Duration::from_millis(500);
 
-pub(super) fn register(worker: Weak<Worker>) {
-    // Without it `exit` does not know the guard; its drop still writes everything.
-    let Some(mut live) = lock_until(&LIVE, Instant::now() + LIMIT) else { return };
-    live.retain(|other| other.strong_count() != 0);
-    live.push(worker);
+pub(super) fn register(worker: &Arc<Worker>) {
+    revive_after_fork();
+    PROCESS.store(process::id());
+    LIVE.rcu(|live| {
+        let others = live.iter().flat_map(|live| live.iter());
+        let others = others.filter(|other| other.strong_count() != 0).cloned();
+        Some(Arc::new(others.chain([Arc::downgrade(worker)]).collect::<Vec<_>>()))
+    });
+}
+
+fn live() -> Vec<Arc<Worker>> {
+    LIVE.load().iter().flat_map(|live| live.iter()).filter_map(Weak::upgrade).collect()
+}
+
+/// Starts the guards' threads again in a forked child, which has none of them. For moments at
+/// which a system call does not matter.
+#[cold]
+pub(crate) fn revive_after_fork() {
+    let process = PROCESS.load();
+    if process == 0 {
+        return;
+    }
+    let now = process::id();
+    if process != now && PROCESS.compare_exchange(process, now).is_ok() {
+        for worker in live() {
+            // If it cannot be started, who asks for summaries writes them.
+            let _ = worker.revive();
+        }
+    }
 }
 
 /// Writes all pending summaries of all [`Guard`](crate::Guard)s, flushes their sinks, lets the
@@ -39,31 +68,58 @@ pub fn exit(code: i32) -> ! {
     process::exit(code)
 }
 
-/// Has each panic of the program write all pending summaries, as [`exit`] does it, after the
-/// hook that was installed before, and waits for it at most half a second. For programs that are
-/// built with `panic = "abort"`, whose guards are never dropped. Installs itself once, however
-/// often it is called; the set-up functions of the front ends call it.
+/// Has a panic that ends the process write all pending summaries, as [`exit`] does it, after the
+/// hook that was installed before, and waits for it at most half a second. The set-up functions
+/// of the front ends call it.
+///
+/// | a panic | the last summaries are written by |
+/// |---|---|
+/// | in a program that is built with `panic = "abort"` | this hook |
+/// | that leaves an `extern "C"` function, or a destructor while another panic unwinds | this hook |
+/// | that unwinds `main` | the guard's drop |
+/// | that is caught, or ends a thread | nobody: the program goes on, and so do the summaries |
+///
+/// A panic that unwinds costs nothing here: no summary, no thread, no wait.
+///
+/// Installs itself once, however often it is called; while the calling thread panics it does
+/// nothing, and a later call installs it. A hook that the program sets *later*, by
+/// [`std::panic::set_hook`], replaces this one, unless it calls the one before it: set yours
+/// first.
 pub fn install_panic_hook() {
     static ONCE: Once = Once::new();
+    // Hooks cannot be changed then.
+    if thread::panicking() {
+        return;
+    }
     ONCE.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             previous(info);
             // A panic in a sink, amid the last report, must not start over.
-            if !Worker::is_answering() {
+            if ends_process(info) && !Worker::is_answering() {
                 flush_all(LIMIT_ON_PANIC);
             }
         }));
     });
 }
 
+/// What the panics say that cannot unwind: `PanicHookInfo` does not tell.
+const CANNOT_UNWIND: [&str; 3] = [
+    "panic in a function that cannot unwind",
+    "panic in a destructor during cleanup",
+    "unsafe precondition(s) violated",
+];
+
+fn ends_process(info: &PanicHookInfo<'_>) -> bool {
+    let text = info.payload().downcast_ref::<&str>();
+    let cannot_unwind = |text: &&str| CANNOT_UNWIND.iter().any(|start| text.starts_with(start));
+    cfg!(panic = "abort") || text.is_some_and(cannot_unwind)
+}
+
 /// Has every guard write what is pending, and waits for it, at most `limit`.
 pub(super) fn flush_all(limit: Duration) {
     let deadline = Instant::now() + limit;
-    let Some(live) = lock_until(&LIVE, deadline) else { return };
-    let workers: Vec<_> = live.iter().filter_map(Weak::upgrade).collect();
-    drop(live);
-    flush(&workers, deadline);
+    flush(&live(), deadline);
     // Others have taken counts that they have not written yet.
     wait_until(deadline, || !InProgress::elsewhere());
 }
@@ -71,7 +127,12 @@ pub(super) fn flush_all(limit: Duration) {
 /// Asks for everything, and waits for all together. Returns whether it was done in time.
 pub(super) fn flush(workers: &[Arc<Worker>], deadline: Instant) -> bool {
     let answers: Vec<_> = workers.iter().map(Worker::ask).collect();
-    wait_until(deadline, || answers.iter().all(Answer::is_there))
+    let done = wait_until(deadline, || answers.iter().all(Answer::is_there));
+    // Last, since there is no limit to it; and not in a panic, which may be in the sink.
+    if !thread::panicking() {
+        answers.iter().for_each(Answer::write_here);
+    }
+    done
 }
 
 /// Waits in steps that grow to a millisecond. Returns whether it was done in time.
@@ -85,16 +146,4 @@ pub(super) fn wait_until(deadline: Instant, is_done: impl Fn() -> bool) -> bool 
         step = (step * 2).min(Duration::from_millis(1));
     }
     true
-}
-
-/// Takes a lock that another thread may have held when this process was forked.
-fn lock_until<T>(mutex: &Mutex<T>, deadline: Instant) -> Option<MutexGuard<'_, T>> {
-    loop {
-        match mutex.try_lock() {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
-            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
-        }
-    }
 }

@@ -5,12 +5,13 @@ use super::source::SummarySource;
 use crate::atomic_cell::AtomicCell;
 use crate::panics::{catch_panic, discard};
 use crate::{Cache, Clock, ConfigError, InitError, Summary};
+use arc_swap::ArcSwapOption;
 use std::cell::Cell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
-use std::{fmt, process};
+use std::{fmt, io, process};
 
 /// Keeps the summaries of a front end coming, and writes the last of them when it is dropped.
 ///
@@ -50,13 +51,28 @@ use std::{fmt, process};
 ///
 /// Each of these asks the guards' threads for all that is pending, in its window or not, and
 /// waits for all of them together: at most two seconds, in a panic half a second. A sink that
-/// hangs, or whose lock the asking thread holds, does not keep a process from ending.
+/// hangs, or whose lock the asking thread holds, does not keep a process from ending. (Where
+/// there is no thread and none can be started, the asking thread writes, and there is no limit.)
+/// A guard that is never dropped, in a `static` say, needs [`quell::exit`](crate::exit).
+///
+/// # Signal handlers
 ///
 /// quell installs no signal handler of its own, unless `flush_on_signals` (feature `signals`) is
-/// called. In a handler itself almost nothing is allowed,
-/// and certainly not logging: have it set a flag or write to a pipe (the crate `signal-hook`
-/// does this), and call [`flush`](Self::flush) or [`quell::exit`](crate::exit) from an ordinary
-/// thread.
+/// called. In a handler itself almost nothing is allowed, and certainly not logging, through
+/// quell or without it: it may hang or abort. Have it set a flag or write to a pipe (the crate
+/// `signal-hook` does this), and call [`flush`](Self::flush) or [`quell::exit`](crate::exit) from
+/// an ordinary thread.
+///
+/// # Forks
+///
+/// A forked child has the guard without its thread. The thread is started again by the first
+/// event of a front end that passes, by [`flush`](Self::flush) of any guard, and by whatever ends
+/// the program. A program that daemonizes, and only asks a [`Cache`] itself, calls `flush` in the
+/// child.
+///
+/// What was pending at the fork is pending in both processes, and both report it: whichever goes
+/// on, nothing is lost. Where both do, call `flush` *before* the fork: then nothing is reported
+/// twice.
 ///
 /// # Guarantees
 /// * Loggers, caches and guards may be dropped in any order, on any thread, the guard's own
@@ -67,6 +83,8 @@ use std::{fmt, process};
 pub struct Guard {
     worker: Arc<Worker>,
     thread: Option<JoinHandle<()>>,
+    /// Of `thread`. A forked child does not have it.
+    process: u32,
 }
 
 // Sinks are called under `catch_panic`, and nothing of ours is half done meanwhile.
@@ -74,6 +92,9 @@ impl UnwindSafe for Guard {}
 impl RefUnwindSafe for Guard {}
 
 impl Guard {
+    /// The shortest interval, a millisecond: the thread looks at each slot of the cache.
+    pub const MIN_INTERVAL: Duration = Duration::from_millis(1);
+
     /// Reports to `report` what was suppressed in all of `cache`, each `interval`, for messages
     /// whose window has ended. For programs that ask a [`Cache`] themselves.
     ///
@@ -88,8 +109,8 @@ impl Guard {
     /// ```
     ///
     /// # Errors
-    /// [`InitError::Config`] if `interval` is zero, [`InitError::Thread`] if the thread cannot
-    /// be started.
+    /// [`InitError::Config`] if `interval` is below [`MIN_INTERVAL`](Self::MIN_INTERVAL),
+    /// [`InitError::Thread`] if the thread cannot be started.
     pub fn for_cache<C: Clock>(
         cache: &Arc<Cache<C>>,
         report: impl Fn(Summary) + Send + Sync + 'static,
@@ -114,24 +135,13 @@ impl Guard {
         owned: Option<Arc<dyn SummarySource>>,
         interval: Duration,
     ) -> Result<Self, InitError> {
-        if interval.is_zero() {
-            return Err(ConfigError::ZeroInterval.into());
+        if interval < Self::MIN_INTERVAL {
+            return Err(ConfigError::IntervalTooShort { asked: interval }.into());
         }
-        let worker = Arc::new(Worker::new(source));
-        let thread = thread::Builder::new().name("quell-summaries".into()).spawn({
-            let worker = Arc::clone(&worker);
-            move || {
-                HERE.set(worker.address());
-                worker.run(interval);
-                // A callback's own drop may panic.
-                catch_panic(|| drop(owned));
-                worker.has_ended.store(true);
-            }
-        });
-        let thread = thread.map_err(InitError::Thread)?;
-        let _ = worker.thread.set(thread.thread().clone());
-        exit::register(Arc::downgrade(&worker));
-        Ok(Self { worker, thread: Some(thread) })
+        let worker = Arc::new(Worker::new(source, interval));
+        let thread = worker.start_thread(owned).map_err(InitError::Thread)?;
+        exit::register(&worker);
+        Ok(Self { worker, thread: Some(thread), process: process::id() })
     }
 
     /// Writes a summary of all that is pending, in its window or not, and flushes the logger
@@ -151,19 +161,26 @@ impl Drop for Guard {
     /// seconds. Does not wait on the thread itself, in a sink that owns its guard.
     fn drop(&mut self) {
         let worker = &self.worker;
-        worker.stop.store(true);
-        worker.unpark();
         let Some(thread) = self.thread.take() else { return };
-        if worker.process != process::id() {
-            // A fork has no such thread, and to detach it is to free what the parent uses.
+        worker.stop.store(true);
+        let thread = if self.process == process::id() {
+            Some(thread)
+        } else {
+            // To detach what a forked child does not have is to free what the parent uses.
             std::mem::forget(thread);
-            self.flush();
+            None
+        };
+        if worker.is_here() {
             return;
         }
+        if !worker.revive() {
+            worker.report(true);
+            return;
+        }
+        worker.unpark();
         let deadline = Instant::now() + exit::LIMIT;
-        let ended = || worker.has_ended.load();
-        if !worker.is_here() && exit::wait_until(deadline, ended) {
-            if let Err(payload) = thread.join() {
+        if exit::wait_until(deadline, || worker.has_ended.load()) {
+            if let Some(Err(payload)) = thread.map(JoinHandle::join) {
                 discard(payload);
             }
         }
@@ -189,33 +206,69 @@ thread_local! {
 /// leave locked.
 pub(crate) struct Worker {
     source: Weak<dyn SummarySource>,
+    interval: Duration,
     /// How often everything was asked for.
     asked: AtomicCell<u64>,
     /// How many of these were done.
     done: AtomicCell<u64>,
     stop: AtomicCell<bool>,
     has_ended: AtomicCell<bool>,
-    thread: OnceLock<Thread>,
-    /// Started the thread. A forked child does not have it.
-    process: u32,
+    thread: ArcSwapOption<Thread>,
+    /// Has the thread, or is about to start it.
+    process: AtomicCell<u32>,
 }
 
 impl Worker {
-    fn new(source: Weak<dyn SummarySource>) -> Self {
+    fn new(source: Weak<dyn SummarySource>, interval: Duration) -> Self {
         Self {
             source,
+            interval,
             asked: AtomicCell::new(0),
             done: AtomicCell::new(0),
             stop: AtomicCell::new(false),
             has_ended: AtomicCell::new(false),
-            thread: OnceLock::new(),
-            process: process::id(),
+            thread: ArcSwapOption::empty(),
+            process: AtomicCell::new(process::id()),
         }
     }
 
-    fn run(&self, interval: Duration) {
+    fn start_thread(
+        self: &Arc<Self>,
+        owned: Option<Arc<dyn SummarySource>>,
+    ) -> io::Result<JoinHandle<()>> {
+        let worker = Arc::clone(self);
+        let thread = thread::Builder::new().name("quell-summaries".into()).spawn(move || {
+            HERE.set(worker.address());
+            worker.run();
+            // A callback's own drop may panic.
+            catch_panic(|| drop(owned));
+            worker.has_ended.store(true);
+        })?;
+        self.thread.store(Some(Arc::new(thread.thread().clone())));
+        Ok(thread)
+    }
+
+    /// Starts the thread again if this is a forked child, which does not have it. Returns whether
+    /// it is there, or has come to its end.
+    pub(super) fn revive(self: &Arc<Self>) -> bool {
+        let (process, now) = (self.process.load(), process::id());
+        if process == now || self.has_ended.load() {
+            return true;
+        }
+        if self.process.compare_exchange(process, now).is_err() {
+            // Another thread of the child does it.
+            return true;
+        }
+        let started = self.start_thread(None).is_ok();
+        if !started {
+            self.process.store(process);
+        }
+        started
+    }
+
+    fn run(&self) {
         loop {
-            self.wait(interval);
+            self.wait(self.interval);
             // `stop` first: what is asked for after it was seen is not served any more.
             let last = self.stop.load();
             let asked = self.asked.load();
@@ -251,16 +304,19 @@ impl Worker {
     }
 
     fn unpark(&self) {
-        if let Some(thread) = self.thread.get() {
+        if let Some(thread) = &*self.thread.load() {
             thread.unpark();
         }
     }
 
-    /// Asks the thread to write everything. Where it cannot, another thread does: in a forked
-    /// child, and if the asking thread is in the midst of a report of its own.
+    /// Asks the thread to write everything, or another one if the asking thread is in the midst
+    /// of a report of its own.
     pub(super) fn ask(self: &Arc<Self>) -> Answer {
-        if self.process == process::id() && !self.is_here() {
+        if !self.is_here() {
             let ticket = self.asked.fetch_add(1) + 1;
+            if !self.revive() {
+                return Answer::Nobody(Arc::clone(self));
+            }
             self.unpark();
             return Answer::Ticket(Arc::clone(self), ticket);
         }
@@ -274,8 +330,9 @@ impl Worker {
                 told.store(true);
             };
             let started = thread::Builder::new().name("quell-summaries".into()).spawn(stand_in);
-            // Without a thread there is nothing to wait for.
-            done.compare_exchange(false, started.is_err()).ok();
+            if started.is_err() {
+                return Answer::Nobody(Arc::clone(self));
+            }
         }
         Answer::StandIn(done)
     }
@@ -304,6 +361,8 @@ impl Worker {
 pub(super) enum Answer {
     Ticket(Arc<Worker>, u64),
     StandIn(Arc<AtomicCell<bool>>),
+    /// There is no thread, and none can be started.
+    Nobody(Arc<Worker>),
 }
 
 impl Answer {
@@ -313,6 +372,14 @@ impl Answer {
                 worker.done.load() >= *ticket || worker.has_ended.load()
             }
             Self::StandIn(done) => done.load(),
+            Self::Nobody(_) => true,
+        }
+    }
+
+    /// Writes on this thread what no other can.
+    pub(super) fn write_here(&self) {
+        if let Self::Nobody(worker) = self {
+            worker.report(true);
         }
     }
 }

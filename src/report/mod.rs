@@ -8,6 +8,7 @@ mod recursion;
 mod signals;
 mod source;
 
+pub(crate) use exit::revive_after_fork;
 pub use exit::{exit, install_panic_hook};
 pub use guard::Guard;
 pub(crate) use recursion::RecursionGuard;

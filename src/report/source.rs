@@ -59,7 +59,7 @@ fn change(own: u32, by: i32) {
     let mut now = ALL.load();
     loop {
         let count =
-            if (now >> 32) as u32 == id { (now as u32).wrapping_add_signed(by) } else { own };
+            if (now >> 32) as u32 == id { (now as u32).saturating_add_signed(by) } else { own };
         match ALL.compare_exchange(now, u64::from(id) << 32 | u64::from(count)) {
             Ok(_) => return,
             Err(other) => now = other,

@@ -13,6 +13,7 @@ pub(crate) use rule::RuleState;
 pub use shared::SharedRules;
 
 use crate::Level;
+use std::collections::BTreeMap;
 
 /// Which [`Rule`] holds for which events, by level and target.
 ///
@@ -88,23 +89,38 @@ use crate::Level;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     default: Rule,
-    /// The most specific ones first.
-    entries: Vec<RuleEntry>,
+    /// For all targets; `default` aside.
+    root: TargetRules,
+    /// By the length of the target in bytes, the longest first: at most one of each is asked for.
+    targets: Vec<(usize, BTreeMap<Box<str>, TargetRules>)>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-struct RuleEntry {
-    target: Box<str>,
-    level: Option<Level>,
-    /// `None` exempts.
-    rule: Option<Rule>,
+/// What holds for one target; of each rule, `None` exempts.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct TargetRules {
+    by_level: [Option<Option<Rule>>; Level::ALL.len()],
+    others: Option<Option<Rule>>,
+}
+
+impl TargetRules {
+    #[inline]
+    fn find(&self, level: Level) -> Option<Option<Rule>> {
+        self.by_level[level as usize - 1].or(self.others)
+    }
+
+    /// The less specific first.
+    fn entries(&self) -> impl Iterator<Item = (Option<Level>, Option<Rule>)> {
+        let by_level = Level::ALL.into_iter().zip(self.by_level);
+        let by_level = by_level.filter_map(|(level, rule)| Some((Some(level), rule?)));
+        self.others.map(|rule| (None, rule)).into_iter().chain(by_level)
+    }
 }
 
 impl Rules {
     /// `default` for everything.
     #[must_use]
     pub fn new(default: Rule) -> Self {
-        Self { default, entries: Vec::new() }
+        Self { default, ..Self::default() }
     }
 
     /// `rule` for a target and what is below it.
@@ -147,36 +163,58 @@ impl Rules {
 
     /// Whether they are [`Rule::once`] for everything.
     pub(crate) fn is_once(&self) -> bool {
-        self.entries.is_empty() && self.default == Rule::once()
+        self.default == Rule::once()
+            && self.targets.is_empty()
+            && self.root == TargetRules::default()
     }
 
     /// Replaces an entry for the same target and level.
     fn with(mut self, target: &str, level: Option<Level>, rule: Option<Rule>) -> Self {
-        self.entries.retain(|entry| (&*entry.target, entry.level) != (target, level));
         if let ("", None, Some(rule)) = (target, level, rule) {
             // For everything: there is one place for that.
             self.default = rule;
+            self.root.others = None;
             return self;
         }
-        let weight = |target: &str, level: Option<Level>| (target.len(), level.is_some());
-        let at = self
-            .entries
-            .partition_point(|entry| weight(&entry.target, entry.level) > weight(target, level));
-        self.entries.insert(at, RuleEntry { target: target.into(), level, rule });
+        let own = if target.is_empty() {
+            &mut self.root
+        } else {
+            let is_longer = |(length, _): &(usize, _)| *length > target.len();
+            let at = self.targets.partition_point(is_longer);
+            if self.targets.get(at).is_none_or(|(length, _)| *length != target.len()) {
+                self.targets.insert(at, (target.len(), BTreeMap::new()));
+            }
+            self.targets[at].1.entry(target.into()).or_default()
+        };
+        match level {
+            Some(level) => own.by_level[level as usize - 1] = Some(rule),
+            None => own.others = Some(rule),
+        }
         self
     }
 
-    /// The rule for an event; `None` if it is exempt. Allocates nothing; looks at each
-    /// entry.
+    /// The rule for an event; `None` if it is exempt. Allocates nothing; looks up the parts of
+    /// the target that are as long as some entry's.
     #[must_use]
     #[inline]
     pub fn find(&self, level: Level, target: &str) -> Option<Rule> {
-        for entry in &self.entries {
-            if entry.level.is_none_or(|own| own == level) && is_below(target, &entry.target) {
-                return entry.rule;
+        for (length, targets) in &self.targets {
+            let own = parent(target, *length).and_then(|part| targets.get(part));
+            if let Some(rule) = own.and_then(|own| own.find(level)) {
+                return rule;
             }
         }
-        Some(self.default)
+        self.root.find(level).unwrap_or(Some(self.default))
+    }
+
+    /// All entries but the default, the least specific first.
+    fn entries(&self) -> impl Iterator<Item = (&str, Option<Level>, Option<Rule>)> {
+        let targets = self.targets.iter().rev().flat_map(|(_, targets)| targets);
+        let targets = targets.map(|(target, own)| (&**target, own));
+        [("", &self.root)]
+            .into_iter()
+            .chain(targets)
+            .flat_map(|(target, own)| own.entries().map(move |(level, rule)| (target, level, rule)))
     }
 }
 
@@ -186,10 +224,12 @@ impl From<Rule> for Rules {
     }
 }
 
-/// Whether `target` is `parent` or below it.
-fn is_below(target: &str, parent: &str) -> bool {
-    let Some(rest) = target.strip_prefix(parent) else { return false };
-    parent.is_empty() || rest.is_empty() || rest.starts_with("::") || rest.starts_with('.')
+/// Returns the first `length` bytes of `target`, if it is them or below them.
+#[inline]
+fn parent(target: &str, length: usize) -> Option<&str> {
+    let (parent, rest) = target.split_at_checked(length)?;
+    let is_below = rest.is_empty() || rest.starts_with("::") || rest.starts_with('.');
+    is_below.then_some(parent)
 }
 
 #[cfg(test)]
@@ -209,7 +249,8 @@ mod tests {
             ("a", "", true),
             ("", "", true),
         ] {
-            assert_eq!(is_below(target, parent), below, "{target} below {parent}");
+            let rules = Rules::default().exempt_target(parent);
+            assert_eq!(rules.find(Info, target).is_none(), below, "{target} below {parent}");
         }
     }
 
@@ -234,6 +275,86 @@ mod tests {
                 Some(rule(5)),
                 "a longer target beats a level"
             );
+        }
+    }
+
+    /// As the documentation says it, entry by entry.
+    fn specified(
+        entries: &[(&str, Option<Level>, u32)],
+        level: Level,
+        target: &str,
+    ) -> Option<Rule> {
+        let fits = |parent: &str| {
+            let rest = target.strip_prefix(parent);
+            rest.is_some_and(|rest| {
+                parent.is_empty()
+                    || rest.is_empty()
+                    || rest.starts_with("::")
+                    || rest.starts_with('.')
+            })
+        };
+        let fitting = entries
+            .iter()
+            .filter(|(parent, own, _)| fits(parent) && own.is_none_or(|own| own == level));
+        let best = fitting.max_by_key(|(parent, own, _)| (parent.len(), own.is_some()));
+        best.map_or(Some(Rule::once()), |(.., n)| Rule::first(*n).ok())
+    }
+
+    #[test]
+    fn what_is_found_is_what_is_specified() {
+        let long = "segment::".repeat(20);
+        let targets = [
+            "",
+            "a",
+            "a::b",
+            "a.b",
+            "a:",
+            "a::",
+            "b",
+            "é",
+            "é.a",
+            &long[..61],
+            &long[..63],
+            &long[..72],
+            &long,
+        ];
+        let levels = [None, Some(Error), Some(Info)];
+        let all: Vec<_> = targets.iter().flat_map(|t| levels.map(|l| (*t, l))).collect();
+        // Zero is out of range, and exempts.
+        let entry = |n: usize| (all[n * 7 % all.len()].0, all[n * 7 % all.len()].1, n as u32 % 9);
+        for from in 0..all.len() {
+            for number in [1, 3, 8, 20] {
+                let mut entries: Vec<_> = (from..from + number).map(entry).collect();
+                entries.retain(|entry| (entry.0, entry.1) != ("", None));
+                let rules = entries.iter().fold(Rules::default(), |rules, &(target, level, n)| {
+                    rules.with(target, level, Rule::first(n).ok())
+                });
+                for target in targets.iter().flat_map(|t| [t.to_string(), format!("{t}::x")]) {
+                    for level in [Error, Info, Warn] {
+                        let expected = specified(&entries, level, &target);
+                        assert_eq!(rules.find(level, &target), expected, "{target} {entries:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_default_set_later_replaces_an_exemption() {
+        let exempt = Rules::default().exempt_target("");
+        assert_eq!(exempt.find(Info, "a"), None);
+        assert_eq!(exempt.target("", Rule::once()), Rules::default());
+    }
+
+    #[test]
+    fn many_targets_are_no_burden() {
+        // Minutes and days, were it quadratic and linear.
+        let targets = (0..200_000).map(|n| format!("tenant{n}::store"));
+        let rules = targets
+            .clone()
+            .fold(Rules::default(), |rules, target| rules.target(&target, Rule::first(2).unwrap()));
+        for target in targets {
+            assert_eq!(rules.find(Info, &format!("{target}::wal")), Rule::first(2).ok());
         }
     }
 

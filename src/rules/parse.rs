@@ -51,7 +51,7 @@ impl Rules {
     #[cfg(feature = "serde")]
     pub(super) fn unwritable(&self) -> Option<&str> {
         let is_bad = |target: &&str| target.trim() != *target || target.contains(SIGNS);
-        self.entries.iter().map(|entry| &*entry.target).find(is_bad)
+        self.entries().map(|(target, ..)| target).find(is_bad)
     }
 }
 
@@ -89,16 +89,15 @@ impl fmt::Display for Rules {
     /// a target has a comma, `=`, a parenthesis, or a blank at an end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.default.fmt(f)?;
-        // Each is put before those that are as specific: backward it comes out as it was.
-        for entry in self.entries.iter().rev() {
+        for (target, level, rule) in self.entries() {
             f.write_str(",")?;
-            if !entry.target.is_empty() {
-                write!(f, "{}=", entry.target)?;
+            if !target.is_empty() {
+                write!(f, "{target}=")?;
             }
-            if let Some(level) = entry.level {
+            if let Some(level) = level {
                 write!(f, "{}:", level.lowercase())?;
             }
-            match entry.rule {
+            match rule {
                 Some(rule) => rule.fmt(f)?,
                 None => f.write_str("exempt")?,
             }

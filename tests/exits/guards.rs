@@ -1,6 +1,6 @@
 //! `exit` while reports are being made, and within them.
 
-use crate::{child, common};
+use crate::{child, common, nothing_unwinds_from_here};
 use common::{WINDOW, cache};
 use crossbeam_utils::atomic::AtomicCell;
 use quell::{Cache, Event, Guard, Logger, Manual, Sink, Summary};
@@ -12,6 +12,20 @@ use std::time::Duration;
 const OFTEN: Duration = Duration::from_millis(1);
 /// An interval that never passes.
 const NEVER: Duration = Duration::MAX;
+/// Longer than any of this takes; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Says that a summary begins, and calls `F` before it prints it.
+struct Slow<F>(Sender<()>, F);
+
+impl<F: Fn() + Send + Sync> Sink for Slow<F> {
+    fn write(&self, _: &Event<'_>) {}
+    fn summary(&self, summary: &Summary) {
+        let _ = self.0.send(());
+        (self.1)();
+        println!("\nS {summary:?}");
+    }
+}
 
 /// The lines beginning with `S` of the program, and its exit code.
 fn lines_of_child(how: &str) -> (usize, Option<i32>) {
@@ -68,21 +82,12 @@ fn child_that_exits() {
             begun.recv().unwrap();
             quell::exit(7);
         }
-        "amid a flush" => {
-            struct Slow<F>(Sender<()>, F);
-            impl<F: Fn() + Send + Sync> Sink for Slow<F> {
-                fn write(&self, _: &Event<'_>) {}
-                fn summary(&self, summary: &Summary) {
-                    let _ = self.0.send(());
-                    (self.1)();
-                    println!("\nS {summary:?}");
-                }
-            }
+        "amid a flush" | "amid a flush, without a guard" => {
             let (until_exit, _other) = until_exit();
             let (sender, begun) = mpsc::channel();
             let sink = Slow(sender, until_exit);
             let log = Logger::builder(Arc::clone(&cache), sink).interval(NEVER).build();
-            let _reporter = log.guard().unwrap();
+            let _reporter = (how == "amid a flush").then(|| log.guard().unwrap());
             for n in (0..10).chain(0..10) {
                 log.info(format_args!("{n}"));
             }
@@ -120,8 +125,92 @@ fn child_that_exits() {
                 Guard::for_cache(&other, |summary| println!("\nS {summary:?}"), NEVER).unwrap();
             quell::exit(7);
         }
+        "the first sink hangs" => {
+            let _hangs = Guard::for_cache(&cache, |_| thread::sleep(PATIENCE), NEVER).unwrap();
+            let (other, _clock) = common::cache();
+            repeat(&other);
+            let print = |summary| println!("\nS {summary:?}");
+            let _other = Guard::for_cache(&other, print, NEVER).unwrap();
+            quell::exit(7);
+        }
+        #[cfg(target_os = "linux")]
+        "no threads" => {
+            let ends = AtomicCell::new(true);
+            let last = move |summary: Summary| {
+                println!("\nS {summary:?}");
+                if ends.swap(false) {
+                    no_more_threads();
+                    quell::exit(7);
+                }
+            };
+            let guard = Guard::for_cache(&cache, last, NEVER).unwrap();
+            guard.flush();
+        }
+        "caught panics" => {
+            quell::install_panic_hook();
+            let print = |summary| println!("\nS {summary:?}");
+            let guard = Guard::for_cache(&cache, print, NEVER).unwrap();
+            for _ in 0..1000 {
+                repeat(&cache);
+                std::panic::catch_unwind(|| panic!("caught")).unwrap_err();
+            }
+            drop(guard);
+            std::process::exit(7);
+        }
+        "the hook is installed in a panic" => {
+            struct Installs;
+            impl Drop for Installs {
+                fn drop(&mut self) {
+                    quell::install_panic_hook();
+                }
+            }
+            let in_a_panic = || {
+                let _installs = Installs;
+                panic!("caught");
+            };
+            std::panic::catch_unwind(in_a_panic).unwrap_err();
+            quell::install_panic_hook();
+            let print = |summary| println!("\nS {summary:?}");
+            let _guard = Guard::for_cache(&cache, print, NEVER).unwrap();
+            nothing_unwinds_from_here();
+        }
         other => panic!("{other}"),
     }
+}
+
+/// Leaves no room for another stack.
+#[cfg(target_os = "linux")]
+fn no_more_threads() {
+    let limit = libc::rlimit { rlim_cur: 0, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: a valid limit for this process.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+    assert!(thread::Builder::new().spawn(|| {}).is_err(), "the limit holds");
+}
+
+#[test]
+fn exit_waits_for_a_flush_without_a_guard() {
+    assert_eq!(lines_of_child("amid a flush, without a guard"), (10, Some(7)));
+}
+
+#[test]
+fn a_sink_that_hangs_costs_no_other_its_report() {
+    assert_eq!(lines_of_child("the first sink hangs"), (10, Some(7)));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn exit_writes_everything_where_no_thread_can_be() {
+    assert_eq!(lines_of_child("no threads"), (10, Some(7)));
+}
+
+#[test]
+fn caught_panics_cost_no_summary() {
+    assert_eq!(lines_of_child("caught panics"), (10, Some(7)));
+}
+
+#[test]
+fn a_hook_cannot_be_installed_amid_a_panic() {
+    assert_eq!(lines_of_child("the hook is installed in a panic"), (10, None));
 }
 
 #[test]

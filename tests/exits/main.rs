@@ -20,3 +20,7 @@ fn child(test: &str) -> Command {
     command.arg(test).args(TEST_ARGS);
     command
 }
+
+extern "C" fn nothing_unwinds_from_here() {
+    panic!("the last one");
+}

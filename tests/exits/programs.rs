@@ -1,7 +1,7 @@
 //! However a program ends, what was suppressed is in its file: each test runs this binary
 //! again as a program that ends in one way, and counts the lines it left.
 
-use crate::{child, common};
+use crate::{child, common, nothing_unwinds_from_here};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -12,12 +12,11 @@ use std::sync::Mutex;
 const OFFERED: u64 = 3000;
 
 /// The ways to end; the exit code where one is expected.
-const ENDS: [(&str, Option<i32>); 9] = [
+const ENDS: [(&str, Option<i32>); 8] = [
     ("return", Some(0)),
     ("exit", Some(7)),
     ("exit in a thread", Some(7)),
     ("unwind", Some(101)),
-    ("hook", Some(3)),
     ("abort", None),
     ("abort in a drop", None),
     ("signal", Some(143)),
@@ -45,10 +44,6 @@ impl Lines {
     }
 }
 
-extern "C" fn nothing_unwinds_from_here() {
-    panic!("the last one");
-}
-
 /// Ends the program. What is to be dropped on the way is `guard`.
 fn end(how: &str, guard: quell::Guard) {
     match how {
@@ -58,15 +53,8 @@ fn end(how: &str, guard: quell::Guard) {
             std::thread::spawn(|| quell::exit(7)).join().unwrap();
         }
         "unwind" => {
-            // Without the hook, which would write them first.
-            std::panic::set_hook(Box::new(|_| {}));
             let _guard = guard;
             panic!("the last one");
-        }
-        "hook" => {
-            std::mem::forget(guard);
-            std::thread::spawn(|| panic!("in a thread")).join().unwrap_err();
-            std::process::exit(3);
         }
         "abort" => nothing_unwinds_from_here(),
         "abort in a drop" => {
@@ -95,8 +83,12 @@ fn end(how: &str, guard: quell::Guard) {
             };
             std::thread::spawn(flush).join().unwrap();
         }
-        // The control: this one loses what it has.
-        "nobody" => std::process::exit(5),
+        // The control: this one loses what it has. A panic that ends a thread writes nothing.
+        "nobody" => {
+            std::mem::forget(guard);
+            std::thread::spawn(|| panic!("in a thread")).join().unwrap_err();
+            std::process::exit(5);
+        }
         other => panic!("{other}"),
     }
 }

@@ -1,5 +1,5 @@
 //! Children forked while other threads are in the midst of something: none finds a lock
-//! taken.
+//! taken. And what a child has of its parent's guards.
 #![cfg(unix)]
 
 mod cache;
@@ -13,9 +13,13 @@ mod slog;
 #[cfg(feature = "tracing")]
 mod tracing;
 
+use crossbeam_utils::atomic::AtomicCell;
+use quell::{Event, Sink, Summary};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 /// tracing-throttle hung in every third of 300.
 const CHILDREN: usize = 24;
@@ -63,4 +67,52 @@ fn fork_amid(storm: impl Fn(u64, u64) + Sync, child: impl Fn()) {
         statuses
     });
     assert_eq!(statuses, [0; CHILDREN], "a child hung (14) or failed (256)");
+}
+
+/// Runs `child` in a forked child, which is to return true. It has what the parent has, but
+/// for the other threads.
+fn in_a_child(child: impl FnOnce() -> bool) {
+    // SAFETY: the child uses what is tested and the allocator, which the C library makes
+    // ready for it, and ends without returning.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: a child that hangs is ended by the alarm, which the parent sees.
+        unsafe { libc::alarm(60) };
+        let done = catch_unwind(AssertUnwindSafe(child));
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(done.map_or(2, |right| i32::from(!right))) };
+    }
+    let mut status = -1;
+    // SAFETY: waits for our child, with a place for its status.
+    let waited = unsafe { libc::waitpid(pid, &mut status, 0) };
+    assert_eq!((waited, status), (pid, 0), "it hung (14), failed (256) or panicked (512)");
+}
+
+/// The interval of a guard that is to write soon.
+const OFTEN: Duration = Duration::from_millis(1);
+
+/// Adds up what summaries say.
+#[derive(Clone, Default)]
+struct Adds(Arc<AtomicCell<u64>>);
+
+impl Adds {
+    fn sum(&self) -> u64 {
+        self.0.load()
+    }
+
+    /// Waits until the sum is `n`, and returns whether it is no more. A child that waits in
+    /// vain is ended by the alarm.
+    fn becomes(&self, n: u64) -> bool {
+        while self.sum() < n {
+            thread::sleep(OFTEN);
+        }
+        self.sum() == n
+    }
+}
+
+impl Sink for Adds {
+    fn write(&self, _: &Event<'_>) {}
+    fn summary(&self, summary: &Summary) {
+        self.0.fetch_add(summary.suppressed);
+    }
 }

@@ -16,6 +16,7 @@ on_each_front_end! {
     a_clock_that_goes_back_is_harmless,
     the_noisiest_now,
     what_a_flood_evicts_is_in_some_summary,
+    the_first_failure_after_a_success_passes,
 }
 
 fn the_first_of_each_window<F: FrontEnd>() {
@@ -186,4 +187,18 @@ fn a_clock_that_goes_back_is_harmless<F: FrontEnd>() {
     world.clock.set(Tick::from_millis(2_000_000));
     assert!(world.passes("x"));
     world.assert_conserved(4);
+}
+
+fn the_first_failure_after_a_success_passes<F: FrontEnd>() {
+    let world = World::<F>::new(Rule::once());
+    for round in 0..3 {
+        assert_eq!(world.pass(5, "connection refused"), 1);
+        assert_eq!(world.passes_at(Level::Info, "net", "x"), round == 0);
+        // The connection is there again.
+        let is_failure = |exemplar: &quell::Exemplar| {
+            &*exemplar.target == "store" && exemplar.level == Some(Level::Info)
+        };
+        assert_eq!(world.cache.forget_where(is_failure), 1);
+    }
+    world.assert_conserved(18);
 }

@@ -21,7 +21,8 @@ on_each_front_end! {
     a_guard_flushes_and_its_drop_does,
     each_thread_may_flush_at_any_time,
     unwinding_writes_what_is_pending,
-    an_interval_of_zero_is_an_error;
+    an_interval_of_zero_is_an_error,
+    a_sink_too_many_is_an_error_until_one_goes;
     not on tracing: a_dropped_logger_writes_before_its_guard,
 }
 
@@ -241,5 +242,21 @@ fn an_interval_of_zero_is_an_error<F: FrontEnd>() {
     let kept: Arc<Kept> = Arc::clone(&World::<F>::over(&cache, &clock, Setup::default()).kept);
     let setup = Setup { interval: Duration::ZERO, ..Setup::default() };
     let error = F::new(cache, setup, kept).err();
-    assert!(matches!(error, Some(InitError::Config(ConfigError::ZeroInterval))), "{error:?}");
+    let expected = ConfigError::IntervalTooShort { asked: Duration::ZERO };
+    assert!(matches!(&error, Some(InitError::Config(e)) if *e == expected), "{error:?}");
+}
+
+fn a_sink_too_many_is_an_error_until_one_goes<F: FrontEnd>() {
+    let (cache, clock) = crate::harness::cache(1024);
+    let first = World::<F>::over(&cache, &clock, Setup::default());
+    assert_eq!(first.pass(2, "x"), 1);
+    while cache.new_namespace().is_ok() {}
+    let again = || F::new(Arc::clone(&cache), Setup::default(), Arc::clone(&first.kept)).err();
+    let error = again();
+    let is_expected = |config: &ConfigError| *config == ConfigError::OutOfNamespaces;
+    assert!(matches!(&error, Some(InitError::Config(e)) if is_expected(e)), "{error:?}");
+    drop(first.front_end);
+    let second = World::<F>::over(&cache, &clock, Setup::default());
+    assert_eq!(second.pass(2, "x"), 1, "it has not seen it");
+    assert_eq!(second.records().len(), 1);
 }

@@ -232,7 +232,7 @@ fn json_summaries_are_grouped_like_their_lines() {
 }
 
 #[test]
-fn what_a_sink_redacts_its_summaries_do_not_print() {
+fn what_a_sink_redacts_is_not_in_its_summaries() {
     use tracing_subscriber::field::MakeExt;
     let ((dedup, _), out) = (dedup(), Out::default());
     let writer = out.clone();

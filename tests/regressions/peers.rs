@@ -234,7 +234,7 @@ fn throttle_accepts_limits_of_nothing() {
 fn throttle_clones_share_a_budget() {
     let _turn = turn();
     let cache = cache(1024, 1000);
-    let sinks = [cache.new_namespace(), cache.new_namespace()];
+    let sinks = [(); 2].map(|()| cache.new_namespace().unwrap());
     let lines = sinks.map(|sink| {
         let calls = (0..5).map(|_| cache.check_at(fp(1).with_namespace(sink), at(0)).is_emit());
         calls.filter(|&emitted| emitted).count()

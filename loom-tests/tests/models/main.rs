@@ -8,6 +8,7 @@ mod counts;
 mod exemplars;
 mod expiry;
 mod fail_open;
+mod forget;
 mod near;
 mod rules;
 mod window;

@@ -4,7 +4,7 @@ use super::key::FieldNames;
 use super::layer::{DedupLayer, PassProbe};
 use super::own_filter;
 use super::state::Shared;
-use crate::{Cache, Clock, Coarse, FingerprintHasher, Guard, InitError};
+use crate::{Cache, Clock, Coarse, ConfigError, FingerprintHasher, Guard, InitError};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -176,9 +176,13 @@ impl<C: Clock> Dedup<C> {
     /// is not the global one.
     ///
     /// # Errors
-    /// [`InitError::Config`] if the [interval](Builder::interval) is zero,
+    /// [`InitError::Config`] if the [interval](Builder::interval) is too short, or if a layer
+    /// is [one too many](crate::ConfigError::OutOfNamespaces) for the cache;
     /// [`InitError::Thread`] if the thread cannot be started.
     pub fn guard(&self) -> Result<Guard, InitError> {
+        if self.shared.lacks_namespaces() {
+            return Err(ConfigError::OutOfNamespaces.into());
+        }
         Guard::of(&self.shared, self.shared.settings.interval)
     }
 

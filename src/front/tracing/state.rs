@@ -54,6 +54,12 @@ impl<C: Clock> Shared<C> {
         state
     }
 
+    /// Returns whether there was no namespace for some layer: it sees everything.
+    pub(super) fn lacks_namespaces(&self) -> bool {
+        let states: Vec<_> = lock(&self.states).iter().filter_map(Weak::upgrade).collect();
+        states.iter().any(|state| state.decider.namespace == Namespace::MIXED)
+    }
+
     /// Returns the layers whose subscriber is still there.
     fn live(&self) -> Vec<(Arc<State<C>>, Dispatch)> {
         let states: Vec<_> = lock(&self.states).iter().filter_map(Weak::upgrade).collect();

@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listener = std::net::TcpListener::bind(address)?;
     let file = File::options().create(true).append(true).open(file)?;
     println!("listening on {}", listener.local_addr()?);
-    // Before the runtime and before quell's guard: a fork has only the thread that forks, so those
-    // that run tasks, and the one that writes summaries, would stay with the parent.
+    // Before the runtime and before quell's guard: a fork has only the thread that forks. The one
+    // that writes summaries would be started again by the next line that passes, tokio's never.
     daemonize()?;
 
     let dedup = Dedup::new(Arc::new(Cache::builder().build()?)); // quell
