@@ -10,7 +10,7 @@ mod vectors;
 
 pub use classes::{Class, Classes, ParseClassesError};
 
-use scan::{LOOK, Scan, Step, Token};
+use scan::{LOOK, Scan, Step};
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
@@ -114,9 +114,33 @@ impl Normalizer {
     /// the text itself, which UTF-8 does not have, is doubled. So two texts have the same
     /// key only if their pieces are the same. How a key is cut into calls says nothing.
     #[inline]
-    pub fn write(self, text: &[u8], mut out: impl FnMut(&[u8])) -> Classes {
+    pub fn write(self, text: &[u8], out: impl FnMut(&[u8])) -> Classes {
+        self.write_with(text, out, |_, _| {})
+    }
+
+    /// Does as [`write`](Self::write), and hands what is not in the key to `left_out`, with
+    /// its class: so two texts of one key can be told apart.
+    ///
+    /// What is longer than 128 bytes comes in two calls in a row.
+    ///
+    /// ```
+    /// use quell::{Class, Normalizer};
+    ///
+    /// let normalizer: Normalizer = "number".parse()?;
+    /// let mut found = Vec::new();
+    /// normalizer.write_with(b"took 12ms", |_| {}, |class, text| found.push((class, text.to_vec())));
+    /// assert_eq!(found, [(Class::Number, b"12".to_vec())]);
+    /// # Ok::<(), quell::ParseClassesError>(())
+    /// ```
+    #[inline]
+    pub fn write_with(
+        self,
+        text: &[u8],
+        mut out: impl FnMut(&[u8]),
+        mut left_out: impl FnMut(Class, &[u8]),
+    ) -> Classes {
         let mut scan = Scan::new(self.classes);
-        write_key(&mut scan, text, 0, text.len(), &mut out);
+        write_key(&mut scan, text, text.len(), &mut out, &mut left_out);
         scan.found()
     }
 
@@ -223,10 +247,10 @@ impl<'a> Iterator for Pieces<'a> {
                     self.at = end;
                     end
                 }
-                Step::Found(Token { start, end, class }) => {
-                    self.at = end;
-                    self.held_back = class;
-                    start
+                Step::Found(token) => {
+                    self.at = token.end;
+                    self.held_back = token.placeholder();
+                    token.start
                 }
             };
             if from < end {
@@ -284,7 +308,7 @@ impl<F: FnMut(&[u8])> NormalizerWriter<F> {
     #[inline]
     pub fn finish(mut self) -> Classes {
         let text = &self.buffer[..self.len];
-        write_key(&mut self.scan, text, 0, text.len(), &mut self.out);
+        write_key(&mut self.scan, text, text.len(), &mut self.out, &mut |_, _| {});
         self.scan.found()
     }
 
@@ -293,7 +317,7 @@ impl<F: FnMut(&[u8])> NormalizerWriter<F> {
         let text = &self.buffer[..self.len];
         // Of the bytes from here on too little is known.
         let limit = text.len() + 1 - LOOK;
-        let done = write_key(&mut self.scan, text, 0, limit, &mut self.out);
+        let done = write_key(&mut self.scan, text, limit, &mut self.out, &mut |_, _| {});
         self.buffer.copy_within(done..self.len, 0);
         self.len -= done;
         self.scan.shift(done);
@@ -319,29 +343,30 @@ impl<F> fmt::Debug for NormalizerWriter<F> {
 /// The first byte of a placeholder in a key.
 const MARK: u8 = 0xff;
 
-/// Writes the key of `text` from `from` up to `limit` or to the end of a token there, and
-/// returns where that is.
+/// Writes the key of `text` up to `limit` or to the end of a token there, and returns where
+/// that is.
 #[inline]
 fn write_key(
     scan: &mut Scan,
     text: &[u8],
-    from: usize,
     limit: usize,
     out: &mut impl FnMut(&[u8]),
+    left_out: &mut impl FnMut(Class, &[u8]),
 ) -> usize {
-    let mut at = from;
+    let mut at = 0;
     while at < limit {
         match scan.next(text, at, limit) {
             Step::Nothing(end) => {
                 write_text(&text[at..end], out);
                 at = end;
             }
-            Step::Found(Token { start, end, class }) => {
-                write_text(&text[at..start], out);
-                if let Some(class) = class {
+            Step::Found(token) => {
+                write_text(&text[at..token.start], out);
+                if let Some(class) = token.placeholder() {
                     out(&[MARK, class as u8]);
                 }
-                at = end;
+                left_out(token.class, &text[token.start..token.end]);
+                at = token.end;
             }
         }
     }

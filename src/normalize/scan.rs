@@ -17,8 +17,17 @@ pub(super) const LOOK: usize = 128;
 pub(super) struct Token {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// The class that stands in its place; `None` if it is only removed.
-    pub(super) class: Option<Class>,
+    pub(super) class: Class,
+    /// Nothing stands in its place: a terminal sequence, or what continues a token.
+    pub(super) removed: bool,
+}
+
+impl Token {
+    /// Returns the class that stands in its place.
+    #[inline]
+    pub(super) fn placeholder(&self) -> Option<Class> {
+        (!self.removed).then_some(self.class)
+    }
 }
 
 /// The outcome of [`Scan::next`].
@@ -78,7 +87,7 @@ impl Scan {
             }
             if end > from {
                 self.prev = text[end - 1];
-                return Step::Found(Token { start: from, end, class: None });
+                return Step::Found(Token { start: from, end, class, removed: true });
             }
         }
         // What is before is in `self.prev`.
@@ -118,7 +127,13 @@ impl Scan {
                     self.prev = prev;
                     if self.classes.contains(Class::Ansi) {
                         self.found |= Classes::ANSI;
-                        return Step::Found(Token { start: i, end: i + len, class: None });
+                        let end = i + len;
+                        return Step::Found(Token {
+                            start: i,
+                            end,
+                            class: Class::Ansi,
+                            removed: true,
+                        });
                     }
                     i += len;
                     origin = i;
@@ -143,7 +158,7 @@ impl Scan {
         if len >= LOOK {
             self.tail = Some(class);
         }
-        Step::Found(Token { start, end, class: Some(class) })
+        Step::Found(Token { start, end, class, removed: false })
     }
 
     /// Looks at a letter that begins a word.

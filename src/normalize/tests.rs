@@ -153,6 +153,35 @@ fn what_is_no_time() {
 }
 
 #[test]
+fn what_is_left_out_is_handed_over() {
+    let left_out = |classes: &str, text: &str| {
+        let normalizer: Normalizer = classes.parse().unwrap();
+        let (mut key_with, mut left_out) = (Vec::new(), Vec::new());
+        let found = normalizer.write_with(
+            text.as_bytes(),
+            |bytes| key_with.extend_from_slice(bytes),
+            |class, text| left_out.push((class, String::from_utf8(text.to_vec()).unwrap())),
+        );
+        assert_eq!(key_with, key(normalizer, text));
+        assert_eq!(found, left_out.iter().map(|(class, _)| *class).collect());
+        left_out
+    };
+    let text = "\x1b[31m13:55:36\x1b[0m took -17ms";
+    let pieces = [
+        (Class::Ansi, "\x1b[31m".to_owned()),
+        (Class::Time, "13:55:36".to_owned()),
+        (Class::Ansi, "\x1b[0m".to_owned()),
+        (Class::Number, "-17".to_owned()),
+    ];
+    assert_eq!(left_out("all", text), pieces);
+    assert_eq!(left_out("number", "a 1"), [(Class::Number, "1".to_owned())]);
+    let long = format!("/a/{}", "x".repeat(300));
+    let cut = left_out("path", &format!("in {long} 1"));
+    assert!(cut.iter().all(|(class, _)| *class == Class::Path));
+    assert_eq!(cut.into_iter().map(|(_, text)| text).collect::<String>(), long);
+}
+
+#[test]
 fn uuids() {
     let id = "123e4567-e89b-12d3-a456-426614174000";
     each(
