@@ -14,3 +14,4 @@ mod long_lines;
 mod records;
 mod summaries;
 mod time;
+mod varying;
