@@ -190,7 +190,7 @@ impl Scan {
             let run = digits(w, 0);
             let next = byte(w, run);
             if self.classes.contains(Class::Time) && run <= 8 {
-                if let Some(end) = time::at_digit(w, run) {
+                if let Some(end) = time::at_digit(w, run, prev) {
                     return Some((Class::Time, end));
                 }
             }
@@ -564,8 +564,8 @@ fn without_dots(w: &[u8], end: usize) -> usize {
     if dots == 2 || end == dots { end } else { end - dots }
 }
 
-/// Returns the end of a number: `1`, `1.5`, `1,234`, `1e-5`; in a word there is no
-/// exponent.
+/// Returns the end of a number: `1`, `1.5`, `1,234`, `1e-5`, `1.5ms`, `1m30s`; in a word
+/// there is neither an exponent nor a unit.
 #[inline]
 fn number(w: &[u8], in_word: bool) -> usize {
     let mut end = digits(w, 0);
@@ -585,5 +585,31 @@ fn number(w: &[u8], in_word: bool) -> usize {
             end += 1 + sign + run;
         }
     }
-    end
+    if in_word { end } else { duration(w, end).unwrap_or(end) }
+}
+
+/// Finds the unit of a duration whose number ends at `at`, and the smaller units after it.
+#[inline]
+fn duration(w: &[u8], at: usize) -> Option<usize> {
+    let mut end = at;
+    loop {
+        end += match w.get(end..)? {
+            [0xc2, 0xb5, b's', ..] | [0xce, 0xbc, b's', ..] => 3,
+            [b'n' | b'u' | b'm', b's', ..] => 2,
+            [b's' | b'm' | b'h' | b'd', ..] => 1,
+            _ => return None,
+        };
+        if ends_word(w, end) {
+            return Some(end);
+        }
+        let run = digits(w, end);
+        if run == 0 {
+            return None;
+        }
+        end += run;
+        let fraction = digits(w, end + 1);
+        if byte(w, end) == b'.' && fraction > 0 {
+            end += 1 + fraction;
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod comparison;
 mod counts;
 mod endings;
 mod follow;
+mod formats;
 mod harness;
 mod ignore;
 mod inputs;
