@@ -220,6 +220,12 @@ Records:
   A record ends where the next one begins, or when no input came for half a second,
   or when it is longer than 1 MiB: what follows is then a record of its own.
 
+Summaries:
+  With --mask or --ignore a summary ends with the kinds of text left out that
+  differed between the line written and the repeats counted: (varying: time, mask).
+  With --json that is the list \"varying\", also in the counts; an empty one says that
+  nothing differed. Where --max-entries was too small to tell, nothing is said.
+
 Output:
   Bytes are written as they came; a newline that is missing at the end of an input
   is added. Output is flushed before quell waits for input.
