@@ -21,19 +21,19 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(version, name = "quell", after_long_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// What to read, in this order; - is standard input
+    /// Files to read, in this order; - is standard input
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// How long a line stays suppressed after it was written: 500ms, 60s, 1m30s, 1h,
-    /// 1d, or a plain number of seconds
+    /// The time for which a line stays suppressed after it was written: 500ms, 60s, 1m30s,
+    /// 1h, 1d, or a plain number of seconds
     #[arg(
         long, value_name = "TIME", default_value = "60s", value_parser = parse_time,
         allow_negative_numbers = true
     )]
     pub(crate) window: Duration,
 
-    /// How many different lines are remembered at least
+    /// The number of different lines that are remembered at least
     #[arg(long, value_name = "N", default_value_t = 65_536, allow_negative_numbers = true)]
     pub(crate) max_entries: usize,
 
@@ -65,8 +65,8 @@ pub(crate) struct Args {
     #[arg(help_heading = "What is compared", long, value_name = "CLASSES", default_value = "none")]
     pub(crate) ignore: Classes,
 
-    /// Of a line that is a JSON object or logfmt (name=value ...), compare only these
-    /// members; http.status is status within http
+    /// Compare only these members of a line that is a JSON object or logfmt (name=value
+    /// ...); http.status is status within http
     #[arg(
         help_heading = "What is compared",
         long = "key",
@@ -76,7 +76,7 @@ pub(crate) struct Args {
     )]
     key: Vec<String>,
 
-    /// Of such a line, compare all but these members
+    /// Compare all but these members of such a line
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "What is compared")]
     except: Vec<String>,
 
@@ -115,7 +115,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) follow: bool,
 
-    /// Where summaries of what was suppressed go
+    /// The place of summaries of what was suppressed
     #[arg(
         help_heading = "Summaries", long, value_name = "WHERE", value_enum, require_equals = true, num_args = 0..=1,
         default_value = "stderr", default_missing_value = "stderr", overrides_with_all = ["summary", "no_summary"]
@@ -131,7 +131,7 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Summaries")]
     pub(crate) json: bool,
 
-    /// When to colour summaries: auto is on a terminal, unless NO_COLOR is set
+    /// Colour summaries: auto does on a terminal, unless NO_COLOR is set
     #[arg(
         help_heading = "Summaries",
         long,
@@ -152,7 +152,7 @@ pub(crate) struct Args {
     pub(crate) generate: Option<Generate>,
 }
 
-/// Where summaries go.
+/// The place of summaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Place {
     /// To standard error
@@ -163,7 +163,7 @@ pub(crate) enum Place {
     None,
 }
 
-/// When to use colours.
+/// The use of colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal, unless NO_COLOR is set
@@ -175,7 +175,7 @@ pub(crate) enum Color {
 }
 
 impl Color {
-    /// Whether text that may go to a terminal is coloured.
+    /// Returns whether text that may go to a terminal is coloured.
     pub(crate) fn on(self, terminal: bool) -> bool {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         match self {
@@ -219,6 +219,12 @@ Counts:
 Records:
   A record ends where the next one begins, or when no input came for half a second,
   or when it is longer than 1 MiB: what follows is then a record of its own.
+
+Summaries:
+  With --mask or --ignore a summary ends with the kinds of text left out that
+  differed between the line written and the repeats counted: (varying: time, mask).
+  With --json that is the list \"varying\", also in the counts; an empty one says that
+  nothing differed. Where --max-entries was too small to tell, nothing is said.
 
 Output:
   Bytes are written as they came; a newline that is missing at the end of an input
@@ -307,6 +313,17 @@ impl Args {
             json: self.json,
             terminator: self.terminator(),
         })
+    }
+
+    /// Returns whether it is to be told which kinds of text varied: where any are left out,
+    /// and something has a place for it.
+    pub(crate) fn tells_varying(&self) -> bool {
+        let leaves_out = !self.ignore.is_empty() || !self.masks.is_empty();
+        let place = match self.shape() {
+            Some(shape) => shape.json,
+            None => self.summary != Place::None,
+        };
+        leaves_out && place
     }
 
     /// Returns the byte that ends a line.

@@ -3,7 +3,8 @@
 use crate::args::Place;
 use crate::io::Output;
 use crate::summary::Summaries;
-use quell::{Cache, Decision, Fingerprint, Rule, Tick};
+use crate::varying::{LeftOut, Memory, Varying};
+use quell::{Cache, Decision, Fingerprint, Rule, Summary, Tick};
 use std::io;
 
 /// Decides about lines, and counts them.
@@ -16,11 +17,13 @@ pub(crate) struct Decider {
     pub(crate) pending: u64,
     /// Lines written without a check against the cache.
     pub(crate) unchecked: u64,
+    /// What varied among the lines of each message, if that is to be told.
+    pub(crate) memory: Option<Memory>,
 }
 
 impl Decider {
-    pub(crate) fn new(summaries: Summaries) -> Self {
-        Self { summaries, number: 0, pending: 0, unchecked: 0 }
+    pub(crate) fn new(summaries: Summaries, memory: Option<Memory>) -> Self {
+        Self { summaries, number: 0, pending: 0, unchecked: 0, memory }
     }
 
     /// Returns whether a summary waits for its window to end.
@@ -48,6 +51,28 @@ impl Decider {
         decision
     }
 
+    /// Takes note of what was left out of a line, and returns what varied among the repeats
+    /// that it reports, if that is known.
+    #[inline]
+    pub(crate) fn note(
+        &mut self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        decision: Decision,
+        left_out: Option<&LeftOut>,
+    ) -> Option<Varying> {
+        let (memory, left_out) = self.memory.as_mut().zip(left_out)?;
+        match decision {
+            Decision::Suppress { .. } => {
+                memory.suppressed(fingerprint, left_out);
+                None
+            }
+            Decision::Emit { suppressed, since, .. } => {
+                memory.written(fingerprint, left_out, now, (suppressed, since))
+            }
+        }
+    }
+
     /// Writes the summary of a line whose window has ended, before the line itself is
     /// written again.
     #[cold]
@@ -55,10 +80,15 @@ impl Decider {
         &mut self,
         suppressed: u64,
         since: Option<Tick>,
+        varying: Option<Varying>,
         line: &[u8],
         out: &mut Output,
     ) -> io::Result<()> {
         self.pending -= suppressed;
-        self.summaries.write_one(suppressed, since, line, out)
+        self.summaries.write_one(suppressed, since, varying, line, out)
+    }
+    /// Writes the summaries that a drain returned.
+    pub(crate) fn write(&mut self, found: Vec<Summary>, out: &mut Output) -> io::Result<()> {
+        self.summaries.write(found, self.memory.as_mut(), out)
     }
 }

@@ -4,12 +4,13 @@ use crate::args::{Args, Place};
 use crate::decider::Decider;
 use crate::io::{Input, Output};
 use crate::key::Keys;
-use crate::lines::{Batch, Lines, Piece};
+use crate::lines::{Batch, Line, Lines, Piece};
 use crate::long_line::LongLine;
 use crate::screen::{self, LiveTop, Progress};
 use crate::signals::{Signals, WakeReason};
 use crate::summary::Summaries;
 use crate::tally::{Shape, Tally};
+use crate::varying::{LeftOut, Memory};
 use crate::workers::Workers;
 use quell::{Cache, ConfigError, Decision, Secret, Stats, Tick};
 use std::io::{self, Write};
@@ -69,7 +70,12 @@ impl Filter {
             lines: Lines::new(terminator, args.records()),
             spare: Vec::new(),
             out,
-            decider: Decider::new(Summaries::new(args, began)),
+            decider: Decider::new(
+                Summaries::new(args, began),
+                // Counts have a place of their own for it.
+                (args.tells_varying() && args.shape().is_none())
+                    .then(|| Memory::new(args.max_entries)),
+            ),
             tally: args.shape().map(|shape| (Tally::new(args.max_entries), shape)),
             live: args.top.and_then(LiveTop::new),
             progress: if static_clock {
@@ -185,7 +191,7 @@ impl Filter {
         for summary in &found {
             self.decider.pending -= summary.suppressed;
         }
-        self.decider.summaries.write(found, &mut self.out)
+        self.decider.write(found, &mut self.out)
     }
 
     fn now(&self) -> Tick {
@@ -237,16 +243,18 @@ impl Filter {
         let mut written = 0;
         let mut start = 0;
         if let Some((tally, _)) = &mut self.tally {
-            for (end, fingerprint) in batch.lines() {
-                tally.add(fingerprint, &bytes[start..end]);
-                start = end + 1;
+            for line in batch.lines() {
+                tally.add(line.key, &bytes[start..line.end], line.left_out);
+                start = line.end + 1;
             }
             self.spare.push(batch);
             return self.draw();
         }
-        for (end, fingerprint) in batch.lines() {
+        for Line { end, key, left_out } in batch.lines() {
             let line = &bytes[start..end];
-            match self.decider.decide(&self.cache, fingerprint, now, line) {
+            let decision = self.decider.decide(&self.cache, key, now, line);
+            let varying = self.decider.note(key, now, decision, left_out);
+            match decision {
                 Decision::Suppress { .. } => {
                     if written < start {
                         self.out.write_all(&bytes[written..start])?;
@@ -258,7 +266,7 @@ impl Filter {
                 Decision::Emit { suppressed, since, .. } => {
                     self.out.write_all(&bytes[written..start])?;
                     written = start;
-                    self.decider.report(suppressed, since, line, &mut self.out)?;
+                    self.decider.report(suppressed, since, varying, line, &mut self.out)?;
                 }
             }
             start = end + 1;
@@ -285,18 +293,26 @@ impl Filter {
             (None, _) => {}
             (Some(LongLine::PassThrough), Some((tally, _))) => tally.add_unknown(),
             (Some(LongLine::Buffered(line)), Some((tally, _))) => {
-                tally.add(line.fingerprint(), line.start());
+                tally.add(line.fingerprint(), line.start(), Some(&LeftOut::default()));
             }
             (Some(LongLine::PassThrough), None) => {
                 self.decider.number += 1;
                 self.decider.unchecked += 1;
             }
             (Some(LongLine::Buffered(mut line)), None) => {
-                let decision =
-                    self.decider.decide(&self.cache, line.fingerprint(), now, line.start());
+                let key = line.fingerprint();
+                let decision = self.decider.decide(&self.cache, key, now, line.start());
+                // Nothing is left out of it.
+                let varying = self.decider.note(key, now, decision, Some(&LeftOut::default()));
                 if let Decision::Emit { suppressed, since, .. } = decision {
                     if suppressed > 0 {
-                        self.decider.report(suppressed, since, line.start(), &mut self.out)?;
+                        self.decider.report(
+                            suppressed,
+                            since,
+                            varying,
+                            line.start(),
+                            &mut self.out,
+                        )?;
                     }
                     line.write_to(&mut self.out)?;
                 }
@@ -342,7 +358,7 @@ impl Filter {
             self.cache.drain(|summary| found.push(summary));
         }
         self.erase()?;
-        self.decider.summaries.write(found, &mut self.out)?;
+        self.decider.write(found, &mut self.out)?;
         if let Some((tally, shape)) = &self.tally {
             tally.write(*shape, &mut self.out)?;
         }

@@ -1,5 +1,6 @@
 //! JSON objects: their members, and summaries in their form.
 
+use crate::varying::Varying;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -84,6 +85,8 @@ pub(crate) struct Report<'a> {
     /// Names and their counts.
     pub(crate) counts: &'a [(&'a str, u64)],
     pub(crate) since: Option<SystemTime>,
+    /// What varied among the lines that are counted, if that is known.
+    pub(crate) varying: Option<Varying>,
     /// The value of the level, in JSON.
     pub(crate) level: Option<&'a str>,
     pub(crate) message: Option<&'a str>,
@@ -102,6 +105,10 @@ impl Report<'_> {
         }
         if let Some(since) = self.since {
             let _ = write!(text, ",\"since\":\"{}\"", humantime::format_rfc3339_millis(since));
+        }
+        if let Some(varying) = self.varying {
+            let _ = write!(text, ",\"varying\":");
+            let _ = serde_json::to_writer(&mut text, &varying.names().collect::<Vec<_>>());
         }
         let _ = write!(text, "}}");
         if let Some(level) = self.level {
@@ -145,11 +152,12 @@ mod tests {
         Report {
             counts: &[("suppressed", 3)],
             since: Some(SystemTime::UNIX_EPOCH),
+            varying: Some(Varying::default()),
             level: Some("30"),
             message: Some("a \"b\"\n"),
         }
         .render(&mut text);
-        let told = r#"{"quell":{"suppressed":3,"since":"1970-01-01T00:00:00.000Z"},"level":30,"message":"a \"b\"\n"}"#;
+        let told = r#"{"quell":{"suppressed":3,"since":"1970-01-01T00:00:00.000Z","varying":[]},"level":30,"message":"a \"b\"\n"}"#;
         assert_eq!(text, told);
     }
 }

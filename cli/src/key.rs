@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::fields::Choice;
 use crate::records::Records;
+use crate::varying::{Kind, LeftOut, Sums};
 use quell::{Cache, Fingerprint, FingerprintHasher, Normalizer};
 use regex::bytes::Regex;
 use std::ops::Range;
@@ -33,6 +34,8 @@ pub(crate) struct Keys {
     marks: Vec<usize>,
     /// The compared form of the fields of the current line; likewise.
     form: Vec<u8>,
+    /// What is left out of the current line, if that is to be told.
+    sums: Option<Sums>,
 }
 
 impl Keys {
@@ -57,6 +60,7 @@ impl Keys {
             cuts: Vec::new(),
             marks: Vec::new(),
             form: Vec::new(),
+            sums: args.tells_varying().then(Sums::default),
         }
     }
 
@@ -78,6 +82,9 @@ impl Keys {
     #[inline]
     pub(crate) fn of(&mut self, line: &[u8]) -> Fingerprint {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if let Some(sums) = &mut self.sums {
+            *sums = Sums::default();
+        }
         if line.len() <= MAX_LINE && self.choice.is_some() {
             if let Some(key) = self.of_fields(line) {
                 return key;
@@ -91,6 +98,12 @@ impl Keys {
             self.write_text(rest, &mut |bytes| hasher.bytes(bytes));
         }
         hasher.finish()
+    }
+
+    /// Returns what was left out of the line whose key was made last, if that is to be told.
+    #[inline]
+    pub(crate) fn left_out(&self) -> Option<LeftOut> {
+        self.sums.as_ref().map(Sums::finish)
     }
 
     /// Returns the key of the fields that are compared, if there are any.
@@ -119,16 +132,22 @@ impl Keys {
     }
 
     /// Gives what `--ignore` leaves of a text to `write`. Returns how long that is.
-    fn write_part(&self, text: &[u8], write: &mut dyn FnMut(&[u8])) -> usize {
+    fn write_part(&mut self, text: &[u8], write: &mut dyn FnMut(&[u8])) -> usize {
         let Some(normalizer) = self.normalizer else {
             write(text);
             return text.len();
         };
         let mut len = 0;
-        normalizer.write(text, |bytes| {
+        let write = |bytes: &[u8]| {
             len += bytes.len();
             write(bytes);
-        });
+        };
+        match &mut self.sums {
+            None => normalizer.write(text, write),
+            Some(sums) => {
+                normalizer.write_with(text, write, |class, text| sums.add(Kind::Of(class), text))
+            }
+        };
         len
     }
 
@@ -143,13 +162,17 @@ impl Keys {
         if self.masks.len() > 1 {
             self.cuts.sort_unstable_by_key(|cut| cut.start);
         }
-        let mut kept = 0;
+        let (mut from, mut kept) = (0, 0);
         let mut open = false;
         let mut written = 0;
         self.marks.clear();
         for i in 0..self.cuts.len() {
             let cut = self.cuts[i].clone();
             if !open || cut.start > kept {
+                if open {
+                    self.leave_out(&line[from..kept]);
+                }
+                from = cut.start;
                 written += self.write_part(&line[kept..cut.start], write);
                 // The mark is the terminator: no line contains it, so no text equals a
                 // mark.
@@ -160,11 +183,21 @@ impl Keys {
             }
             kept = kept.max(cut.end);
         }
+        if open {
+            self.leave_out(&line[from..kept]);
+        }
         self.write_part(&line[kept..], write);
         if self.inner_ends {
             // A terminator may then be text as well: where the marks are tells.
             self.marks.iter().for_each(|at| write(&at.to_le_bytes()));
             write(&self.marks.len().to_le_bytes());
+        }
+    }
+
+    /// Takes note of what masks cover.
+    fn leave_out(&mut self, text: &[u8]) {
+        if let Some(sums) = &mut self.sums {
+            sums.add(Kind::Mask, text);
         }
     }
 
@@ -259,6 +292,7 @@ mod tests {
             cuts: Vec::new(),
             marks: Vec::new(),
             form: Vec::new(),
+            sums: None,
         }
     }
 

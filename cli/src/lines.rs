@@ -2,6 +2,7 @@
 
 use crate::key::{Keys, MAX_LINE};
 use crate::records::Records;
+use crate::varying::LeftOut;
 use memchr::{memchr, memchr_iter, memrchr};
 use quell::Fingerprint;
 use std::io::{self, Read};
@@ -43,6 +44,18 @@ pub(crate) struct Batch {
     /// key would be padded to twice the size of the key.
     ends: Vec<u32>,
     keys: Vec<Fingerprint>,
+    /// What was left out of each line; empty where nobody asks.
+    left_out: Vec<LeftOut>,
+}
+
+/// A line of a batch, without its text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line<'a> {
+    /// The position of its terminator.
+    pub(crate) end: usize,
+    pub(crate) key: Fingerprint,
+    /// What was left out of the comparison, if that is to be told.
+    pub(crate) left_out: Option<&'a LeftOut>,
 }
 
 impl Batch {
@@ -50,10 +63,12 @@ impl Batch {
     pub(crate) fn hash(&mut self, keys: &mut Keys) {
         self.ends.clear();
         self.keys.clear();
+        self.left_out.clear();
         let bytes = self.bytes.as_slice();
         let mut start = 0;
         let mut add = |keys: &mut Keys, end: usize| {
             self.keys.push(keys.of(&bytes[start..end]));
+            self.left_out.extend(keys.left_out());
             self.ends.push(u32::try_from(end).expect("batches are small"));
             start = end + 1;
         };
@@ -66,10 +81,14 @@ impl Batch {
         }
     }
 
-    /// Returns the end and the key of each line.
+    /// Returns the lines, in their order.
     #[inline]
-    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, Fingerprint)> {
-        self.ends.iter().map(|end| *end as usize).zip(self.keys.iter().copied())
+    pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        self.ends.iter().zip(&self.keys).enumerate().map(|(at, (end, key))| Line {
+            end: *end as usize,
+            key: *key,
+            left_out: self.left_out.get(at),
+        })
     }
 }
 

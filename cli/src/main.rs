@@ -24,6 +24,7 @@ mod screen;
 mod signals;
 mod summary;
 mod tally;
+mod varying;
 mod workers;
 
 use args::Args;

@@ -3,6 +3,7 @@
 use crate::args::{Args, Place};
 use crate::io::{self as files, Output};
 use crate::json::{Report, message_and_level};
+use crate::varying::{Memory, Varying};
 use quell::{Exemplar, Summary, Tick};
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -50,6 +51,8 @@ struct Told<'a> {
     level: Option<&'a str>,
     /// The number of the line in the input.
     line: Option<u32>,
+    /// What varied among the lines, if that is known.
+    varying: Option<Varying>,
 }
 
 impl Summaries {
@@ -83,7 +86,12 @@ impl Summaries {
 
     /// Writes what a drain returned, in an order that does not depend on the cache: the
     /// most frequent first, then by first appearance.
-    pub(crate) fn write(self, mut found: Vec<Summary>, out: &mut Output) -> io::Result<()> {
+    pub(crate) fn write(
+        self,
+        mut found: Vec<Summary>,
+        mut memory: Option<&mut Memory>,
+        out: &mut Output,
+    ) -> io::Result<()> {
         if found.is_empty() {
             return Ok(());
         }
@@ -109,6 +117,9 @@ impl Summaries {
                 text: exemplar.map(|of| &*of.message),
                 level: exemplar.map(|of| &*of.target).filter(|level| !level.is_empty()),
                 line: exemplar.and_then(|of| of.line),
+                varying: memory.as_mut().zip(of.fingerprint).and_then(|(memory, fingerprint)| {
+                    memory.take(fingerprint, of.suppressed, of.since)
+                }),
             }
         });
         let unknown = found[known..].iter().map(|of| of.suppressed).sum();
@@ -121,12 +132,14 @@ impl Summaries {
         self,
         suppressed: u64,
         since: Option<Tick>,
+        varying: Option<Varying>,
         line: &[u8],
         out: &mut Output,
     ) -> io::Result<()> {
         let exemplar = self.exemplar(line, 0);
         let level = Some(&*exemplar.target).filter(|level| !level.is_empty());
-        let told = Told { suppressed, since, text: Some(&exemplar.message), level, line: None };
+        let text = Some(&*exemplar.message);
+        let told = Told { suppressed, since, text, level, line: None, varying };
         self.write_lines(&mut [told].into_iter(), out)
     }
 
@@ -170,13 +183,14 @@ impl Summaries {
             Report {
                 counts: &counts[..1 + usize::from(told.line.is_some())],
                 since: since.map(|(at, began)| began + Duration::from_millis(at.as_millis())),
+                varying: told.varying,
                 level: told.level,
                 message: Some(told.text.unwrap_or(NO_LONGER_REMEMBERED)),
             }
             .render(line);
             return;
         }
-        render(line, told.suppressed, told.text);
+        render(line, told.suppressed, told.text, told.varying.unwrap_or_default());
         if self.color {
             line.insert_str(0, YELLOW);
             line.push_str(PLAIN);
@@ -207,7 +221,7 @@ fn merge(found: &mut Vec<Summary>) {
     });
 }
 
-fn render(line: &mut String, suppressed: u64, text: Option<&str>) {
+fn render(line: &mut String, suppressed: u64, text: Option<&str>, varying: Varying) {
     line.clear();
     let repeats = if suppressed == 1 { "repeat" } else { "repeats" };
     let _ = write!(line, "quell: suppressed {suppressed} {repeats} of");
@@ -220,6 +234,9 @@ fn render(line: &mut String, suppressed: u64, text: Option<&str>) {
             line.push_str(": ");
             push_escaped(line, text);
         }
+    }
+    if !varying.is_empty() {
+        let _ = write!(line, " (varying: {varying})");
     }
 }
 
@@ -261,7 +278,7 @@ mod tests {
     fn a_summary_is_one_line_of_good_grammar() {
         let rendered = |suppressed, text| {
             let mut line = String::from("left over");
-            render(&mut line, suppressed, text);
+            render(&mut line, suppressed, text, Varying::default());
             line
         };
         assert_eq!(rendered(1, Some("a\tb")), "quell: suppressed 1 repeat of: a\tb");

@@ -3,6 +3,7 @@
 use crate::io::Output;
 use crate::json::{Report, message_and_level};
 use crate::summary::{excerpt, push_escaped};
+use crate::varying::{LeftOut, Varying};
 use quell::Fingerprint;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -39,6 +40,8 @@ struct Counted {
     /// The number of the first line, and its text.
     number: u64,
     text: Box<[u8]>,
+    /// What the first line left out, and what differed in the others, if that is to be told.
+    left_out: Option<(LeftOut, Varying)>,
 }
 
 /// A fingerprint is a keyed hash already.
@@ -67,10 +70,14 @@ impl Tally {
         self.counts.len()
     }
 
-    pub(crate) fn add(&mut self, key: Fingerprint, line: &[u8]) {
+    /// Counts a line. `left_out` is for all lines or none.
+    pub(crate) fn add(&mut self, key: Fingerprint, line: &[u8], left_out: Option<&LeftOut>) {
         self.read += 1;
         if let Some(counted) = self.counts.get_mut(&key.as_u128()) {
             counted.count += 1;
+            if let Some(((first, varying), left_out)) = counted.left_out.as_mut().zip(left_out) {
+                varying.add(first.differing(left_out));
+            }
             return;
         }
         while self.counts.len() >= self.max_entries
@@ -79,7 +86,12 @@ impl Tally {
             self.forget_rarest();
         }
         self.text_bytes += line.len();
-        let counted = Counted { count: 1, number: self.read, text: line.into() };
+        let counted = Counted {
+            count: 1,
+            number: self.read,
+            text: line.into(),
+            left_out: left_out.map(|of| (*of, Varying::default())),
+        };
         self.counts.insert(key.as_u128(), counted);
     }
 
@@ -131,6 +143,7 @@ impl Tally {
                 let (message, level) = found.as_ref().map_or((&*whole, None), |of| (&*of.0, of.1));
                 Report {
                     counts: &[("count", of.count), ("line", of.number)],
+                    varying: of.left_out.map(|(_, varying)| varying),
                     level,
                     message: Some(message),
                     ..Report::default()
@@ -182,8 +195,8 @@ mod tests {
     fn the_rarest_are_forgotten_and_counted() {
         let mut tally = Tally::new(100);
         for n in 0..10_000_u64 {
-            tally.add(key(1 << 100), b"again");
-            tally.add(key(n.into()), b"rare");
+            tally.add(key(1 << 100), b"again", None);
+            tally.add(key(n.into()), b"rare", None);
         }
         assert_eq!(tally.read, 20_000);
         assert!(tally.len() <= 100);
@@ -198,7 +211,7 @@ mod tests {
     fn room_for_one_is_enough() {
         let mut tally = Tally::new(1);
         for n in 0..3 {
-            tally.add(key(n), b"line");
+            tally.add(key(n), b"line", None);
         }
         assert_eq!((tally.len(), tally.forgotten), (1, 2));
     }
@@ -206,7 +219,7 @@ mod tests {
     #[test]
     fn what_is_shown_is_one_line_each() {
         let mut tally = Tally::new(10);
-        tally.add(key(1), b"a\tb\x1b[2J\nc");
+        tally.add(key(1), b"a\tb\x1b[2J\nc", None);
         assert_eq!(tally.shown(5), ["      1 a b\\u{1b}[2J\\nc"]);
         assert_eq!(tally.shown(0), [""; 0]);
     }

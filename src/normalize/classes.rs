@@ -24,7 +24,7 @@ pub enum Class {
     Path,
     /// A number in hexadecimal: with `0x`, with 8 digits or more, or in pairs as in a MAC.
     Hex,
-    /// A number in decimal, also inside a word.
+    /// A number in decimal, also inside a word; with its units if it is a duration.
     Number,
 }
 

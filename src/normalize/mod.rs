@@ -10,7 +10,7 @@ mod vectors;
 
 pub use classes::{Class, Classes, ParseClassesError};
 
-use scan::{LOOK, Scan, Step, Token};
+use scan::{LOOK, Scan, Step};
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
@@ -44,12 +44,12 @@ use std::str::FromStr;
 /// | class | is | is not |
 /// |---|---|---|
 /// | `ansi` | `ESC[31m`, `ESC]0;titleBEL`; removed | |
-/// | `time` | `2024-01-02T03:04:05.678Z`, `2024/01/02`, `Jan  2 03:04:05`, `10/Oct/2000:13:55:36 -0700`, `13:55:36,123`, `081109 203615`, `20240102-13:55:36:123` | `13:55`, `1704164645.678` (a number) |
+/// | `time` | `2024-01-02T03:04:05.678Z`, `2024/01/02`, `Jan  2 03:04:05`, `10/Oct/2000:13:55:36 -0700`, `13:55:36,123`, `081109 203615`, `20240102-13:55:36:123` | `13:55`, `1704164645.678` (a number), `sent 081109 203615` (two) |
 /// | `uuid` | `123e4567-e89b-12d3-a456-426614174000` | |
 /// | `ip` | `10.0.0.7`, `10.0.0.7:80`, `::1`, `[fe80::1]:80` | `1.2.3`, `std::io` |
 /// | `path` | `/var/log/x.log`, `C:\x`, the `/a/b` of `https://host/a/b` | `/tmp`, `and/or`, `./a/b` |
 /// | `hex` | `0x7f`, `9f86d081` (8 digits or more, of both kinds), `00:1a:2b:3c:4d:5e` | `deadbeef`, `12345678` (a number) |
-/// | `number` | `17`, `-1.5`, `1,234`, `1e-9`, the digits of `worker-17`, `12ms`, `sshd[123]` | |
+/// | `number` | `17`, `-1.5`, `1,234`, `1e-9`, `12ms`, `1m30.5s`, the digits of `worker-17`, `sshd[123]` | the `MB` of `12MB` |
 ///
 /// Each byte is looked at for all classes of the set in one order: `ansi`, `time`, `uuid`,
 /// `ip`, `path`, `hex`, `number`. The first that matches wins. All but `ansi` and `number`
@@ -95,10 +95,10 @@ impl Normalizer {
     /// use quell::{Class, Classes, Normalizer, Piece};
     ///
     /// let normalizer = Normalizer::new(Classes::all());
-    /// let mut pieces = normalizer.pieces(b"took 12ms");
+    /// let mut pieces = normalizer.pieces(b"took 12MB");
     /// assert_eq!(pieces.next(), Some(Piece::Text(b"took ")));
     /// assert_eq!(pieces.next(), Some(Piece::Placeholder(Class::Number)));
-    /// assert_eq!(pieces.next(), Some(Piece::Text(b"ms")));
+    /// assert_eq!(pieces.next(), Some(Piece::Text(b"MB")));
     /// assert_eq!(pieces.next(), None);
     /// assert_eq!(pieces.found(), Classes::NUMBER);
     /// ```
@@ -114,9 +114,33 @@ impl Normalizer {
     /// the text itself, which UTF-8 does not have, is doubled. So two texts have the same
     /// key only if their pieces are the same. How a key is cut into calls says nothing.
     #[inline]
-    pub fn write(self, text: &[u8], mut out: impl FnMut(&[u8])) -> Classes {
+    pub fn write(self, text: &[u8], out: impl FnMut(&[u8])) -> Classes {
+        self.write_with(text, out, |_, _| {})
+    }
+
+    /// Does as [`write`](Self::write), and hands what is not in the key to `left_out`, with
+    /// its class: so two texts of one key can be told apart.
+    ///
+    /// What is longer than 128 bytes comes in two calls in a row.
+    ///
+    /// ```
+    /// use quell::{Class, Normalizer};
+    ///
+    /// let normalizer: Normalizer = "number".parse()?;
+    /// let mut found = Vec::new();
+    /// normalizer.write_with(b"took 12ms", |_| {}, |class, text| found.push((class, text.to_vec())));
+    /// assert_eq!(found, [(Class::Number, b"12ms".to_vec())]);
+    /// # Ok::<(), quell::ParseClassesError>(())
+    /// ```
+    #[inline]
+    pub fn write_with(
+        self,
+        text: &[u8],
+        mut out: impl FnMut(&[u8]),
+        mut left_out: impl FnMut(Class, &[u8]),
+    ) -> Classes {
         let mut scan = Scan::new(self.classes);
-        write_key(&mut scan, text, 0, text.len(), &mut out);
+        write_key(&mut scan, text, text.len(), &mut out, &mut left_out);
         scan.found()
     }
 
@@ -223,10 +247,10 @@ impl<'a> Iterator for Pieces<'a> {
                     self.at = end;
                     end
                 }
-                Step::Found(Token { start, end, class }) => {
-                    self.at = end;
-                    self.held_back = class;
-                    start
+                Step::Found(token) => {
+                    self.at = token.end;
+                    self.held_back = token.placeholder();
+                    token.start
                 }
             };
             if from < end {
@@ -284,7 +308,7 @@ impl<F: FnMut(&[u8])> NormalizerWriter<F> {
     #[inline]
     pub fn finish(mut self) -> Classes {
         let text = &self.buffer[..self.len];
-        write_key(&mut self.scan, text, 0, text.len(), &mut self.out);
+        write_key(&mut self.scan, text, text.len(), &mut self.out, &mut |_, _| {});
         self.scan.found()
     }
 
@@ -293,7 +317,7 @@ impl<F: FnMut(&[u8])> NormalizerWriter<F> {
         let text = &self.buffer[..self.len];
         // Of the bytes from here on too little is known.
         let limit = text.len() + 1 - LOOK;
-        let done = write_key(&mut self.scan, text, 0, limit, &mut self.out);
+        let done = write_key(&mut self.scan, text, limit, &mut self.out, &mut |_, _| {});
         self.buffer.copy_within(done..self.len, 0);
         self.len -= done;
         self.scan.shift(done);
@@ -319,29 +343,30 @@ impl<F> fmt::Debug for NormalizerWriter<F> {
 /// The first byte of a placeholder in a key.
 const MARK: u8 = 0xff;
 
-/// Writes the key of `text` from `from` up to `limit` or to the end of a token there, and
-/// returns where that is.
+/// Writes the key of `text` up to `limit` or to the end of a token there, and returns where
+/// that is.
 #[inline]
 fn write_key(
     scan: &mut Scan,
     text: &[u8],
-    from: usize,
     limit: usize,
     out: &mut impl FnMut(&[u8]),
+    left_out: &mut impl FnMut(Class, &[u8]),
 ) -> usize {
-    let mut at = from;
+    let mut at = 0;
     while at < limit {
         match scan.next(text, at, limit) {
             Step::Nothing(end) => {
                 write_text(&text[at..end], out);
                 at = end;
             }
-            Step::Found(Token { start, end, class }) => {
-                write_text(&text[at..start], out);
-                if let Some(class) = class {
+            Step::Found(token) => {
+                write_text(&text[at..token.start], out);
+                if let Some(class) = token.placeholder() {
                     out(&[MARK, class as u8]);
                 }
-                at = end;
+                left_out(token.class, &text[token.start..token.end]);
+                at = token.end;
             }
         }
     }

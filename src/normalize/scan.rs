@@ -17,8 +17,17 @@ pub(super) const LOOK: usize = 128;
 pub(super) struct Token {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// The class that stands in its place; `None` if it is only removed.
-    pub(super) class: Option<Class>,
+    pub(super) class: Class,
+    /// Nothing stands in its place: a terminal sequence, or what continues a token.
+    pub(super) removed: bool,
+}
+
+impl Token {
+    /// Returns the class that stands in its place.
+    #[inline]
+    pub(super) fn placeholder(&self) -> Option<Class> {
+        (!self.removed).then_some(self.class)
+    }
 }
 
 /// The outcome of [`Scan::next`].
@@ -78,7 +87,7 @@ impl Scan {
             }
             if end > from {
                 self.prev = text[end - 1];
-                return Step::Found(Token { start: from, end, class: None });
+                return Step::Found(Token { start: from, end, class, removed: true });
             }
         }
         // What is before is in `self.prev`.
@@ -118,7 +127,13 @@ impl Scan {
                     self.prev = prev;
                     if self.classes.contains(Class::Ansi) {
                         self.found |= Classes::ANSI;
-                        return Step::Found(Token { start: i, end: i + len, class: None });
+                        let end = i + len;
+                        return Step::Found(Token {
+                            start: i,
+                            end,
+                            class: Class::Ansi,
+                            removed: true,
+                        });
                     }
                     i += len;
                     origin = i;
@@ -143,7 +158,7 @@ impl Scan {
         if len >= LOOK {
             self.tail = Some(class);
         }
-        Step::Found(Token { start, end, class: Some(class) })
+        Step::Found(Token { start, end, class, removed: false })
     }
 
     /// Looks at a letter that begins a word.
@@ -175,7 +190,7 @@ impl Scan {
             let run = digits(w, 0);
             let next = byte(w, run);
             if self.classes.contains(Class::Time) && run <= 8 {
-                if let Some(end) = time::at_digit(w, run) {
+                if let Some(end) = time::at_digit(w, run, prev) {
                     return Some((Class::Time, end));
                 }
             }
@@ -549,8 +564,8 @@ fn without_dots(w: &[u8], end: usize) -> usize {
     if dots == 2 || end == dots { end } else { end - dots }
 }
 
-/// Returns the end of a number: `1`, `1.5`, `1,234`, `1e-5`; in a word there is no
-/// exponent.
+/// Returns the end of a number: `1`, `1.5`, `1,234`, `1e-5`, `1.5ms`, `1m30s`; in a word
+/// there is neither an exponent nor a unit.
 #[inline]
 fn number(w: &[u8], in_word: bool) -> usize {
     let mut end = digits(w, 0);
@@ -570,5 +585,31 @@ fn number(w: &[u8], in_word: bool) -> usize {
             end += 1 + sign + run;
         }
     }
-    end
+    if in_word { end } else { duration(w, end).unwrap_or(end) }
+}
+
+/// Finds the unit of a duration whose number ends at `at`, and the smaller units after it.
+#[inline]
+fn duration(w: &[u8], at: usize) -> Option<usize> {
+    let mut end = at;
+    loop {
+        end += match w.get(end..)? {
+            [0xc2, 0xb5, b's', ..] | [0xce, 0xbc, b's', ..] => 3,
+            [b'n' | b'u' | b'm', b's', ..] => 2,
+            [b's' | b'm' | b'h' | b'd', ..] => 1,
+            _ => return None,
+        };
+        if ends_word(w, end) {
+            return Some(end);
+        }
+        let run = digits(w, end);
+        if run == 0 {
+            return None;
+        }
+        end += run;
+        let fraction = digits(w, end + 1);
+        if byte(w, end) == b'.' && fraction > 0 {
+            end += 1 + fraction;
+        }
+    }
 }

@@ -89,6 +89,10 @@ fn times() {
     for time in whole {
         let normalizer = Normalizer::new(Classes::TIME);
         for (before, after) in [("", ""), ("[", "] x"), ("at ", " 17"), ("t=", ","), ("/", ": y")] {
+            if time == "081109 203615" && before.ends_with(' ') {
+                // Two numbers, most likely.
+                continue;
+            }
             let text = format!("{before}{time}{after}");
             let expected = format!("{before}<time>{after}");
             assert_eq!(shown(normalizer, &text), expected, "{text:?}");
@@ -117,6 +121,7 @@ fn what_is_no_time() {
         "20241301-135536",
         "20240102",
         "089909 203615",
+        "sent 190305 202603",
         "081109 203615x",
         "Jan 2",
         "Jan  2 foo",
@@ -150,6 +155,35 @@ fn what_is_no_time() {
             ("2024-01-02T03:04:05Z2024", "2024-01-02T03:04:05Z2024"),
         ],
     );
+}
+
+#[test]
+fn what_is_left_out_is_handed_over() {
+    let left_out = |classes: &str, text: &str| {
+        let normalizer: Normalizer = classes.parse().unwrap();
+        let (mut key_with, mut left_out) = (Vec::new(), Vec::new());
+        let found = normalizer.write_with(
+            text.as_bytes(),
+            |bytes| key_with.extend_from_slice(bytes),
+            |class, text| left_out.push((class, String::from_utf8(text.to_vec()).unwrap())),
+        );
+        assert_eq!(key_with, key(normalizer, text));
+        assert_eq!(found, left_out.iter().map(|(class, _)| *class).collect());
+        left_out
+    };
+    let text = "\x1b[31m13:55:36\x1b[0m took -17ms";
+    let pieces = [
+        (Class::Ansi, "\x1b[31m".to_owned()),
+        (Class::Time, "13:55:36".to_owned()),
+        (Class::Ansi, "\x1b[0m".to_owned()),
+        (Class::Number, "-17ms".to_owned()),
+    ];
+    assert_eq!(left_out("all", text), pieces);
+    assert_eq!(left_out("number", "a 1"), [(Class::Number, "1".to_owned())]);
+    let long = format!("/a/{}", "x".repeat(300));
+    let cut = left_out("path", &format!("in {long} 1"));
+    assert!(cut.iter().all(|(class, _)| *class == Class::Path));
+    assert_eq!(cut.into_iter().map(|(_, text)| text).collect::<String>(), long);
 }
 
 #[test]
@@ -319,7 +353,16 @@ fn numbers() {
             ("1e x1e5 1e5z", "<number>e x<number>e<number> <number>e<number>z"),
             (
                 "worker-17 blk_-123 12ms sshd[123]",
-                "worker-<number> blk_<number> <number>ms sshd[<number>]",
+                "worker-<number> blk_<number> <number> sshd[<number>]",
+            ),
+            (
+                "1ns 2us 3µs 3\u{3bc}s 4.5ms 6s",
+                "<number> <number> <number> <number> <number> <number>",
+            ),
+            ("1m30.5s 2h0m 3d4h, -5s. (7m)", "<number> <number> <number>, <number>. (<number>)"),
+            (
+                "5sec 5mss 5m3 5µ x5s 5MB",
+                "<number>sec <number>mss <number>m<number> <number>µ x<number>s <number>MB",
             ),
             ("version 1.2.3", "version <number>.<number>"),
             ("1,23 1,2345 1, 2", "<number>,<number> <number>,<number> <number>, <number>"),
@@ -405,7 +448,7 @@ fn classes_that_were_found_are_told() {
     assert_eq!(key_in_chunks(all(), text, &[3, 17]).1, Classes::TIME | Classes::NUMBER);
     let mut pieces = all().pieces(text);
     assert_eq!(pieces.found(), Classes::none());
-    assert_eq!(pieces.by_ref().count(), 4);
+    assert_eq!(pieces.by_ref().count(), 3);
     assert_eq!(pieces.found(), Classes::TIME | Classes::NUMBER);
 }
 

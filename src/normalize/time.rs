@@ -5,8 +5,9 @@
 
 use super::scan::{byte, digits, ends_word};
 
-/// Finds a time at the beginning of `w`, where a run of `run` digits begins a word.
-pub(super) fn at_digit(w: &[u8], run: usize) -> Option<usize> {
+/// Finds a time at the beginning of `w`, where a run of `run` digits begins a word after the
+/// byte `prev`.
+pub(super) fn at_digit(w: &[u8], run: usize, prev: u8) -> Option<usize> {
     let separator = byte(w, run);
     match (run, separator) {
         (1 | 2, b':') => {
@@ -25,7 +26,8 @@ pub(super) fn at_digit(w: &[u8], run: usize) -> Option<usize> {
             day_and_month(w, run)
         }
         (2, b'-' | b'/' | b'.') => in_pairs(w, separator),
-        (6, b' ') => {
+        // After a blank it is one of several numbers, such as sizes.
+        (6, b' ') if prev != b' ' => {
             let end = 13;
             (is_short_date(w, 0) && is_compact(w, 7) && ends_word(w, end)).then_some(end)
         }

@@ -156,11 +156,11 @@ const FORMATS: &[Format] = &[
         name: "logfmt",
         same: [
             "ts=2024-01-02T03:04:05.678Z caller=head.go:812 msg=\"compacted\" dur=1.5ms mint=1704160800000",
-            "ts=2024-01-02T03:04:06Z caller=head.go:7 msg=\"compacted\" dur=812ms mint=1",
+            "ts=2024-01-02T03:04:06Z caller=head.go:7 msg=\"compacted\" dur=1m30.5s mint=1",
             "ts=2024-02-29T00:00:00.1Z caller=head.go:81 msg=\"compacted\" dur=3ms mint=-17",
         ],
         other: "ts=2024-01-02T03:04:05.678Z caller=wal.go:812 msg=\"compacted\" dur=1.5ms mint=1704160800000",
-        shown: "ts=<time> caller=head.go:<number> msg=\"compacted\" dur=<number>ms mint=<number>",
+        shown: "ts=<time> caller=head.go:<number> msg=\"compacted\" dur=<number> mint=<number>",
     },
     Format {
         name: "glog of Kubernetes",
