@@ -10,7 +10,7 @@ use crate::{
     Clock, ConfigError, Exemplar, Fields, Fingerprint, FingerprintHasher, Guard, InitError, Key,
     Level, Namespace, Summary, Tick,
 };
-use std::fmt;
+use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -152,14 +152,19 @@ pub trait Inner: Send + Sync {
 pub(crate) struct Core<I: Inner, C: Clock> {
     pub(crate) decider: Decider<C>,
     pub(crate) inner: I,
+    /// Whether records of one key may differ in more than fields that are left out, unless a
+    /// record has a key of its own.
+    merges: bool,
 }
 
 impl<I: Inner, C: Clock> Core<I, C> {
     pub(crate) fn new(builder: Builder<I, C>) -> Self {
         let Builder { cache, settings, inner } = builder;
+        let merges =
+            settings.key != Key::Event || settings.normalizer.is_some() || inner.has_custom_key();
         let settings = Arc::new(settings);
         let decider = Decider::new(cache, settings, I::FRONT_END, I::LINES_TELL);
-        Self { decider, inner }
+        Self { decider, inner, merges }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -187,8 +192,8 @@ impl<I: Inner, C: Clock> Core<I, C> {
             return Ok(());
         }
         let exemplar = || self.exemplar(record);
-        let key = |hasher: &mut FingerprintHasher| self.hash(record, hasher);
         let merges = self.merges(record);
+        let key = |hasher: &mut FingerprintHasher| self.hash(record, merges, hasher);
         match self.decider.decide(record.level(), record.target(), merges, key, exemplar) {
             Action::Drop => Ok(()),
             Action::Pass(how) if how.suppressed == 0 => self.inner.forward(record, &how),
@@ -213,8 +218,7 @@ impl<I: Inner, C: Clock> Core<I, C> {
     /// Returns whether records of one key may differ in more than fields that are left out.
     #[inline]
     fn merges(&self, record: &I::Record<'_>) -> bool {
-        let (settings, key) = self.settings_for(record);
-        key != Key::Event || settings.normalizer.is_some() || self.inner.has_custom_key()
+        record.own_key().map_or(self.merges, |own| self.merges || own != Key::Event)
     }
 
     #[inline]
@@ -223,8 +227,30 @@ impl<I: Inner, C: Clock> Core<I, C> {
         (settings, record.own_key().unwrap_or(settings.key))
     }
 
+    /// The usual way is short: every event pays for it.
     #[inline]
-    fn hash(&self, record: &I::Record<'_>, hasher: &mut FingerprintHasher) -> fmt::Result {
+    fn hash(
+        &self,
+        record: &I::Record<'_>,
+        merges: bool,
+        hasher: &mut FingerprintHasher,
+    ) -> fmt::Result {
+        if merges {
+            return self.hash_merging(record, hasher);
+        }
+        let (level, target) = record.key_prefix();
+        hasher.place(level, target);
+        let (settings, message) = (self.settings(), record.message());
+        match message.as_str() {
+            Some(text) => hasher.write_str(text)?,
+            None => hasher.write_fmt(message)?,
+        }
+        let fields = settings.fields.as_ref().unwrap_or(const { &Fields::all() });
+        record.hash_fields(fields, hasher)
+    }
+
+    #[inline(never)]
+    fn hash_merging(&self, record: &I::Record<'_>, hasher: &mut FingerprintHasher) -> fmt::Result {
         if self.inner.custom_key(record, hasher) {
             return Ok(());
         }
