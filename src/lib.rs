@@ -114,6 +114,8 @@ mod cache_builder;
 mod clock;
 mod engine;
 mod error;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod front;
 mod key;
 mod level;
@@ -142,7 +144,7 @@ pub use normalize::{
 pub use report::flush_on_signals;
 pub use report::{Guard, exit, install_panic_hook};
 pub use rules::{ParseRulesError, ParseRulesErrorKind, Rule, Rules, SharedRules};
-pub use summary::{Exemplar, Summary};
+pub use summary::{Exemplar, FleetCount, Summary};
 pub use text::{Field, Message};
 
 /// What models and negative controls need besides; no part of the API.

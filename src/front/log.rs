@@ -254,7 +254,8 @@ impl<L: Log> Inner for Behind<L> {
     }
 
     fn summary(&self, summary: &Summary, age: u64) -> Result<(), Infallible> {
-        let pairs = [("quell.suppressed", summary.suppressed), ("quell.since_ms", age)];
+        let mut pairs = vec![("quell.suppressed", summary.suppressed), ("quell.since_ms", age)];
+        pairs.extend(summary.fleet_fields());
         self.write(summary.exemplar.as_deref(), format_args!("{summary}"), &pairs);
         Ok(())
     }

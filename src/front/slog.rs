@@ -284,6 +284,7 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
 
     fn summary(&self, summary: &Summary, age: u64) -> Result<(), D::Err> {
         let pairs = kv!("quell.suppressed" => summary.suppressed, "quell.since_ms" => age);
+        let pairs = (pairs, FleetFields(summary));
         self.write(summary.exemplar.as_deref(), format_args!("{summary}"), &pairs)
     }
 
@@ -300,6 +301,19 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
 
     fn flush(&self) {
         let _ = self.drain.flush();
+    }
+}
+
+/// The fields of a summary that only a fleet's has.
+struct FleetFields<'a>(&'a Summary);
+
+impl KV for FleetFields<'_> {
+    fn serialize(
+        &self,
+        _: &::slog::Record<'_>,
+        serializer: &mut dyn Serializer,
+    ) -> ::slog::Result {
+        self.0.fleet_fields().try_for_each(|(name, value)| serializer.emit_u64(name.into(), value))
     }
 }
 

@@ -145,7 +145,7 @@ impl Guard {
         !Worker::is_any_here() && exit::flush(&[Arc::clone(&self.worker)], deadline)
     }
 
-    #[cfg(feature = "tracing")]
+    #[cfg(any(feature = "tracing", feature = "fleet"))]
     pub(crate) fn worker(&self) -> &Arc<Worker> {
         &self.worker
     }
@@ -262,10 +262,16 @@ impl Worker {
     }
 
     /// Has the thread look before its interval is over. Never waits.
-    #[cfg(feature = "tracing")]
+    #[cfg(any(feature = "tracing", feature = "fleet"))]
     pub(crate) fn wake(&self) {
         self.look.store(true);
         self.unpark();
+    }
+
+    /// Whether its thread is there, in this process.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn is_there(&self) -> bool {
+        self.process == process::id() && !self.has_ended.load()
     }
 
     fn unpark(&self) {

@@ -10,7 +10,7 @@ mod source;
 
 pub use exit::{exit, install_panic_hook};
 pub use guard::Guard;
-#[cfg(feature = "tracing")]
+#[cfg(any(feature = "tracing", feature = "fleet"))]
 pub(crate) use guard::Worker;
 pub(crate) use recursion::RecursionGuard;
 #[cfg(all(unix, feature = "signals"))]

@@ -198,6 +198,7 @@ impl<C: Clock> Dedup<C> {
     pub fn guard(&self) -> Result<Guard, InitError> {
         let guard = Guard::of(&self.shared, self.shared.settings.interval)?;
         self.shared.add_worker(guard.worker());
+        self.shared.settings.add_writer(&guard);
         Ok(guard)
     }
 

@@ -113,6 +113,7 @@ impl<C: Clock> DedupFilter<C> {
             suppressed: how.suppressed,
             since: how.since,
             exemplar: Some(Arc::new(exemplar.namespace(namespace))),
+            fleet: None,
         });
         self.shared.wake();
     }

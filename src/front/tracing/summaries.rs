@@ -17,7 +17,7 @@ use crate::front::decide::Decider;
 use crate::panics::{catch_panic, lock};
 use crate::report::{SummarySource, Worker};
 use crate::text::NOTICE;
-use crate::{Cache, Clock, Exemplar, Level, Namespace, Summary};
+use crate::{Cache, Clock, Exemplar, FleetCount, Level, Namespace, Summary};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -124,7 +124,7 @@ impl<C: Clock> SummarySource for Shared<C> {
             let notices = std::mem::take(&mut *lock(&filter.notices));
             for about in notices {
                 let text = format_args!("{}{NOTICE}", about.text);
-                let notice = SummaryEvent { text: &text, counts: None, about: Some(&about) };
+                let notice = SummaryEvent { text: &text, counts: None, about: Some(&about), fleet: None };
                 catch_panic(|| notice.deliver(dispatch, filter.target));
             }
         }
@@ -134,7 +134,11 @@ impl<C: Clock> SummarySource for Shared<C> {
             // A clock that panics keeps this filter's for later, and loses none of the others'.
             catch_panic(|| filter.decider.take(all, &mut |summary| taken.push(summary)));
         }
-        taken.into_iter().for_each(each);
+        taken.into_iter().for_each(&mut *each);
+        for (filter, _) in &live {
+            // Written at once: it is acknowledged then.
+            catch_panic(|| filter.decider.take_from_fleet(all, each));
+        }
     }
 
     fn write(&self, summary: &Summary) {
@@ -145,8 +149,8 @@ impl<C: Clock> SummarySource for Shared<C> {
         };
         let delivered = live.iter().find(whose).is_some_and(|(filter, dispatch)| {
             let counts = Some((summary.suppressed, filter.decider.age(summary.since)));
-            let about = summary.exemplar.as_deref();
-            SummaryEvent { text: summary, counts, about }.deliver(dispatch, filter.target)
+            let (about, fleet) = (summary.exemplar.as_deref(), summary.fleet);
+            SummaryEvent { text: summary, counts, about, fleet }.deliver(dispatch, filter.target)
         });
         if !delivered {
             // Some other filter is in the way. Later, or by `Cache::drain`.
@@ -218,6 +222,7 @@ struct SummaryEvent<'a> {
     /// How many, and how many milliseconds ago the message was last logged; none in a notice.
     counts: Option<(u64, u64)>,
     about: Option<&'a Exemplar>,
+    fleet: Option<FleetCount>,
 }
 
 impl SummaryEvent<'_> {
@@ -276,6 +281,8 @@ impl SummaryEvent<'_> {
         let module = real.and_then(|real| real.module.as_deref());
         let file = real.and_then(|real| real.file.as_deref());
         let line = real.and_then(|real| real.line);
+        let processes = self.fleet.map(|fleet| fleet.processes);
+        let in_doubt = self.fleet.map(|fleet| fleet.in_doubt).filter(|in_doubt| *in_doubt != 0);
         let text = display(self.text);
         let values = [
             (&next(), Some(&text as &dyn Value)),
@@ -286,6 +293,8 @@ impl SummaryEvent<'_> {
             (&next(), module.as_ref().map(|x| x as &dyn Value)),
             (&next(), file.as_ref().map(|x| x as &dyn Value)),
             (&next(), line.as_ref().map(|x| x as &dyn Value)),
+            (&next(), processes.as_ref().map(|x| x as &dyn Value)),
+            (&next(), in_doubt.as_ref().map(|x| x as &dyn Value)),
         ];
         // No parent: the span that this thread is in, if any, is another's.
         with_target(to, site, || {
@@ -402,6 +411,8 @@ const FIELDS: &[&str] = &[
     "quell.module",
     "quell.file",
     "quell.line",
+    "quell.processes",
+    "quell.in_doubt",
 ];
 
 struct SummaryCallsite(OnceLock<Metadata<'static>>);
