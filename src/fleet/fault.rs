@@ -1,8 +1,10 @@
 //! Faults that a fleet can be told to have, for negative controls; see `engine/fault.rs`.
 
 /// A fault.
-#[cfg(quell_faults)]
+#[cfg(any(quell_faults, test))]
+#[cfg_attr(not(quell_faults), allow(dead_code))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(unreachable_pub)]
 pub enum Fault {
     /// Two touches of one message are in a batch.
     TwoTouches,
@@ -24,6 +26,16 @@ pub enum Fault {
 pub(super) struct Faults {
     #[cfg(quell_faults)]
     pub(super) only: Option<Fault>,
+}
+
+#[cfg(test)]
+impl Faults {
+    pub(super) fn of(_fault: Option<Fault>) -> Self {
+        Self {
+            #[cfg(quell_faults)]
+            only: _fault,
+        }
+    }
 }
 
 /// Whether a member has a fault: `false` in a build without.

@@ -99,6 +99,9 @@ struct Entry {
     is_others: bool,
     until: u64,
     is_claimed: bool,
+    /// Up to which position others may rely on this member to have it reported: it owned the
+    /// message, or kept them from it by a summary, or may have. 0 for none.
+    owes: u64,
     /// What is asked of the store at this moment.
     in_flight: Option<Want>,
     /// Whether a touch was never answered: the store may get it at any time.
@@ -124,8 +127,12 @@ impl Entry {
         self.settled == self.total && self.ack == 0 && self.taken.is_none()
     }
 
+    fn is_done(&self) -> bool {
+        self.is_settled() && self.owes == 0
+    }
+
     fn is_idle(&self) -> bool {
-        self.is_settled() && !self.is_claimed && self.in_flight.is_none() && !self.is_leaving
+        self.is_done() && !self.is_claimed && self.in_flight.is_none() && !self.is_leaving
     }
 
     fn others_until(&self, now: u64) -> Option<u64> {
@@ -162,6 +169,13 @@ impl Entry {
         self.sent = self.total;
         self.mark = None;
         (count != 0).then(|| self.sum(message, count, doubt))
+    }
+
+    /// Takes back what was never sent.
+    fn take_unsent(&mut self, message: u128) -> Option<Sum> {
+        let count = self.total - self.sent;
+        self.total = self.sent;
+        (count != 0).then(|| self.sum(message, count, 0))
     }
 
     fn sum(&self, message: u128, count: u64, doubt: u64) -> Sum {
@@ -275,6 +289,7 @@ impl Member {
             is_others: false,
             until: 0,
             is_claimed: false,
+            owes: 0,
             in_flight: None,
             is_astray: false,
             is_failing: false,
@@ -332,7 +347,7 @@ impl Member {
             Want::Leave
         } else if entry.is_claimed {
             Want::Claim
-        } else if entry.is_settled() {
+        } else if entry.is_done() {
             // In a while, unless it comes again.
             let is_over = now >= entry.until.saturating_add(entry.lease.saturating_mul(2));
             if !is_over {
@@ -398,12 +413,13 @@ impl Member {
         if entry.incarnation != answer.incarnation {
             entry.incarnation = answer.incarnation;
             entry.mark = None;
-            // Of a position that is no more.
-            entry.ack = 0;
+            // Of positions that are no more.
+            (entry.ack, entry.owes) = (0, 0);
         } else if entry.ack == touch.ack {
             entry.ack = 0;
         }
         entry.settle(touch, answer);
+        entry.note_debt(touch, answer);
         entry.note_owner(touch, answer, sent, now);
         let (known, message) = (&self.known, touch.message);
         if entry.is_mine {
@@ -432,7 +448,7 @@ impl Member {
                 is_in_hand: false,
             });
         }
-        entry.plan(touch, answer, now);
+        entry.plan(touch, now);
         if broken!(self.faults, NoReask) && entry.is_others {
             entry.due = None;
         }
@@ -443,6 +459,10 @@ impl Member {
     pub(super) fn failed(&mut self, touch: &Touch, now: u64, again: u64) {
         let Some(entry) = self.entries.get_mut(&touch.message) else { return };
         entry.in_flight = None;
+        // It may have been given something to report, which others then wait for.
+        if matches!(touch.want, Want::Claim | Want::Collect | Want::Leave) {
+            entry.owes = u64::MAX;
+        }
         entry.is_astray = true;
         entry.is_failing = true;
         entry.answer_all(Verdict::Late);
@@ -470,10 +490,8 @@ impl Member {
     pub(super) fn unsent(&mut self) -> Vec<Sum> {
         let mut unsent = Vec::new();
         for (message, entry) in &mut self.entries {
-            let count = entry.total - entry.sent;
-            if count != 0 && entry.in_flight.is_none() {
-                entry.total = entry.sent;
-                unsent.push(entry.sum(*message, count, 0));
+            if entry.in_flight.is_none() {
+                unsent.extend(entry.take_unsent(*message));
             }
             if entry.is_claimed {
                 entry.is_claimed = false;
@@ -491,6 +509,7 @@ impl Member {
                 self.forfeited.extend(entry.forfeit(*message));
                 entry.ack = 0;
                 entry.due = Some(now);
+                entry.owes = 0;
             }
         }
     }
@@ -544,7 +563,8 @@ impl Member {
     /// Has all messages of a namespace reported, as far as they can.
     pub(super) fn leave(&mut self, namespace: Namespace, now: u64) {
         for entry in self.entries.values_mut() {
-            if entry.fingerprint.namespace() == namespace && !entry.is_settled() {
+            let is_busy = !entry.is_done() || entry.in_flight.is_some();
+            if entry.fingerprint.namespace() == namespace && is_busy {
                 entry.is_leaving = true;
                 entry.due = Some(now);
             }
@@ -566,9 +586,11 @@ impl Member {
             }
             let is_there = !entry.is_failing && entry.in_flight.is_none();
             entry.is_leaving = false;
-            if !is_there || entry.total != entry.sent {
-                sums.extend(entry.forfeit(*message));
-            }
+            sums.extend(if is_there {
+                entry.take_unsent(*message)
+            } else {
+                entry.forfeit(*message)
+            });
             if entry.taken.is_none() {
                 entry.hurry(entry.until.max(now));
             }
@@ -607,6 +629,17 @@ impl Entry {
         }
     }
 
+    /// Notes what is to be reported for others.
+    fn note_debt(&mut self, touch: &Touch, answer: &Answer) {
+        self.owes = self.owes.min(answer.position);
+        if answer.mine || touch.ack != 0 {
+            self.owes = answer.position;
+        }
+        if answer.reported >= self.owes {
+            self.owes = 0;
+        }
+    }
+
     fn note_owner(&mut self, touch: &Touch, answer: &Answer, sent: u64, now: u64) {
         // Whatever a store says, it silences a message for one lease.
         let left = millis(answer.left.min(touch.lease));
@@ -620,23 +653,24 @@ impl Entry {
     }
 
     /// Says when to look at it again.
-    fn plan(&mut self, touch: &Touch, answer: &Answer, now: u64) {
+    fn plan(&mut self, touch: &Touch, now: u64) {
         let at_the_end = self.until.max(now);
         let later = now.saturating_add(self.lease + self.lease / 8);
-        if self.is_leaving && self.is_settled() && touch.total == self.total {
+        // What it owes, if it was not given it, is another's by now.
+        if touch.want == Want::Leave && self.is_settled() {
             self.is_leaving = false;
         }
         self.due = if self.taken.is_some() {
             None
         } else if self.is_leaving {
             // Another is writing.
-            Some(now + 10)
+            Some(if touch.want == Want::Leave { now + 10 } else { now })
         } else if self.is_claimed {
             Some(now)
         } else if self.is_mine || self.is_others {
             // By then there may be counts.
             Some(at_the_end)
-        } else if self.is_settled() && (touch.ack == 0 || answer.position <= answer.reported) {
+        } else if self.is_done() {
             Some(at_the_end)
         } else {
             Some(later)
