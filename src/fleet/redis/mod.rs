@@ -2,7 +2,7 @@
 
 use super::FleetError;
 use super::store::{Answer, Away, Refused, Store, Touch, Want};
-use ::redis::{Client, Cmd, Connection, ConnectionLike, FromRedisValue, Pipeline, RedisError, Value};
+use ::redis::{Client, Cmd, Connection, FromRedisValue, Pipeline, RedisError, Value};
 use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -32,8 +32,8 @@ pub struct Redis {
 /// How long to wait for a connection, and for each part of an answer.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-static SCRIPT: LazyLock<::redis::Script> =
-    LazyLock::new(|| ::redis::Script::new(include_str!("touch.lua")));
+const TEXT: &str = include_str!("touch.lua");
+static SCRIPT: LazyLock<::redis::Script> = LazyLock::new(|| ::redis::Script::new(TEXT));
 
 #[derive(Clone)]
 enum Target {
@@ -103,40 +103,40 @@ impl Target {
     }
 }
 
+/// What each command of a batch came to.
+type Outcomes = Vec<Result<Value, RedisError>>;
+
 impl Link {
-    /// Returns what each command came to.
-    fn run(&mut self, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
+    fn run(&mut self, commands: Vec<Cmd>) -> Result<Outcomes, RedisError> {
         match self {
-            Self::Server(connection) => run_on(connection, commands),
+            Self::Server(connection) => {
+                let mut pipe = Pipeline::with_capacity(commands.len());
+                for command in commands {
+                    pipe.add_command(command);
+                }
+                let values: Vec<Value> = pipe.ignore_errors().query(connection)?;
+                Ok(values.into_iter().map(Value::extract_error).collect())
+            }
             #[cfg(feature = "fleet-redis-cluster")]
             Self::Cluster(connection) => {
                 let mut pipe = ::redis::cluster::cluster_pipe();
                 for command in &commands {
                     pipe.add_command(command.clone());
                 }
-                match pipe.query(connection) {
+                match pipe.query::<Vec<Value>>(connection) {
                     // That of one command: each for itself, then, to know which.
                     Err(error) if error.code().is_some() => {
-                        commands.iter().map(|one| one_on(connection, one)).collect()
+                        let run = |command: Cmd| match command.query(connection) {
+                            Err(error) if error.code().is_none() => Err(error),
+                            outcome => Ok(outcome),
+                        };
+                        commands.into_iter().map(run).collect()
                     }
-                    done => done,
+                    values => Ok(values?.into_iter().map(Ok).collect()),
                 }
             }
         }
     }
-}
-
-fn run_on(connection: &mut dyn ConnectionLike, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
-    let mut pipe = Pipeline::with_capacity(commands.len());
-    for command in commands {
-        pipe.add_command(command);
-    }
-    pipe.ignore_errors().query(connection)
-}
-
-#[cfg(feature = "fleet-redis-cluster")]
-fn one_on(connection: &mut dyn ConnectionLike, command: &Cmd) -> Result<Value, RedisError> {
-    run_on(connection, vec![command.clone()]).map(|mut values| values.pop().unwrap_or(Value::Nil))
 }
 
 fn command(name: &str, script: &str, fleet: &str, touch: &Touch) -> Cmd {
@@ -174,41 +174,33 @@ fn answer(value: Value) -> Result<Answer, RedisError> {
     Ok(Answer { mine, left, sum, processes, doubt, position, reported, incarnation })
 }
 
-fn error_of(value: &Value) -> Option<RedisError> {
-    match value {
-        Value::ServerError(error) => Some(error.clone().into()),
-        _ => None,
-    }
-}
-
 /// Whether the key is something else, or was spoilt: of no consequence for others.
 fn is_of_one_key(error: &RedisError) -> bool {
     error.code() == Some("WRONGTYPE") || error.to_string().contains("attempt to ")
 }
 
 impl Redis {
-    fn ask(&mut self, fleet: &str, batch: &[Touch]) -> Result<Vec<Value>, RedisError> {
+    fn ask(&mut self, fleet: &str, batch: &[Touch]) -> Result<Outcomes, RedisError> {
         let link = match &mut self.connection {
             Some(link) => link,
             none => none.insert(self.target.connect()?),
         };
         let by_hash = |touch: &Touch| command("EVALSHA", SCRIPT.get_hash(), fleet, touch);
-        let mut values = link.run(batch.iter().map(by_hash).collect())?;
-        let is_unknown = |value: &Value| {
-            error_of(value).is_some_and(|error| error.code() == Some("NOSCRIPT"))
+        let mut outcomes = link.run(batch.iter().map(by_hash).collect())?;
+        let is_unknown = |n: &usize| {
+            outcomes[*n].as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"))
         };
-        let unknown: Vec<usize> = (0..values.len()).filter(|&n| is_unknown(&values[n])).collect();
+        let unknown: Vec<usize> = (0..outcomes.len()).filter(is_unknown).collect();
         if !unknown.is_empty() {
-            // Not by SCRIPT LOAD, which proxies and rights may refuse. The first of them has the
-            // server know it, but which of several servers is not for us to say.
-            let text = include_str!("touch.lua");
-            let whole = |&n: &usize| command("EVAL", text, fleet, &batch[n]);
+            // Not by SCRIPT LOAD, which proxies and rights may refuse. All of them: several
+            // servers may be behind this.
+            let whole = |&n: &usize| command("EVAL", TEXT, fleet, &batch[n]);
             let again = link.run(unknown.iter().map(whole).collect())?;
-            for (n, value) in unknown.into_iter().zip(again) {
-                values[n] = value;
+            for (n, outcome) in unknown.into_iter().zip(again) {
+                outcomes[n] = outcome;
             }
         }
-        Ok(values)
+        Ok(outcomes)
     }
 }
 
@@ -219,14 +211,13 @@ impl Store for Redis {
         batch: &[Touch],
         answers: &mut Vec<Result<Answer, Refused>>,
     ) -> Result<(), Away> {
-        let values = self.ask(fleet, batch);
+        let outcomes = self.ask(fleet, batch);
         let read = || -> Result<(), RedisError> {
-            for value in values? {
-                match error_of(&value) {
-                    Some(error) if is_of_one_key(&error) => answers.push(Err(Refused::new(error))),
-                    Some(error) => return Err(error),
-                    None => answers.push(Ok(answer(value)?)),
-                }
+            for outcome in outcomes? {
+                answers.push(match outcome {
+                    Err(error) if is_of_one_key(&error) => Err(Refused::new(error)),
+                    outcome => Ok(answer(outcome?)?),
+                });
             }
             Ok(())
         };
