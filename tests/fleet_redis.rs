@@ -7,7 +7,9 @@ mod redis_server;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use quell::fleet::{Answer, Away, FleetError, Memory, Redis, Refused, Store, Touch, Want, conformance};
+use quell::fleet::{
+    Answer, Away, FleetError, Memory, Redis, Refused, Store, Touch, Want, conformance,
+};
 use redis_server::Server;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -96,7 +98,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Want::Leave),
         Just(Want::Forget)
     ];
-    let step = (1..3u128, 1..4u128, want, any::<bool>(), 0..20u64, 0..6u64, 0..9u64, 0..4u8, 0..4u8);
+    let step =
+        (1..3u128, 1..4u128, want, any::<bool>(), 0..20u64, 0..6u64, 0..9u64, 0..4u8, 0..4u8);
     let step = step.prop_map(|(message, member, want, writes, total, base, doubt, brief, ack)| {
         let lease = Duration::from_millis(if brief == 0 { 1 } else { 3_600_000 });
         let base = base.min(total);
@@ -110,7 +113,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn the_script_does_what_memory_does() {
     let Some(server) = Server::start(&[]) else { return };
     let store = Redis::new(&server.address()).unwrap();
-    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(150) });
+    let mut runner =
+        TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(150) });
     let outcome = runner.run(&steps(), |steps| {
         server.ask(&["FLUSHALL"]);
         let (mut memory, mut redis) = (Memory::new(), store.clone());
@@ -153,7 +157,8 @@ fn keys_are_named_and_expire() {
     let mut store = Redis::new(&server.address()).unwrap();
     one(&mut store, touch(0xab, 1, Want::Claim));
     let key = format!("{FLEET}:{{000000000000000000000000000000ab}}");
-    let left: i64 = server.ask(&["PTTL", &key]).trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+    let left: i64 =
+        server.ask(&["PTTL", &key]).trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
     assert!((1_190_000..=1_200_000).contains(&left), "20 leases, not {left} ms");
 }
 
@@ -194,12 +199,8 @@ fn what_is_full_is_away_and_half_does_nothing() {
     let mut store = Redis::new(&server.address()).unwrap();
     let answer = one(&mut store, Touch { total: 3, ..touch(1, 1, Want::Claim) });
     server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
-    let more = Touch {
-        total: 5,
-        ack: 3,
-        incarnation: answer.incarnation,
-        ..touch(1, 1, Want::Claim)
-    };
+    let more =
+        Touch { total: 5, ack: 3, incarnation: answer.incarnation, ..touch(1, 1, Want::Claim) };
     assert!(ask(&mut store, &[more]).is_err());
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
     let after = one(&mut store, Touch { total: 3, ..touch(1, 1, Want::Deposit) });

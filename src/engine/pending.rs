@@ -126,9 +126,9 @@ impl<X: Send + Sync + 'static> Engine<X> {
             None => {
                 let since = self.near.labels().find(|label| label.0 == fingerprint);
                 let count = since.map_or(0, |_| self.near.take(fingerprint));
-                let near = since.filter(|_| count != 0).map(|(_, since)| {
-                    Pending::of(fingerprint, count, since, None)
-                });
+                let near = since
+                    .filter(|_| count != 0)
+                    .map(|(_, since)| Pending::of(fingerprint, count, since, None));
                 near.map(|near| self.with_orphan(near))
             }
         };

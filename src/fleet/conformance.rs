@@ -104,7 +104,8 @@ fn totals_and_reports<S: Store>(mut run: Run<S>) {
     assert_eq!(numbers(&more), (4, 2, 0, 9, 5), "what was not acknowledged, of two members");
     let all = Touch { ack: 9, incarnation: more.incarnation, ..deposit(1, 0, Want::Claim, 6) };
     assert_eq!(numbers(&run.ask(all)), (0, 0, 0, 9, 9));
-    let wild = Touch { ack: 1 << 40, incarnation: more.incarnation, ..deposit(1, 0, Want::Deposit, 6) };
+    let wild =
+        Touch { ack: 1 << 40, incarnation: more.incarnation, ..deposit(1, 0, Want::Deposit, 6) };
     assert_eq!(run.ask(wild).reported, 9, "never above what was deposited");
     let large = 1 << 50;
     let large = run.ask(deposit(1, 2, Want::Leave, large));

@@ -9,7 +9,9 @@ use crate::atomic_cell::AtomicCell;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     /// This process, until then.
-    Mine { until: u64 },
+    Mine {
+        until: u64,
+    },
     /// Another one.
     Other,
     Unknown,

@@ -109,6 +109,8 @@ struct Entry {
     /// Whether the last touch was not answered.
     is_failing: bool,
     is_leaving: bool,
+    /// Whether the store has answered to that.
+    is_heard: bool,
     last_answer: u64,
     /// When to look at it again. Idle without.
     due: Option<u64>,
@@ -294,6 +296,7 @@ impl Member {
             is_astray: false,
             is_failing: false,
             is_leaving: false,
+            is_heard: false,
             last_answer: 0,
             due: None,
             replies: Vec::new(),
@@ -321,9 +324,10 @@ impl Member {
 
     /// Returns the messages to look at, at most so many.
     pub(super) fn ready(&self, now: u64, most: usize) -> Vec<Ready> {
-        let ready = self.entries.iter().filter(|(_, entry)| {
-            entry.is_open() && entry.due.is_some_and(|due| due <= now)
-        });
+        let ready = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.is_open() && entry.due.is_some_and(|due| due <= now));
         let told = |(message, entry): (&u128, &Entry)| Ready {
             message: *message,
             fingerprint: entry.fingerprint,
@@ -384,7 +388,13 @@ impl Member {
     }
 
     /// Takes in an answer to a touch that was sent at `sent`.
-    pub(super) fn answered(&mut self, touch: &Touch, answer: &Answer, sent: u64, now: u64) -> Outcome {
+    pub(super) fn answered(
+        &mut self,
+        touch: &Touch,
+        answer: &Answer,
+        sent: u64,
+        now: u64,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         if touch.want == Want::Forget {
             let idle = |entry: &Entry| entry.settled == entry.total && !entry.is_claimed;
@@ -409,6 +419,7 @@ impl Member {
         }
         entry.in_flight = None;
         entry.is_failing = false;
+        entry.is_heard |= touch.want == Want::Leave;
         entry.last_answer = now;
         if entry.incarnation != answer.incarnation {
             entry.incarnation = answer.incarnation;
@@ -566,6 +577,7 @@ impl Member {
             let is_busy = !entry.is_done() || entry.in_flight.is_some();
             if entry.fingerprint.namespace() == namespace && is_busy {
                 entry.is_leaving = true;
+                entry.is_heard = false;
                 entry.due = Some(now);
             }
         }
@@ -584,7 +596,8 @@ impl Member {
             if entry.fingerprint.namespace() != namespace {
                 continue;
             }
-            let is_there = !entry.is_failing && entry.in_flight.is_none();
+            // Without an answer nobody says that the store has what it was sent before.
+            let is_there = entry.is_heard && !entry.is_failing && entry.in_flight.is_none();
             entry.is_leaving = false;
             sums.extend(if is_there {
                 entry.take_unsent(*message)

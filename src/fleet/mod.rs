@@ -475,7 +475,11 @@ impl Fleet {
                 if count == 0 || post(Kind::Count, count, None) { passed } else { alone() }
             }
             Owner::Mine { .. } => {
-                if post(Kind::Claim, count, None) { passed } else { alone() }
+                if post(Kind::Claim, count, None) {
+                    passed
+                } else {
+                    alone()
+                }
             }
             Owner::Unknown => {
                 counters.asked.fetch_add(1);

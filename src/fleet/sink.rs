@@ -78,7 +78,14 @@ impl Sink {
     ) {
         let Some(counts) = self.counts.get().and_then(Weak::upgrade) else { return };
         let (fingerprint, namespace) = (Some(fingerprint), self.namespace);
-        counts.put_back(Summary { fingerprint, namespace, suppressed, since, exemplar, fleet: None });
+        counts.put_back(Summary {
+            fingerprint,
+            namespace,
+            suppressed,
+            since,
+            exemplar,
+            fleet: None,
+        });
     }
 }
 

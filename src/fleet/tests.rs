@@ -169,7 +169,11 @@ impl World {
         let touch_at = |touch: &Touch| {
             let mut touch = touch.clone();
             if self.fault == Some(Fault::OwnerLoses) && touch.want == Want::Claim {
-                let free = self.memory.touch_at("", &Touch { want: Want::Deposit, ..touch.clone() }, Duration::from_millis(now));
+                let free = self.memory.touch_at(
+                    "",
+                    &Touch { want: Want::Deposit, ..touch.clone() },
+                    Duration::from_millis(now),
+                );
                 if !free.left.is_zero() {
                     touch.want = Want::Deposit;
                 }
@@ -245,7 +249,9 @@ impl World {
         self.down_until = 0;
         self.luck = None;
         self.pass(20 * WINDOW);
-        (0..self.processes.len()).filter(|&n| self.processes[n].is_alive).collect::<Vec<_>>()
+        (0..self.processes.len())
+            .filter(|&n| self.processes[n].is_alive)
+            .collect::<Vec<_>>()
             .into_iter()
             .for_each(|n| self.leave(n));
     }
@@ -332,9 +338,8 @@ fn who_joins_is_told() {
 fn a_killed_owner_is_followed() {
     let mut world = World::of(4, true);
     world.storm(1, 3_050);
-    let owner = (0..4).find(|&n| {
-        matches!(world.processes[n].known.get(1, world.now), Owner::Mine { .. })
-    });
+    let owner =
+        (0..4).find(|&n| matches!(world.processes[n].known.get(1, world.now), Owner::Mine { .. }));
     world.processes[owner.expect("somebody owns it")].is_alive = false;
     world.storm(1, 5_000);
     let gap = world.longest_gap(1);
@@ -440,7 +445,9 @@ fn run(world: &mut World, steps: Vec<Step>) {
             Step::Leave(n) => {
                 // Not while the store is away: what is then in doubt is told.
                 world.luck = None;
-                if let Some(n) = live(world, n).filter(|&n| world.now >= world.processes[n].retry_at) {
+                if let Some(n) =
+                    live(world, n).filter(|&n| world.now >= world.processes[n].retry_at)
+                {
                     world.leave(n);
                 }
             }

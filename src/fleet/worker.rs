@@ -1,7 +1,7 @@
 //! The thread of a fleet: asks the store what the member wants to know.
 
-use super::member::{Ask, Member, Ready, Sum};
 use super::known::Known;
+use super::member::{Ask, Member, Ready, Sum};
 use super::store::{Answer, Away, Refused, Store, Touch};
 use super::{Counters, Shared};
 use crate::atomic_cell::AtomicCell;
@@ -110,7 +110,8 @@ impl Life {
         store: Box<dyn AnyStore>,
     ) -> io::Result<()> {
         let (life, shared) = (Arc::clone(self), Arc::clone(shared));
-        let run = move || Worker { life: &life, shared: &shared, store, pause: 0, retry_at: 0 }.run();
+        let run =
+            move || Worker { life: &life, shared: &shared, store, pause: 0, retry_at: 0 }.run();
         let thread = thread::Builder::new().name("quell-fleet".into()).spawn(run)?;
         let _ = self.thread.set(thread.thread().clone());
         Ok(())

@@ -1,8 +1,8 @@
 //! What a front end can be told.
 
 use crate::{
-    Cache, Clock, Coarse, Fields, FingerprintHasher, Guard, Key, Normalizer, ParseRulesError, Rules,
-    SharedRules,
+    Cache, Clock, Coarse, Fields, FingerprintHasher, Guard, Key, Normalizer, ParseRulesError,
+    Rules, SharedRules,
 };
 use std::fmt::{self, Write};
 use std::sync::Arc;

@@ -187,9 +187,8 @@ impl Redis {
         };
         let by_hash = |touch: &Touch| command("EVALSHA", SCRIPT.get_hash(), fleet, touch);
         let mut outcomes = link.run(batch.iter().map(by_hash).collect())?;
-        let is_unknown = |n: &usize| {
-            outcomes[*n].as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"))
-        };
+        let is_unknown =
+            |n: &usize| outcomes[*n].as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT"));
         let unknown: Vec<usize> = (0..outcomes.len()).filter(is_unknown).collect();
         if !unknown.is_empty() {
             // Not by SCRIPT LOAD, which proxies and rights may refuse. All of them: several

@@ -124,7 +124,8 @@ impl<C: Clock> SummarySource for Shared<C> {
             let notices = std::mem::take(&mut *lock(&filter.notices));
             for about in notices {
                 let text = format_args!("{}{NOTICE}", about.text);
-                let notice = SummaryEvent { text: &text, counts: None, about: Some(&about), fleet: None };
+                let notice =
+                    SummaryEvent { text: &text, counts: None, about: Some(&about), fleet: None };
                 catch_panic(|| notice.deliver(dispatch, filter.target));
             }
         }
