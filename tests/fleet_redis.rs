@@ -179,7 +179,7 @@ fn a_key_that_is_something_else_is_refused() {
 #[test]
 fn the_least_rights_are_enough() {
     let Some(server) = Server::start(&[]) else { return };
-    let rights = "+eval +evalsha +time +hmget +hset +hdel +pexpire";
+    let rights = "+eval +evalsha +time +hmget +hlen +hset +hdel +pexpire";
     let mut command = vec!["ACL", "SETUSER", "quell", "on", ">secret", "~quell:*"];
     command.extend(rights.split(' '));
     server.ask(&command);

@@ -8,8 +8,6 @@
 pub enum Fault {
     /// Two touches of one message are in a batch.
     TwoTouches,
-    /// A touch that acknowledges takes as well.
-    AckTakes,
     /// A member's id comes again.
     ReusedMember,
     /// Counts are sent as what was added since the last answer.
@@ -18,8 +16,6 @@ pub enum Fault {
     LongLease,
     /// Nobody asks again at the end of another's lease.
     NoReask,
-    /// An owner's claim is refused while its lease lasts, as by `SET NX`.
-    OwnerLoses,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -265,6 +265,7 @@ impl Member {
                 entry.is_claimed = true;
                 entry.hurry(now);
             }
+            Kind::Count if broken!(self.faults, NoReask) => {}
             Kind::Count => entry.hurry(entry.until.max(now)),
             Kind::Ended => entry.hurry(entry.others_until(now).unwrap_or(now)),
         }
@@ -363,9 +364,7 @@ impl Member {
                 return None;
             }
             Want::Forget
-        } else if entry.ack != 0 {
-            if broken!(self.faults, AckTakes) { Want::Collect } else { Want::Deposit }
-        } else if entry.others_until(now).is_some() {
+        } else if entry.ack != 0 || entry.others_until(now).is_some() {
             Want::Deposit
         } else if entry.is_others {
             Want::Claim

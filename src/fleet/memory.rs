@@ -121,7 +121,8 @@ impl Key {
                 _ => self.taken.saturating_sub(self.reported),
             };
             answer.sum = self.position - self.reported;
-            answer.processes = self.counting;
+            // Who counted before a report that was not acknowledged, and after, is in it twice.
+            answer.processes = self.counting.min(self.totals.len() as u64);
             answer.doubt = (self.doubt - self.doubt_reported + unacknowledged).min(answer.sum);
             self.taker = member;
             self.take_end = now + Touch::TAKE;

@@ -61,6 +61,8 @@ mod fault;
 mod known;
 mod member;
 mod memory;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "fleet-redis")]
 mod redis;
 mod sink;
@@ -128,6 +130,8 @@ struct Shared {
     wait: Option<Duration>,
     sinks: ArcSwap<Vec<Weak<Sink>>>,
     counters: Counters,
+    #[cfg(feature = "metrics")]
+    meters: Option<metrics::Meters>,
 }
 
 #[derive(Default)]
@@ -199,6 +203,8 @@ pub struct FleetBuilder<S> {
     store: S,
     name: Box<str>,
     wait: Option<Duration>,
+    #[cfg(feature = "metrics")]
+    metrics: bool,
     faults: Faults,
 }
 
@@ -217,6 +223,17 @@ impl<S: Store> FleetBuilder<S> {
     /// 5 ms are enough for a store nearby. While the store is away nobody waits.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
+        self
+    }
+
+    /// Counts with the [`metrics`](https://docs.rs/metrics) facade, as the recorder has it that is
+    /// installed when the fleet is built: `quell_fleet_asked_total`, `_won_`, `_lost_`, `_late_`,
+    /// `_withheld_`, `_alone_`, `_touches_`, `_failures_`, `_refused_`, `_taken_`, `_in_doubt_`, and
+    /// the gauges `quell_fleet_pending` and `quell_fleet_store_away`, with the label `fleet`. They
+    /// are [`FleetStats`], told after each batch.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self) -> Self {
+        self.metrics = true;
         self
     }
 
@@ -252,6 +269,8 @@ impl<S: Store> FleetBuilder<S> {
             wait: self.wait,
             sinks: ArcSwap::default(),
             counters: Counters::default(),
+            #[cfg(feature = "metrics")]
+            meters: self.metrics.then(|| metrics::Meters::register(&self.name)),
         });
         let store: Box<dyn AnyStore> = Box::new(self.store);
         let life = Arc::new(Life::new(random(), self.faults));
@@ -293,40 +312,21 @@ fn random() -> u128 {
 impl Fleet {
     /// Returns a builder for this process's part in a fleet that meets in `store`.
     pub fn builder<S: Store>(store: S) -> FleetBuilder<S> {
-        FleetBuilder { store, name: "quell".into(), wait: None, faults: Faults::default() }
+        FleetBuilder {
+            store,
+            name: "quell".into(),
+            wait: None,
+            #[cfg(feature = "metrics")]
+            metrics: false,
+            faults: Faults::default(),
+        }
     }
 
     /// Returns counts of this process's part.
     #[must_use]
     pub fn stats(&self) -> FleetStats {
-        let Counters {
-            asked,
-            won,
-            lost,
-            late,
-            withheld,
-            alone,
-            touches,
-            failures,
-            refused,
-            taken,
-            in_doubt,
-        } = &self.inner.shared.counters;
         let pending = lock(&self.inner.life().member).pending();
-        FleetStats {
-            asked: asked.load(),
-            won: won.load(),
-            lost: lost.load(),
-            late: late.load(),
-            withheld: withheld.load(),
-            alone: alone.load(),
-            touches: touches.load(),
-            failures: failures.load(),
-            refused: refused.load(),
-            taken: taken.load(),
-            in_doubt: in_doubt.load(),
-            pending,
-        }
+        self.inner.shared.counters.stats(pending)
     }
 
     /// Returns how the store is.
@@ -343,6 +343,25 @@ impl Fleet {
 impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fleet").field("space", &self.inner.shared.space).finish_non_exhaustive()
+    }
+}
+
+impl Counters {
+    fn stats(&self, pending: u64) -> FleetStats {
+        FleetStats {
+            asked: self.asked.load(),
+            won: self.won.load(),
+            lost: self.lost.load(),
+            late: self.late.load(),
+            withheld: self.withheld.load(),
+            alone: self.alone.load(),
+            touches: self.touches.load(),
+            failures: self.failures.load(),
+            refused: self.refused.load(),
+            taken: self.taken.load(),
+            in_doubt: self.in_doubt.load(),
+            pending,
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl Sink {
 
     /// Whether somebody writes summaries without being asked by a line: else counts stay here.
     pub(super) fn has_writer(&self) -> bool {
-        self.writers.0.load().iter().any(|worker| is_there(worker))
+        self.writers.0.load().iter().any(is_there)
     }
 
     pub(super) fn wake_writers(&self) {

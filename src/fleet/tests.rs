@@ -5,7 +5,7 @@ use super::fault::{Fault, Faults};
 use super::known::{Known, Owner};
 use super::member::{Ask, Kind, Member, Sum, lease};
 use super::memory::Memory;
-use super::store::{Touch, Want};
+use super::store::Touch;
 use super::wait::{Reply, Verdict};
 use crate::{Fingerprint, Namespace, Tick};
 use proptest::prelude::*;
@@ -166,23 +166,7 @@ impl World {
             _ if now < self.down_until => Luck::NotCarriedOut,
             luck => luck.unwrap_or(Luck::Answered),
         };
-        let touch_at = |touch: &Touch| {
-            let mut touch = touch.clone();
-            if self.fault == Some(Fault::OwnerLoses) && touch.want == Want::Claim {
-                let free = self.memory.touch_at(
-                    "",
-                    &Touch { want: Want::Deposit, ..touch.clone() },
-                    Duration::from_millis(now),
-                );
-                if !free.left.is_zero() {
-                    touch.want = Want::Deposit;
-                }
-                let mut answer = self.memory.touch_at("", &touch, Duration::from_millis(now));
-                answer.mine &= touch.want == Want::Claim;
-                return answer;
-            }
-            self.memory.touch_at("", &touch, Duration::from_millis(now))
-        };
+        let touch_at = |touch: &Touch| self.memory.touch_at("", touch, Duration::from_millis(now));
         match luck {
             Luck::Answered => {
                 for touch in &batch {
@@ -192,7 +176,7 @@ impl World {
             }
             bad => {
                 if bad == Luck::AnswerLost {
-                    batch.iter().for_each(|touch| drop(touch_at(touch)));
+                    batch.iter().for_each(|touch| _ = touch_at(touch));
                 }
                 process.retry_at = now + 200;
                 batch.iter().for_each(|touch| process.member.failed(touch, now, now + 200));
@@ -478,5 +462,79 @@ proptest! {
             prop_assert!(told >= offered, "{} of {}", told, offered);
             prop_assert!(told - offered <= doubt, "{} of {}, {} in doubt", told, offered, doubt);
         }
+    }
+}
+
+/// Each fault breaks what the tests above assert: they would notice it.
+#[cfg(quell_faults)]
+mod controls {
+    use super::*;
+
+    fn world(processes: usize, waits: bool, fault: Fault) -> World {
+        let mut world = World { waits, fault: Some(fault), ..World::default() };
+        (0..processes).for_each(|_| world.join());
+        world
+    }
+
+    fn books_of(fault: Fault, each: impl Fn(&mut World)) -> (u64, u64) {
+        let mut world = world(4, true, fault);
+        world.storm(1, 5_300);
+        each(&mut world);
+        world.storm(1, 3_000);
+        world.end();
+        let (offered, told, _) = world.books(1);
+        (offered, told)
+    }
+
+    #[test]
+    fn two_touches_tell_twice() {
+        let (offered, told) = books_of(Fault::TwoTouches, |_| {});
+        assert!(told > offered, "{told} of {offered}");
+    }
+
+    #[test]
+    fn deltas_count_twice_what_is_retried() {
+        let (offered, told) = books_of(Fault::Deltas, |world| world.luck = Some(Luck::AnswerLost));
+        assert!(told > offered, "{told} of {offered}");
+    }
+
+    #[test]
+    fn reused_members_lose_counts() {
+        let (offered, told) = books_of(Fault::ReusedMember, |_| {});
+        assert!(told < offered, "{told} of {offered}");
+    }
+
+    /// The longest gap after the owner is killed, at whatever phase.
+    fn gap(fault: Option<Fault>) -> u64 {
+        (0..8).map(|phase| gap_at(fault, 3_050 + 270 * phase)).max().unwrap_or(0)
+    }
+
+    fn gap_at(fault: Option<Fault>, killed: u64) -> u64 {
+        let mut world = World { waits: true, fault, ..World::default() };
+        (0..4).for_each(|_| world.join());
+        world.storm(1, killed);
+        let owner = (0..4)
+            .find(|&n| matches!(world.processes[n].known.get(1, world.now), Owner::Mine { .. }));
+        world.processes[owner.expect("somebody owns it")].is_alive = false;
+        world.storm(1, 6_000);
+        world.longest_gap(1)
+    }
+
+    #[test]
+    fn a_long_lease_is_a_long_silence() {
+        let (right, wrong) = (gap(None), gap(Some(Fault::LongLease)));
+        assert!(wrong >= right + WINDOW / 2, "{wrong} instead of {right}");
+    }
+
+    #[test]
+    fn who_does_not_ask_again_hands_nothing_over() {
+        let pending = |fault| {
+            let mut world = World { waits: true, fault, ..World::default() };
+            (0..4).for_each(|_| world.join());
+            world.storm(1, 10_000);
+            world.processes.iter().map(|x| x.member.pending()).max()
+        };
+        let (right, wrong) = (pending(None), pending(Some(Fault::NoReask)));
+        assert!(wrong > right, "{wrong:?} instead of {right:?}");
     }
 }

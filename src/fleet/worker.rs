@@ -175,6 +175,7 @@ impl Worker<'_> {
             } else {
                 self.ask(&batch);
                 self.wake_writers();
+                self.tell();
             }
         }
         // A connection's drop may panic.
@@ -275,6 +276,14 @@ impl Worker<'_> {
             if let Some(sink) = self.shared.sink(fingerprint.namespace()) {
                 sink.put_back((fingerprint, exemplar), count, since);
             }
+        }
+    }
+
+    fn tell(&self) {
+        #[cfg(feature = "metrics")]
+        if let Some(meters) = &self.shared.meters {
+            let pending = lock(&self.life.member).pending();
+            meters.tell(&self.shared.counters.stats(pending), self.pause != 0);
         }
     }
 

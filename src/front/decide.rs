@@ -107,16 +107,18 @@ impl<C: Clock> Decider<C> {
             Some(rule) => self.cache.check_with_at(fingerprint, now, rule, exemplar),
         };
         match decided {
-            Decision::Emit { mut suppressed, since, untracked } => {
+            Decision::Emit { suppressed, since, untracked } => {
                 let since = since.unwrap_or(now);
-                let is_tracked = !untracked;
+                #[cfg(not(feature = "fleet"))]
+                let _ = untracked;
                 #[cfg(feature = "fleet")]
-                if let Some(sink) = self.sink.as_ref().filter(|_| is_tracked) {
-                    match self.admit(sink, fingerprint, suppressed, since, rule) {
-                        Some(local) => suppressed = local,
+                let suppressed = match self.sink.as_ref().filter(|_| !untracked) {
+                    None => suppressed,
+                    Some(sink) => match self.admit(sink, fingerprint, suppressed, since, rule) {
+                        Some(own) => own,
                         None => return self.metered(level, Outcome::Suppressed, Action::Drop),
-                    }
-                }
+                    },
+                };
                 let how = Emission { suppressed, since, ..Emission::of(fingerprint, now) };
                 self.metered(level, Outcome::Emitted, Action::Pass(how))
             }
@@ -197,9 +199,10 @@ impl<C: Clock> Decider<C> {
             catch_panic(|| meters.gauge(&self.cache.stats()));
         }
         #[cfg(feature = "fleet")]
-        let each = &mut |summary: Summary| match self.hand_over(summary) {
-            Some(own) => each(own),
-            None => {}
+        let each = &mut |summary: Summary| {
+            if let Some(own) = self.hand_over(summary) {
+                each(own);
+            }
         };
         if all {
             return self.cache.drain_namespace(self.namespace, each);

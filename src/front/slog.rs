@@ -308,6 +308,8 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
 struct FleetFields<'a>(&'a Summary);
 
 impl KV for FleetFields<'_> {
+    // With slog's feature `dynamic-keys` it is one.
+    #[allow(clippy::useless_conversion)]
     fn serialize(&self, _: &::slog::Record<'_>, serializer: &mut dyn Serializer) -> ::slog::Result {
         self.0.fleet_fields().try_for_each(|(name, value)| serializer.emit_u64(name.into(), value))
     }

@@ -45,7 +45,7 @@ enum Target {
 enum Link {
     Server(Connection),
     #[cfg(feature = "fleet-redis-cluster")]
-    Cluster(::redis::cluster::ClusterConnection),
+    Cluster(Box<::redis::cluster::ClusterConnection>),
 }
 
 impl Redis {
@@ -97,7 +97,7 @@ impl Target {
                 let connection = client.get_connection()?;
                 connection.set_read_timeout(Some(TIMEOUT))?;
                 connection.set_write_timeout(Some(TIMEOUT))?;
-                Ok(Link::Cluster(connection))
+                Ok(Link::Cluster(connection.into()))
             }
         }
     }
@@ -126,7 +126,7 @@ impl Link {
                 match pipe.query::<Vec<Value>>(connection) {
                     // That of one command: each for itself, then, to know which.
                     Err(error) if error.code().is_some() => {
-                        let run = |command: Cmd| match command.query(connection) {
+                        let run = |command: Cmd| match command.query(&mut **connection) {
                             Err(error) if error.code().is_none() => Err(error),
                             outcome => Ok(outcome),
                         };

@@ -14,6 +14,10 @@ if want == 'forget' then
   if g then redis.call('HDEL', key, own) end
   return { 0, 0, 0, 0, 0, 0, 0, 0 }
 end
+local members = redis.call('HLEN', key)
+for at = 1, 14 do
+  if v[at] then members = members - 1 end
+end
 local function number(at) return tonumber(v[at] or 0) end
 local owner, lease_end = v[2], number(3)
 local position, reported = number(4), number(5)
@@ -51,6 +55,7 @@ if total > before then
     counting = counting + 1
     put('c', counting)
   end
+  if not v[15] then members = members + 1 end
   put(own, string.format('%.0f %.0f', total, report))
 end
 
@@ -95,4 +100,4 @@ if #set > 0 then redis.call('HSET', key, unpack(set)) end
 redis.call('PEXPIRE', key, expiry)
 local left = math.max(0, lease_end - now)
 local mine = owner == member and left > 0 and 1 or 0
-return { mine, left, sum, sum > 0 and counting or 0, unsure, position, reported, g }
+return { mine, left, sum, sum > 0 and math.min(counting, members) or 0, unsure, position, reported, g }
