@@ -101,7 +101,8 @@
 //!
 //! None is on by default. `log`, `tracing`, `slog`: the front ends. `metrics`: counters and
 //! gauges of the front ends, for the `metrics` facade. `serde`: [`Rules`] and [`Rule`] are
-//! serialized and deserialized as texts. `signals`: `flush_on_signals`, on Unix. `seize`: the
+//! serialized and deserialized as texts. `fleet`: one line over many processes (the module
+//! `fleet`); `fleet-redis`, `fleet-redis-tls`, `fleet-redis-cluster`: on Redis or Valkey. `signals`: `flush_on_signals`, on Unix. `seize`: the
 //! memory that other threads may still read is freed by seize instead of crossbeam-epoch. The
 //! command `quell` is a crate of its own, `quell-cli`.
 

@@ -183,5 +183,5 @@ fn vectors_of_tracing() {
         })
     };
     assert_vector(vector(Key::Event), 0xd94585a527ba7c6c7f55ad384e282a86);
-    assert_vector(vector(Key::Callsite), 0xd94519f6ea40be464b793ef9d1c775c2);
+    assert_vector(vector(Key::Callsite), 0xd9459cffba55f22377d6ff0a652511c2);
 }

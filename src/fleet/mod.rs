@@ -367,7 +367,13 @@ impl Counters {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.life.load().stop();
+        let life = self.life.load_full();
+        if life.process == std::process::id() {
+            life.stop();
+        } else {
+            // A parent's: its queue may be half written, and is not to be dropped.
+            std::mem::forget(life);
+        }
     }
 }
 

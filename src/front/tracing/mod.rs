@@ -62,6 +62,9 @@
 //! | `quell.notice` | true in a [notice](Builder::notices) that suppression starts, which has no count |
 //! | `quell.target`, `quell.module`, `quell.file`, `quell.line` | where a record from `log` was from: those are known at run time only, and such a summary's own target is `quell` |
 //!
+//! A [fleet](crate::front::Builder)'s summary has `quell.processes` and, if some of it may have
+//! been told before, `quell.in_doubt`.
+//!
 //! It is in no span. It comes when the message is logged again, when its window has ended,
 //! and at the end, from the [`Guard`]'s thread, never from inside another event. The sum of all
 //! summaries and all lines is what was offered: what cannot be delivered, because the
