@@ -54,11 +54,14 @@ impl<C: Clock> Decider<C> {
         #[cfg(feature = "fleet")]
         let sink = settings.fleet.as_ref().map(|fleet| fleet.sink(&cache));
         #[cfg(feature = "fleet")]
-        let named = sink.as_ref().map(|sink| sink.namespace);
+        let namespace = match &sink {
+            Some(sink) => sink.namespace,
+            None => cache.new_namespace(),
+        };
         #[cfg(not(feature = "fleet"))]
-        let named = None;
+        let namespace = cache.new_namespace();
         Self {
-            namespace: named.unwrap_or_else(|| cache.new_namespace()),
+            namespace,
             #[cfg(feature = "fleet")]
             sink,
             cache,
