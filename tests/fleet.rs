@@ -291,3 +291,80 @@ fn a_sink_that_panics_costs_its_summary() {
     assert_eq!(book.0.lines(), 1);
     assert_eq!(fleet.stats().pending, 0);
 }
+
+#[test]
+#[cfg(feature = "log")]
+fn summaries_of_log_say_how_many_processes() {
+    use log::kv::{Key, ToKey};
+    #[derive(Clone, Default)]
+    struct Keys(Arc<Mutex<Vec<(bool, Option<u64>)>>>);
+    impl log::Log for Keys {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, record: &log::Record<'_>) {
+            let get = |key: &str| record.key_values().get(Key::from_str(key))?.to_u64();
+            let is_summary = get("quell.suppressed".to_key().as_str()).is_some();
+            self.0.lock().unwrap().push((is_summary, get("quell.processes")));
+        }
+        fn flush(&self) {}
+    }
+    let (cache, keys) = (cache(), Keys::default());
+    let fleet = Fleet::builder(Memory::new()).build(&cache).unwrap();
+    let builder = quell::front::log::Dedup::builder(cache, keys.clone());
+    let dedup = builder.fleet(&fleet, "log").unwrap().build();
+    let guard = dedup.guard().unwrap();
+    for _ in 0..5 {
+        log::Log::log(&dedup, &log::Record::builder().args(format_args!("refused")).build());
+    }
+    assert!(guard.flush());
+    assert_eq!(*keys.0.lock().unwrap(), [(false, None), (true, Some(1))]);
+}
+
+#[test]
+#[cfg(feature = "tracing")]
+fn layers_of_tracing_are_sinks_of_a_fleet() {
+    use tracing_subscriber::prelude::*;
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<Vec<Option<u64>>>>);
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Seen {
+        fn on_event(
+            &self,
+            event: &tracing::Event<'_>,
+            _: tracing_subscriber::layer::Context<'_, S>,
+        ) {
+            struct Visit(Option<u64>);
+            impl tracing::field::Visit for Visit {
+                fn record_u64(&mut self, field: &tracing::field::Field, value: u64) {
+                    if field.name() == "quell.processes" {
+                        self.0 = Some(value);
+                    }
+                }
+                fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+            }
+            let mut visit = Visit(None);
+            event.record(&mut visit);
+            self.0.lock().unwrap().push(visit.0);
+        }
+    }
+    let (memory, seen) = (Memory::new(), [Seen::default(), Seen::default()]);
+    let log = |_| {
+        let cache = cache();
+        let wait = FleetError::MAX_WAIT;
+        let fleet = Fleet::builder(memory.clone()).wait(wait).build(&cache).unwrap();
+        let builder = quell::front::tracing::Dedup::builder(cache);
+        let dedup = builder.key(Key::Callsite).fleet(&fleet, "layers").unwrap().build();
+        let layers = (dedup.wrap(seen[0].clone()), dedup.wrap(seen[1].clone()));
+        let stack = tracing_subscriber::registry().with(layers.0).with(layers.1);
+        tracing::subscriber::with_default(stack, || {
+            let guard = dedup.guard().unwrap();
+            (0..5).for_each(|n| tracing::error!("attempt {n}"));
+            assert!(guard.flush());
+        });
+    };
+    // Two processes, one after the other: each layer has one line and a summary of each.
+    (0..2).for_each(log);
+    for seen in seen {
+        assert_eq!(*seen.0.lock().unwrap(), [None, Some(1), Some(1)]);
+    }
+}
