@@ -295,16 +295,17 @@ fn a_sink_that_panics_costs_its_summary() {
 #[test]
 #[cfg(feature = "log")]
 fn summaries_of_log_say_how_many_processes() {
-    use log::kv::{Key, ToKey};
+    use log::kv::Key;
+    type Pair = (bool, Option<u64>);
     #[derive(Clone, Default)]
-    struct Keys(Arc<Mutex<Vec<(bool, Option<u64>)>>>);
+    struct Keys(Arc<Mutex<Vec<Pair>>>);
     impl log::Log for Keys {
         fn enabled(&self, _: &log::Metadata<'_>) -> bool {
             true
         }
         fn log(&self, record: &log::Record<'_>) {
             let get = |key: &str| record.key_values().get(Key::from_str(key))?.to_u64();
-            let is_summary = get("quell.suppressed".to_key().as_str()).is_some();
+            let is_summary = get("quell.suppressed").is_some();
             self.0.lock().unwrap().push((is_summary, get("quell.processes")));
         }
         fn flush(&self) {}
