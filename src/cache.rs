@@ -479,9 +479,32 @@ impl<C: Clock> Cache<C> {
         self.engine.drain(select, &mut |pending| report(pending.into()));
     }
 
+    /// Takes what is pending of one message.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn take(&self, fingerprint: Fingerprint) -> Option<Summary> {
+        self.engine.take(fingerprint).map(Summary::from)
+    }
+
+    /// Returns what [`Rule::window_at`] wants to know of a message, and its exemplar.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn look(&self, fingerprint: Fingerprint) -> Option<(u32, Option<Arc<Exemplar>>)> {
+        self.engine.show(fingerprint)
+    }
+
+    /// Counts an emission as suppressed, and as reported: another process logs it.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn count_withheld(&self) {
+        self.engine.count_withheld();
+    }
+
+    #[cfg(feature = "fleet")]
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
     /// Makes a count pending again that was handed out, by an
     /// [`Emit`](Decision::Emit) or a summary, and could not be delivered.
-    #[cfg(any(feature = "tracing", test))]
+    #[cfg(any(feature = "tracing", feature = "fleet", test))]
     pub(crate) fn put_back(&self, summary: Summary) {
         self.engine.put_back(summary.into());
     }
@@ -668,6 +691,7 @@ mod tests {
             suppressed: 3,
             since: at(0),
             exemplar: None,
+            fleet: None,
         };
         // From many threads: what one stripe of the totals lacks another has.
         std::thread::scope(|scope| {
@@ -687,6 +711,7 @@ mod tests {
             suppressed: 2,
             since: at(0),
             exemplar: None,
+            fleet: None,
         };
         cache.put_back(sum);
         assert_eq!(due(&cache, Some(5), |_, _, _| true), [(None, 2)]);

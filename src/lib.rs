@@ -108,7 +108,8 @@
 //! None is on by default. `log`, `tracing`, `slog`: the front ends. `tracing-init`:
 //! `front::tracing::init`, with what it needs of tracing-subscriber. `metrics`: counters and
 //! gauges of the front ends, for the `metrics` facade. `serde`: [`Rules`] and [`Rule`] are
-//! serialized and deserialized as texts. `signals`: `flush_on_signals`, on Unix. `seize`: the
+//! serialized and deserialized as texts. `fleet`: one line over many processes (the module
+//! `fleet`); `fleet-redis`, `fleet-redis-tls`, `fleet-redis-cluster`: on Redis or Valkey. `signals`: `flush_on_signals`, on Unix. `seize`: the
 //! memory that other threads may still read is freed by seize instead of crossbeam-epoch. The
 //! command `quell` is a crate of its own, `quell-cli`.
 
@@ -125,6 +126,8 @@ mod clock;
 mod engine;
 mod error;
 mod exemplar;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod front;
 mod key;
 mod level;
@@ -154,7 +157,7 @@ pub use normalize::{
 pub use report::flush_on_signals;
 pub use report::{Guard, exit, install_panic_hook};
 pub use rules::{ParseRulesError, ParseRulesErrorKind, Rule, Rules, SharedRules};
-pub use summary::Summary;
+pub use summary::{FleetCount, Summary};
 pub use text::{Field, Message};
 
 /// What models and negative controls need besides; no part of the API.

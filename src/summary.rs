@@ -26,6 +26,28 @@ pub struct Summary {
     pub since: Tick,
     /// What the message looked like, if the caller gave one.
     pub exemplar: Option<Arc<Exemplar>>,
+    /// What it is of the counts of a fleet (feature `fleet`), if it is.
+    pub fleet: Option<FleetCount>,
+}
+
+/// What a summary of a fleet says besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FleetCount {
+    /// How many processes counted these calls, about.
+    pub processes: u64,
+    /// How many of the calls may have been reported before, since the store lost its memory or
+    /// did not answer.
+    pub in_doubt: u64,
+}
+
+impl Summary {
+    /// The fields that only a fleet's summary has.
+    pub(crate) fn fleet_fields(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let processes = self.fleet.map(|fleet| ("quell.processes", fleet.processes));
+        let in_doubt = self.fleet.map(|fleet| ("quell.in_doubt", fleet.in_doubt));
+        processes.into_iter().chain(in_doubt.filter(|(_, in_doubt)| *in_doubt != 0))
+    }
 }
 
 impl fmt::Display for Summary {
@@ -49,6 +71,7 @@ impl From<Pending<Exemplar>> for Summary {
             suppressed: pending.count,
             since: pending.since,
             exemplar: pending.exemplar,
+            fleet: None,
         }
     }
 }

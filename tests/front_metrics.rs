@@ -350,3 +350,27 @@ fn a_recorder_that_panics_costs_no_line() {
     log.flush();
     assert_eq!(*log.inner().0.lock().unwrap(), ["x", "x: 3 more suppressed"]);
 }
+
+#[test]
+#[cfg(feature = "fleet")]
+fn a_fleet_is_counted() {
+    use quell::fleet::{Fleet, Memory};
+    let registry = Registry::default();
+    let secret = quell::Secret::from_bytes([7; 16]);
+    let cache = Arc::new(quell::Cache::builder().secret(secret).build().unwrap());
+    let fleet = with_local_recorder(&registry, || {
+        Fleet::builder(Memory::new()).name("f").metrics().build(&cache).unwrap()
+    });
+    let sink = quell::WriteSink::new(std::io::sink());
+    let log = quell::Logger::builder(cache, sink).fleet(&fleet, "nowhere").unwrap().build();
+    let guard = log.guard().unwrap();
+    (0..5).for_each(|_| log.error(format_args!("refused")));
+    assert!(guard.flush());
+    let told = |name: &str| registry.values().get(&format!("{name}{{fleet=f}}")).copied();
+    // The thread tells them after it has answered.
+    while told("quell_fleet_taken_total") != Some(4) {
+        std::thread::yield_now();
+    }
+    assert_eq!(told("quell_fleet_asked_total"), Some(1));
+    assert_eq!(told("quell_fleet_store_away"), None);
+}

@@ -159,6 +159,14 @@ impl<X: Send + Sync + 'static> Engine<X> {
         self.orphans.add(pending);
     }
 
+    /// Counts an emission as suppressed and reported.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn count_withheld(&self) {
+        // Less than zero it may be in one thread's total, not in their sum.
+        self.near.tally(|totals| &totals.emitted, 1u64.wrapping_neg());
+        self.near.tally(|totals| &totals.reported, 1);
+    }
+
     pub(crate) fn count_unattributed(&self, namespace: Namespace, count: u64, since: Tick) {
         self.orphans.add(Pending::sum(namespace, count, since));
     }
@@ -167,6 +175,16 @@ impl<X: Send + Sync + 'static> Engine<X> {
     pub(crate) fn wants_exemplar(&self, fingerprint: crate::Fingerprint) -> bool {
         self.find(fingerprint)
             .is_some_and(|(at, state)| state.is_live() && !self.exemplars.has(at, fingerprint))
+    }
+
+    /// Returns the level of an entry's back-off, and its exemplar.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn show(
+        &self,
+        fingerprint: crate::Fingerprint,
+    ) -> Option<(u32, Option<std::sync::Arc<X>>)> {
+        let (at, state) = self.find(fingerprint).filter(|(_, state)| state.is_live())?;
+        Some((state.level(), self.exemplars.show(at, fingerprint)))
     }
 
     /// Keeps an exemplar for an entry that has none.

@@ -117,6 +117,26 @@ impl<X: Send + Sync + 'static> Engine<X> {
         }
     }
 
+    /// Takes all that is pending of one message.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn take(&self, fingerprint: Fingerprint) -> Option<Pending<X>> {
+        let counted = self.find(fingerprint).filter(|(_, x)| x.is_live() && x.is_counted());
+        let pending = match counted {
+            Some((at, state)) => self.take_at(&Counted { at, state, fingerprint }),
+            None => {
+                let since = self.near.labels().find(|label| label.0 == fingerprint);
+                let count = since.map_or(0, |_| self.near.take(fingerprint));
+                let near = since
+                    .filter(|_| count != 0)
+                    .map(|(_, since)| Pending::of(fingerprint, count, since, None));
+                near.map(|near| self.with_orphan(near))
+            }
+        };
+        let pending = pending.or_else(|| self.orphans.take_of(fingerprint))?;
+        self.near.tally(|totals| &totals.reported, pending.count);
+        Some(pending)
+    }
+
     /// What late calls have counted near a thread of entries that are gone.
     fn drain_near(&self, select: &Select<'_, X>, report: &mut dyn FnMut(Pending<X>)) {
         for (fingerprint, since) in self.near.labels() {

@@ -1,8 +1,8 @@
 //! What a front end can be told.
 
 use crate::{
-    Cache, Clock, Coarse, Fields, FingerprintHasher, Key, Normalizer, ParseRulesError, Rules,
-    SharedRules,
+    Cache, Clock, Coarse, Fields, FingerprintHasher, Guard, Key, Normalizer, ParseRulesError,
+    Rules, SharedRules,
 };
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -31,9 +31,29 @@ pub(crate) struct Settings {
     #[cfg(feature = "metrics")]
     pub(crate) metrics: bool,
     pub(crate) interval: Duration,
+    #[cfg(feature = "fleet")]
+    pub(crate) fleet: Option<crate::fleet::Attachment>,
 }
 
 impl Settings {
+    /// Whether keys must be the same in other processes.
+    #[cfg(feature = "tracing")]
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        #[cfg(feature = "fleet")]
+        return self.fleet.is_some();
+        #[cfg(not(feature = "fleet"))]
+        false
+    }
+
+    /// Has `guard`'s thread write the fleet's summaries.
+    pub(crate) fn add_writer(&self, _guard: &Guard) {
+        #[cfg(feature = "fleet")]
+        if let Some(fleet) = &self.fleet {
+            fleet.add_writer(_guard.worker());
+        }
+    }
+
     /// Returns the fields that belong to `key`; `None` if there are none.
     #[inline]
     pub(crate) fn fields(&self, key: Key) -> Option<&Fields> {
@@ -81,6 +101,8 @@ impl<T, C: Clock> Builder<T, C> {
             #[cfg(feature = "metrics")]
             metrics: false,
             interval: Duration::from_secs(1),
+            #[cfg(feature = "fleet")]
+            fleet: None,
         };
         Self { cache, settings, inner }
     }
@@ -156,6 +178,36 @@ impl<T, C: Clock> Builder<T, C> {
     pub fn metrics(mut self) -> Self {
         self.settings.metrics = true;
         self
+    }
+
+    /// Has what the cache lets pass be a question for a fleet of processes, in which `sink` is
+    /// the name of this sink; see [`fleet`](crate::fleet).
+    ///
+    /// ```
+    /// use quell::fleet::{Fleet, Memory};
+    /// use quell::{Cache, Logger, Secret, WriteSink};
+    /// # let cache = Cache::builder().secret(Secret::from_bytes([7; 16])).build()?;
+    /// let cache = std::sync::Arc::new(cache);
+    /// let fleet = Fleet::builder(Memory::new()).name("checkout").build(&cache)?;
+    /// let log = Logger::builder(cache, WriteSink::new(std::io::stderr())).fleet(&fleet, "stderr")?.build();
+    /// let _guard = log.guard()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`FleetError`](crate::fleet::FleetError) if the fleet has a sink of this name, if it is
+    /// empty or too long, or if this builder's cache has another secret than the fleet's.
+    #[cfg(feature = "fleet")]
+    pub fn fleet(
+        mut self,
+        fleet: &crate::fleet::Fleet,
+        sink: &str,
+    ) -> Result<Self, crate::fleet::FleetError> {
+        // First, should it be the same name again.
+        self.settings.fleet = None;
+        self.settings.fleet =
+            Some(crate::fleet::Attachment::new(fleet, self.cache.secret(), sink)?);
+        Ok(self)
     }
 
     /// Sets how often a [`Guard`](crate::Guard) looks for messages whose window has ended; one

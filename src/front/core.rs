@@ -178,7 +178,9 @@ impl<I: Inner, C: Clock> Core<I, C> {
         if self.decider.namespace == Namespace::MIXED {
             return Err(ConfigError::OutOfNamespaces.into());
         }
-        Guard::of(self, self.settings().interval)
+        let guard = Guard::of(self, self.settings().interval)?;
+        self.settings().add_writer(&guard);
+        Ok(guard)
     }
 
     #[inline]
@@ -205,6 +207,7 @@ impl<I: Inner, C: Clock> Core<I, C> {
                         suppressed: how.suppressed,
                         since: how.since,
                         exemplar: Some(how.exemplar_or(exemplar)),
+                        fleet: None,
                     };
                     (summary, self.decider.age(how.since))
                 };
@@ -302,7 +305,7 @@ impl<I: Inner, C: Clock> Core<I, C> {
             return None;
         }
         let _in_progress = InProgress::begin();
-        self.decider.take(true, &mut |summary| self.write(&summary));
+        SummarySource::take(self, true, &mut |summary| self.write(&summary));
         Some(flush(self.inner.wrapped()))
     }
 }
@@ -319,6 +322,7 @@ impl<I: Inner, C: Clock> fmt::Debug for Core<I, C> {
 impl<I: Inner, C: Clock> SummarySource for Core<I, C> {
     fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
         self.decider.take(all, each);
+        self.decider.take_from_fleet(all, each);
     }
 
     fn write(&self, summary: &Summary) {

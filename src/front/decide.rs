@@ -2,6 +2,10 @@
 
 use super::builder::Settings;
 use super::core::Emission;
+#[cfg(feature = "fleet")]
+use crate::Fingerprint;
+#[cfg(feature = "fleet")]
+use crate::fleet::{self, Admission, Question};
 use crate::panics::catch_panic;
 use crate::report::{RecursionGuard, revive_after_fork};
 use crate::{
@@ -33,6 +37,8 @@ pub(crate) struct Decider<C: Clock = Coarse> {
     pub(crate) settings: Arc<Settings>,
     /// Whether a line can tell what was suppressed before it. Else summaries do, one a window.
     pub(crate) lines_tell: bool,
+    #[cfg(feature = "fleet")]
+    sink: Option<Arc<fleet::Sink>>,
     #[cfg(feature = "metrics")]
     meters: Option<super::metrics::Meters>,
 }
@@ -49,9 +55,20 @@ impl<C: Clock> Decider<C> {
         _front_end: &'static str,
         lines_tell: bool,
     ) -> Self {
+        #[cfg(feature = "fleet")]
+        let sink = settings.fleet.as_ref().map(|fleet| fleet.sink(&cache));
+        #[cfg(feature = "fleet")]
+        let namespace = match &sink {
+            Some(sink) => sink.namespace,
+            None => cache.new_namespace().unwrap_or(Namespace::MIXED),
+        };
+        #[cfg(not(feature = "fleet"))]
+        let namespace = cache.new_namespace().unwrap_or(Namespace::MIXED);
         Self {
             lines_tell,
-            namespace: cache.new_namespace().unwrap_or(Namespace::MIXED),
+            namespace,
+            #[cfg(feature = "fleet")]
+            sink,
             #[cfg(feature = "metrics")]
             meters: settings
                 .metrics
@@ -110,6 +127,14 @@ impl<C: Clock> Decider<C> {
                 // A line costs more than the system call.
                 revive_after_fork();
                 let since = since.unwrap_or(now);
+                #[cfg(feature = "fleet")]
+                let suppressed = match self.sink.as_ref().filter(|_| !untracked) {
+                    None => suppressed,
+                    Some(sink) => match self.admit(sink, fingerprint, suppressed, since, rule) {
+                        Some(own) => own,
+                        None => return self.metered(level, Outcome::Suppressed, Action::Drop),
+                    },
+                };
                 let mut how = Emission { suppressed, since, ..Emission::of(fingerprint, now) };
                 if merges {
                     how.before = self.cache.replace_exemplar(fingerprint, exemplar);
@@ -142,6 +167,48 @@ impl<C: Clock> Decider<C> {
         action
     }
 
+    /// Asks the fleet about an event that passes. Returns how many suppressed ones are to be
+    /// reported with it; `None` if it does not pass.
+    #[cfg(feature = "fleet")]
+    #[cold]
+    #[inline(never)]
+    fn admit(
+        &self,
+        sink: &fleet::Sink,
+        fingerprint: Fingerprint,
+        suppressed: u64,
+        since: Tick,
+        rule: Option<Rule>,
+    ) -> Option<u64> {
+        let attached = self.settings.fleet.as_ref()?;
+        let (progress, exemplar) = self.cache.look(fingerprint).unwrap_or_default();
+        let window = rule.unwrap_or(Rule::once()).window_at(progress, self.cache_window());
+        let question =
+            Question { fingerprint, suppressed, since, window, exemplar: exemplar.clone() };
+        match attached.fleet().admit(sink, question) {
+            Admission::Pass { suppressed } => Some(suppressed),
+            Admission::Withhold { suppressed } => {
+                self.cache.count_withheld();
+                if suppressed != 0 {
+                    let (fingerprint, namespace) = (Some(fingerprint), self.namespace);
+                    self.cache.put_back(Summary {
+                        fingerprint,
+                        namespace,
+                        suppressed,
+                        since,
+                        exemplar,
+                        fleet: None,
+                    });
+                }
+                None
+            }
+        }
+    }
+
+    fn cache_window(&self) -> u64 {
+        u64::try_from(self.cache.window().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Counts an event that is nested too deep in others to be logged: it is in the summary of
     /// the namespace's sum.
     #[cold]
@@ -158,12 +225,18 @@ impl<C: Clock> Decider<C> {
         if let Some(meters) = &self.meters {
             catch_panic(|| meters.report(&self.cache.stats()));
         }
+        #[cfg(feature = "fleet")]
+        let each = &mut |summary: Summary| {
+            if let Some(own) = self.hand_over(summary) {
+                each(own);
+            }
+        };
         if all {
             return self.cache.drain_namespace(self.namespace, each);
         }
         let now = self.cache.now();
         let rules = self.settings.rules.get();
-        let window = u64::try_from(self.cache.window().as_millis()).unwrap_or(u64::MAX);
+        let window = self.cache_window();
         let due = |since: Tick, progress: u32, exemplar: Option<&Exemplar>| {
             let rule = exemplar
                 .and_then(|x| rules.find(x.level?, &x.target))
@@ -171,6 +244,33 @@ impl<C: Clock> Decider<C> {
             now.millis_since(since) >= rule.window_at(progress, window)
         };
         self.cache.drain_due(Some(self.namespace), &due, each);
+    }
+
+    /// Has `write` write what the fleet has for this process to report; of `all`, what is handed
+    /// over and not reported is settled first. Each is acknowledged when `write` returns.
+    pub(crate) fn take_from_fleet(&self, _all: bool, _write: &mut dyn FnMut(Summary)) {
+        #[cfg(feature = "fleet")]
+        if let (Some(attached), Some(sink)) = (&self.settings.fleet, &self.sink) {
+            if !_all {
+                return attached.fleet().write_sums(sink, _write);
+            }
+            attached.fleet().settle(sink, _write);
+            // What came back meanwhile.
+            self.cache.drain_namespace(self.namespace, _write);
+        }
+    }
+
+    /// Leaves a count to the fleet, if it can.
+    #[cfg(feature = "fleet")]
+    fn hand_over(&self, summary: Summary) -> Option<Summary> {
+        let (Some(attached), Some(sink)) = (&self.settings.fleet, &self.sink) else {
+            return Some(summary);
+        };
+        let rules = self.settings.rules.get();
+        let about = summary.exemplar.as_deref();
+        let rule = about.and_then(|x| rules.find(x.level?, &x.target));
+        let rule = rule.unwrap_or(rules.default_rule());
+        attached.fleet().hand_over(sink, summary, rule.window_at(0, self.cache_window()))
     }
 
     /// Returns how long ago `since` was, in milliseconds; 0 if the clock panics, which loses

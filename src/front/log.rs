@@ -298,15 +298,16 @@ impl<L: Log> Inner for Behind<L> {
     }
 
     fn summary(&self, summary: &Summary, age: u64) -> Result<(), Infallible> {
-        let own =
-            &[("quell.suppressed", summary.suppressed.into()), ("quell.since_ms", age.into())];
+        let mut own =
+            vec![("quell.suppressed", summary.suppressed.into()), ("quell.since_ms", age.into())];
+        own.extend(summary.fleet_fields().map(|(name, n)| (name, n.into())));
         let n = summary.suppressed;
         match summary.exemplar.as_deref() {
             Some(about) => {
                 let text = format_args!("{}: {n} more suppressed", about.message);
-                self.write(Some(about), text, own);
+                self.write(Some(about), text, &own);
             }
-            None => self.write(None, format_args!("{summary}"), own),
+            None => self.write(None, format_args!("{summary}"), &own),
         }
         Ok(())
     }

@@ -330,6 +330,7 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
 
     fn summary(&self, summary: &Summary, age: u64) -> Result<(), D::Err> {
         let pairs = kv!("quell.suppressed" => summary.suppressed, "quell.since_ms" => age);
+        let pairs = (pairs, FleetFields(summary));
         match summary.exemplar.as_deref() {
             Some(about) => self.write(Some(about), format_args!("{}", about.message), &pairs),
             None => self.write(None, format_args!("{summary}"), &pairs),
@@ -354,6 +355,17 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
 impl<D: fmt::Debug> fmt::Debug for Behind<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Behind").field("drain", &self.drain).finish_non_exhaustive()
+    }
+}
+
+/// The fields of a summary that only a fleet's has.
+struct FleetFields<'a>(&'a Summary);
+
+impl KV for FleetFields<'_> {
+    // With slog's feature `dynamic-keys` it is one.
+    #[allow(clippy::useless_conversion)]
+    fn serialize(&self, _: &::slog::Record<'_>, serializer: &mut dyn Serializer) -> ::slog::Result {
+        self.0.fleet_fields().try_for_each(|(name, value)| serializer.emit_u64(name.into(), value))
     }
 }
 

@@ -79,7 +79,12 @@ impl fmt::Debug for Fingerprint {
 /// agree on fingerprints share a key through [`Secret::from_bytes`]. `Debug`
 /// does not show it.
 #[derive(Clone)]
-pub struct Secret([u8; 16]);
+pub struct Secret {
+    bytes: [u8; 16],
+    /// Whether other processes can have it.
+    #[cfg_attr(not(feature = "fleet"), allow(dead_code))]
+    is_given: bool,
+}
 
 impl Secret {
     /// A new random secret.
@@ -93,13 +98,23 @@ impl Secret {
             let word = RandomState::new().build_hasher().finish();
             half.copy_from_slice(&word.to_le_bytes());
         }
-        Self(bytes)
+        Self { bytes, is_given: false }
     }
 
     /// A secret that processes can agree on.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+        Self { bytes, is_given: true }
+    }
+
+    #[cfg(feature = "fleet")]
+    pub(crate) fn is_given(&self) -> bool {
+        self.is_given
+    }
+
+    #[cfg(feature = "fleet")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
     }
 }
 
@@ -178,7 +193,7 @@ impl FingerprintHasher {
     #[must_use]
     #[inline]
     pub fn new(secret: &Secret) -> Self {
-        let key = SipKey::new(secret.0);
+        let key = SipKey::new(secret.bytes);
         let (text, fields) = (SipHasher::new(key), FieldsHash::default());
         Self { key, text, fields, namespace: Namespace::default(), failed: false }
     }
@@ -411,7 +426,7 @@ mod tests {
     fn fingerprints_are_what_the_design_says() {
         use siphasher::sip128::{Hash128, SipHasher13};
         let siphash = |parts: &[&[u8]]| -> u128 {
-            let hash: Hash128 = SipHasher13::new_with_key(&SECRET.0).hash(&parts.concat());
+            let hash: Hash128 = SipHasher13::new_with_key(&SECRET.bytes).hash(&parts.concat());
             hash.into()
         };
         let ns = |bits: u128| Fingerprint(bits).with_namespace(Namespace(0x102));
@@ -463,7 +478,7 @@ mod tests {
         c.bytes(b"x");
         assert_ne!(a, c.finish());
         let (s, t) = (Secret::random(), Secret::random());
-        assert_ne!(s.0, t.0);
+        assert_ne!(s.bytes, t.bytes);
         assert_eq!(format!("{s:?}"), "Secret(..)");
     }
 

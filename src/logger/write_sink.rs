@@ -153,7 +153,8 @@ impl<W: io::Write + Send> Sink for WriteSink<W> {
             if let Some(exemplar) = &summary.exemplar {
                 write_head(line, exemplar.highest_level(), &exemplar.target)?;
             }
-            write!(line, "{summary}")
+            write!(line, "{summary}")?;
+            summary.fleet_fields().try_for_each(|(name, value)| write!(line, " {name}={value}"))
         });
     }
 

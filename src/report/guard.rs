@@ -154,6 +154,11 @@ impl Guard {
         let deadline = Instant::now() + exit::LIMIT;
         !Worker::is_any_here() && exit::flush(&[Arc::clone(&self.worker)], deadline)
     }
+
+    #[cfg(feature = "fleet")]
+    pub(crate) fn worker(&self) -> &Arc<Worker> {
+        &self.worker
+    }
 }
 
 impl Drop for Guard {
@@ -211,6 +216,9 @@ pub(crate) struct Worker {
     asked: AtomicCell<u64>,
     /// How many of these were done.
     done: AtomicCell<u64>,
+    /// Whether to look before the interval is over.
+    #[cfg(feature = "fleet")]
+    look: AtomicCell<bool>,
     stop: AtomicCell<bool>,
     has_ended: AtomicCell<bool>,
     thread: ArcSwapOption<Thread>,
@@ -225,6 +233,8 @@ impl Worker {
             interval,
             asked: AtomicCell::new(0),
             done: AtomicCell::new(0),
+            #[cfg(feature = "fleet")]
+            look: AtomicCell::new(false),
             stop: AtomicCell::new(false),
             has_ended: AtomicCell::new(false),
             thread: ArcSwapOption::empty(),
@@ -284,6 +294,10 @@ impl Worker {
     fn wait(&self, interval: Duration) {
         let end = Instant::now().checked_add(interval);
         while !self.stop.load() && self.asked.load() == self.done.load() {
+            #[cfg(feature = "fleet")]
+            if self.look.compare_exchange(true, false).is_ok() {
+                return;
+            }
             match end.map(|end| end.saturating_duration_since(Instant::now())) {
                 Some(Duration::ZERO) => return,
                 Some(left) => thread::park_timeout(left),
@@ -301,6 +315,19 @@ impl Worker {
         let live = catch_panic(|| source.is_live()).unwrap_or(false);
         // It may be the last owner of a sink, whose drop may panic.
         catch_panic(|| drop(source)).is_some() && live
+    }
+
+    /// Has the thread look before its interval is over. Never waits.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn wake(&self) {
+        self.look.store(true);
+        self.unpark();
+    }
+
+    /// Returns whether its thread is there, in this process.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn is_there(&self) -> bool {
+        self.process.load() == process::id() && !self.has_ended.load()
     }
 
     fn unpark(&self) {

@@ -11,6 +11,8 @@ mod source;
 pub(crate) use exit::revive_after_fork;
 pub use exit::{exit, install_panic_hook};
 pub use guard::Guard;
+#[cfg(feature = "fleet")]
+pub(crate) use guard::Worker;
 pub(crate) use recursion::RecursionGuard;
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::flush_on_signals;

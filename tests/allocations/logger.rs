@@ -70,3 +70,23 @@ fn suppressed_on_other_threads_allocates_nothing() {
         }
     });
 }
+
+#[test]
+#[cfg(feature = "fleet")]
+fn nor_do_they_in_a_fleet() {
+    use quell::fleet::{Fleet, Memory};
+    let _turn = turn();
+    let secret = quell::Secret::from_bytes([7; 16]);
+    let clock = quell::Manual::default();
+    let cache = quell::Cache::builder().clock(clock).secret(secret).build().unwrap();
+    let cache = std::sync::Arc::new(cache);
+    let fleet = Fleet::builder(Memory::new()).build(&cache).unwrap();
+    let builder = Logger::builder(cache, WriteSink::new(std::io::sink()));
+    let root = builder.fleet(&fleet, "nowhere").unwrap().build();
+    let five = root.with_group("remote_write").with_attr("shard", 3);
+    log_all(&root, &five);
+    let asked = fleet.stats().asked;
+    assert_eq!(asked, CALLS);
+    assert_eq!(allocations(|| (0..1000).for_each(|_| log_all(&root, &five))), 0);
+    assert_eq!(fleet.stats().asked, asked, "nor is anything of it looked at");
+}

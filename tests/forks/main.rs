@@ -5,6 +5,8 @@
 mod cache;
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod guard;
 #[cfg(feature = "log")]
 mod log;

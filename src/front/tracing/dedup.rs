@@ -183,7 +183,9 @@ impl<C: Clock> Dedup<C> {
         if self.shared.lacks_namespaces() {
             return Err(ConfigError::OutOfNamespaces.into());
         }
-        Guard::of(&self.shared, self.shared.settings.interval)
+        let guard = Guard::of(&self.shared, self.shared.settings.interval)?;
+        self.shared.settings.add_writer(&guard);
+        Ok(guard)
     }
 
     /// Returns the cache that decides.

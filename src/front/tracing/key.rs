@@ -44,8 +44,13 @@ impl<'a> EventSource<'a> {
             && matches!(name, "log.target" | "log.module_path" | "log.file" | "log.line")
     }
 
-    fn hash(&self, hasher: &mut FingerprintHasher) {
+    /// `shared`: such that another process has the same.
+    fn hash(&self, shared: bool, hasher: &mut FingerprintHasher) {
         match self {
+            Self::Callsite(at) if shared => {
+                hasher.place(self.level() as u8, at.target());
+                hasher.location(None, at.file(), at.line());
+            }
             Self::Callsite(metadata) => {
                 hasher.bytes(&ptr::from_ref::<Metadata<'_>>(metadata).addr().to_le_bytes());
             }
@@ -163,7 +168,7 @@ pub(super) fn write(
     }
     match settings.key {
         Key::Event => hasher.place(source.level() as u8, source.target()),
-        Key::Callsite => source.hash(hasher),
+        Key::Callsite => source.hash(settings.is_shared(), hasher),
         Key::Message => {}
     }
     let message = settings.key != Key::Callsite;

@@ -88,6 +88,7 @@ impl<L, C: Clock> DedupLayer<L, C> {
                         suppressed: how.suppressed,
                         since: how.since,
                         exemplar: Some(how.exemplar_or(exemplar)),
+                        fleet: None,
                     };
                     self.write(&SummaryEvent::summary(&summary, decider.age(how.since)), &ctx);
                 }));

@@ -59,13 +59,16 @@
 //! | `quell.notice` | true in a [notice](Builder::notices): repeats are suppressed from here on |
 //! | `quell.left_out` | how many fields there was no room for |
 //!
+//! A [fleet](crate::front::Builder)'s summary has `quell.processes` and, if some of it may have
+//! been told before, `quell.in_doubt`.
+//!
 //! It is in no span. (Where it comes in the middle of one, `fmt`'s JSON shows the span all the
-//! same: tracing-subscriber 0.3.23 falls back to the current one.) It comes right before the event that begins a new window, when a window has
-//! ended, at a flush, and at the end. It goes straight to the layer: filters, which have let the
-//! lines pass that it counts, are not asked again. A summary of messages too many to be
-//! remembered has no original; it is a warning with the target `quell`. What cannot be delivered,
-//! because the subscriber is gone, stays in the cache, for the next flush or for
-//! [`Cache::drain`](crate::Cache::drain).
+//! same: tracing-subscriber 0.3.23 falls back to the current one.) It comes right before the event
+//! that begins a new window, when a window has ended, at a flush, and at the end. It goes straight
+//! to the layer: filters, which have let the lines pass that it counts, are not asked again. A
+//! summary of messages too many to be remembered has no original; it is a warning with the target
+//! `quell`. What cannot be delivered, because the subscriber is gone, stays in the cache, for the
+//! next flush or for [`Cache::drain`](crate::Cache::drain).
 //!
 //! # Guarantees
 //!

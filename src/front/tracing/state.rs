@@ -82,7 +82,11 @@ impl<C: Clock> SummarySource for Shared<C> {
             // A clock that panics keeps this layer's for later, and loses none of the others'.
             catch_panic(|| state.decider.take(all, &mut |summary| taken.push(summary)));
         }
-        taken.into_iter().for_each(each);
+        taken.into_iter().for_each(&mut *each);
+        for (state, _) in self.live() {
+            // Written at once: it is acknowledged then.
+            catch_panic(|| state.decider.take_from_fleet(all, each));
+        }
     }
 
     fn write(&self, summary: &Summary) {

@@ -2,7 +2,7 @@
 
 use super::key::FieldNames;
 use crate::panics::lock;
-use crate::{Exemplar, Level, Summary, Value};
+use crate::{Exemplar, FleetCount, Level, Summary, Value};
 use std::collections::HashMap;
 use std::fmt;
 use std::ptr;
@@ -18,10 +18,18 @@ pub(super) struct SummaryEvent<'a> {
     text: Option<&'a dyn fmt::Display>,
     /// How many, and how many milliseconds ago the message was last let through.
     counts: Option<(u64, u64)>,
+    fleet: Option<FleetCount>,
 }
 
 /// What it has besides the original's fields.
-const OWN: [&str; 4] = ["quell.suppressed", "quell.since_ms", "quell.notice", "quell.left_out"];
+const OWN: [&str; 6] = [
+    "quell.suppressed",
+    "quell.since_ms",
+    "quell.notice",
+    "quell.left_out",
+    "quell.processes",
+    "quell.in_doubt",
+];
 
 /// The bridge's names for where a record of `log` is from.
 const BRIDGED: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.line"];
@@ -34,11 +42,11 @@ impl<'a> SummaryEvent<'a> {
     pub(super) fn summary(summary: &'a Summary, age: u64) -> Self {
         let about = summary.exemplar.as_deref();
         let text = about.is_none().then_some(summary as &dyn fmt::Display);
-        Self { about, text, counts: Some((summary.suppressed, age)) }
+        Self { about, text, counts: Some((summary.suppressed, age)), fleet: summary.fleet }
     }
 
     pub(super) fn notice(about: &'a Exemplar) -> Self {
-        Self { about: Some(about), text: None, counts: None }
+        Self { about: Some(about), text: None, counts: None, fleet: None }
     }
 
     /// Hands `write` the event. It is in no span.
@@ -49,6 +57,8 @@ impl<'a> SummaryEvent<'a> {
         let site = callsite(about.metadata, level, span_fields);
         let (suppressed, since_ms) = self.counts.unzip();
         let notice = self.counts.is_none().then_some(true);
+        let processes = self.fleet.map(|fleet| fleet.processes);
+        let in_doubt = self.fleet.map(|fleet| fleet.in_doubt).filter(|in_doubt| *in_doubt != 0);
         let left_out = (about.left_out() != 0).then(|| about.left_out() as u64);
         let message = self.text.unwrap_or(&about.message);
         let message = (self.text.is_some() || !about.message.is_empty()).then(|| display(message));
@@ -71,11 +81,13 @@ impl<'a> SummaryEvent<'a> {
         for (own, value) in about.fields().zip(&typed) {
             values.extend(field(own.key()).map(|field| (field, Some(value.as_dyn()))));
         }
-        let quells: [Option<&dyn field::Value>; 4] = [
+        let quells: [Option<&dyn field::Value>; OWN.len()] = [
             suppressed.as_ref().map(|x| x as _),
             since_ms.as_ref().map(|x| x as _),
             notice.as_ref().map(|x| x as _),
             left_out.as_ref().map(|x| x as _),
+            processes.as_ref().map(|x| x as _),
+            in_doubt.as_ref().map(|x| x as _),
         ];
         values.extend(OWN.into_iter().filter_map(field).zip(quells));
         // An array is what tracing takes. Those left over have no value.
