@@ -15,4 +15,5 @@ mod long_lines;
 mod records;
 mod summaries;
 mod time;
+mod uniq;
 mod varying;
