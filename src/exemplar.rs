@@ -81,8 +81,10 @@ impl Exemplar {
             "" => field.key.into(),
             group => format!("{group}.{}", field.key).into(),
         };
-        // With room for a mark, should the value be cut.
-        let fits = self.fields.len() < Self::MAX_FIELDS && key.len() + CUT.len_utf8() <= room;
+        // With room for a mark, should the value be cut. The names of quell's own are taken.
+        let fits = !key.starts_with("quell.")
+            && self.fields.len() < Self::MAX_FIELDS
+            && key.len() + CUT.len_utf8() <= room;
         if fits {
             let value = AttrValue::capture(field.value, room - key.len());
             self.fields.push((key, value));
@@ -97,7 +99,7 @@ impl Exemplar {
         self.fields.iter().map(|(key, value)| Field { group: "", key, value: value.as_value() })
     }
 
-    /// Returns how many fields there was no room for.
+    /// Returns how many fields there was no room for, or that have a name like quell's own.
     #[must_use]
     pub fn left_out(&self) -> usize {
         self.left_out

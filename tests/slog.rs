@@ -167,6 +167,31 @@ fn types_tell_values_apart() {
 }
 
 #[test]
+fn shadowed_values_show_in_summaries() {
+    let _turn = turn();
+    let lines = Lines::new();
+    let (log, guard) =
+        quell::front::slog::root(Arc::clone(&lines).fuse(), slog::o!("component" => "root"))
+            .unwrap();
+    for component in ["root", "db"] {
+        let log = log.new(slog::o!("component" => component));
+        (0..3).for_each(|_| info!(log, "timeout"));
+    }
+    guard.flush();
+    let sums = lines.lines().into_iter().filter(|line| line.pair("quell.suppressed").is_some());
+    let components = |line: Line| {
+        let of_key = |(key, value): (String, String)| (key == "component").then_some(value);
+        let mut all: Vec<_> = line.pairs.into_iter().filter_map(of_key).collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    let mut told: Vec<_> = sums.map(components).collect();
+    told.sort();
+    assert_eq!(told, [vec!["db".to_string(), "root".into()], vec!["root".into()]]);
+}
+
+#[test]
 fn nested_values_show_in_summaries() {
     let _turn = turn();
     let (log, dedup, lines, _) = root();

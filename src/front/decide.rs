@@ -101,6 +101,7 @@ impl<C: Clock> Decider<C> {
             Some(rule)
         } else {
             self.cache.count_exempt();
+            revive_after_fork();
             return self.metered(level, Outcome::Exempt, Action::Pass(Emission::default()));
         };
         let asked = catch_panic(|| {
@@ -114,6 +115,7 @@ impl<C: Clock> Decider<C> {
         });
         let Some((fingerprint, now)) = asked.flatten() else {
             self.cache.count_failed_open();
+            revive_after_fork();
             return self.metered(level, Outcome::FailedOpen, Action::PassUnread);
         };
         let exemplar = || exemplar().namespace(self.namespace);
@@ -124,6 +126,10 @@ impl<C: Clock> Decider<C> {
         };
         match decided {
             Decision::Emit { suppressed, since, untracked } => {
+                // Else what is pending is of the same window, and so is the exemplar.
+                let begins_window = since.is_none_or(|since| {
+                    rule.is_none_or(|rule| !rule.is_within(since, now, self.cache_window()))
+                });
                 // A line costs more than the system call.
                 revive_after_fork();
                 let since = since.unwrap_or(now);
@@ -136,8 +142,10 @@ impl<C: Clock> Decider<C> {
                     },
                 };
                 let mut how = Emission { suppressed, since, ..Emission::of(fingerprint, now) };
-                if merges {
+                if merges && begins_window {
                     how.before = self.cache.replace_exemplar(fingerprint, exemplar);
+                } else if merges {
+                    self.cache.raise_level(fingerprint, level);
                 }
                 let outcome = if untracked { Outcome::FailedOpen } else { Outcome::Emitted };
                 self.metered(level, outcome, Action::Pass(how))

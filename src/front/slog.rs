@@ -75,7 +75,7 @@
 //!
 //! | record | key-values |
 //! |---|---|
-//! | summary | `quell.suppressed`: how many; `quell.since_ms`: how many milliseconds ago the message was last let through |
+//! | summary | `quell.suppressed`: how many; `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass |
 //! | notice | `quell.notice` = true: repeats are suppressed from here on |
 //!
 //! A summary comes right before the record that ends the silence, or when its window is
@@ -484,11 +484,12 @@ impl KV for MessageValues<'_> {
         serializer: &mut dyn Serializer,
     ) -> ::slog::Result {
         let Some(origin) = &self.about.origin else { return Ok(()) };
-        let mut others: Vec<::slog::Key> = Vec::new();
-        let each = |key: &::slog::Key, _: Field<'_>| others.push(Clone::clone(key));
+        // A value that shadows another of its key tells the message from others, so it stays.
+        let mut others: Vec<String> = Vec::new();
+        let each = |_: &::slog::Key, field: Field<'_>| others.push(field.to_string());
         let _ = self.others.serialize(record, &mut Visitor { chosen: &Fields::all(), each });
         for (key, field) in origin.keys.iter().zip(self.about.fields()) {
-            if others.contains(key) {
+            if others.contains(&field.to_string()) {
                 continue;
             }
             let key = Clone::clone(key);

@@ -131,6 +131,11 @@ impl Rule {
         self.length(level, self.base(cache_window))
     }
 
+    /// Whether it may let a call at `now` pass in the window that began at `since`.
+    pub(crate) fn is_within(&self, since: Tick, now: Tick, cache_window: u64) -> bool {
+        self.counts_calls() && now.millis_since(since) < self.base(cache_window)
+    }
+
     /// Whether it has to know how many calls there were in a window.
     #[inline]
     pub(crate) fn counts_calls(&self) -> bool {

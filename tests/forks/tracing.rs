@@ -7,7 +7,7 @@ use quell::front::tracing::Dedup;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::field::{Field, Visit};
-use tracing::{Dispatch, Event, Subscriber, dispatcher, info};
+use tracing::{Dispatch, Event, Subscriber, dispatcher, info, info_span};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
@@ -23,17 +23,20 @@ fn a_child_forked_while_others_log_can_log() {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
-    let dedup = Dedup::builder(Arc::new(Cache::builder().build().unwrap())).notices(true).build();
+    let cache = Arc::new(Cache::builder().build().unwrap());
+    let dedup = Dedup::builder(cache).notices(true).span_fields(["user"]).build();
     let counts = Counts::default();
     registry().with(dedup.wrap(counts.clone())).init();
     let _guard = dedup.guard().unwrap();
     let storm = |_, n| {
+        (0..16).for_each(|user| drop(info_span!("storm", user)));
         info!("x");
         info!("number {n}");
     };
     crate::fork_amid(storm, || {
         let before = counts.0.load(Ordering::Relaxed);
         for n in 0..20 {
+            let _span = info_span!("child", user = n).entered();
             info!("x");
             info!("in child {n}");
         }

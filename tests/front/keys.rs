@@ -2,7 +2,7 @@
 
 use crate::common::WINDOW;
 use crate::harness::{FrontEnd, Pairs, Setup, World, on_each_front_end, when};
-use quell::{Classes, Fields, Key, Level, Normalizer, Rule, Value};
+use quell::{Classes, Fields, Key, Level, Normalizer, Rule, SharedRules, Value};
 use std::fmt::Display;
 
 on_each_front_end! {
@@ -14,6 +14,7 @@ on_each_front_end! {
     numbers_in_a_text_may_be_left_out,
     the_example_is_of_the_window_that_it_sums,
     the_highest_level_of_a_message_counts,
+    a_window_of_several_has_one_example,
     a_long_text_has_a_short_exemplar,
     each_sink_is_told_of_the_first,
 }
@@ -142,6 +143,26 @@ fn the_example_is_of_the_window_that_it_sums<F: FrontEnd>() {
             assert_eq!(sums[0].text, "attempt 0 failed");
         }
     }
+}
+
+fn a_window_of_several_has_one_example<F: FrontEnd>() {
+    let rules = SharedRules::from(Rule::first_then_every(2, 2).unwrap());
+    let world = World::<F>::with(Setup { key: Key::Message, rules, ..Setup::default() });
+    let say = |level| world.say(level, "net", "x");
+    // The error is suppressed, and one more passes after it.
+    [Level::Info, Level::Warn, Level::Error, Level::Info, Level::Info].map(say);
+    world.front_end.guard().flush();
+    let sums = world.sums();
+    assert_eq!(sums.iter().filter_map(|sum| sum.suppressed()).sum::<u64>(), 2);
+    // A `Logger` says on the line that passes what was suppressed before it.
+    if F::TELLS_AGE {
+        assert_eq!((sums.len(), sums[0].level), (1, Level::Error));
+    }
+    let rules = SharedRules::from(Rule::first(3).unwrap());
+    let world = World::<F>::with(Setup { key: Key::Callsite, rules, ..Setup::default() });
+    (0..5).for_each(|user| world.say(Level::Info, "net", format!("user {user}")));
+    world.front_end.guard().flush();
+    assert_eq!(world.sums()[0].text, "user 0", "the one that began the window");
 }
 
 fn the_highest_level_of_a_message_counts<F: FrontEnd>() {

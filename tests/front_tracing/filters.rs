@@ -152,6 +152,64 @@ fn a_filter_inside_is_refused_and_loses_nothing() {
 }
 
 #[test]
+fn wrapped_layers_inside_wrapped_ones_are_told() {
+    let ((outer, _), (inner, _), memory) = (dedup(), dedup(), Memory::default());
+    let plain = Memory::default();
+    let stack = registry().with(outer.wrap(inner.wrap(memory.clone()))).with(plain.clone());
+    let stack = Dispatch::new(stack);
+    let guards = [inner.guard().unwrap(), outer.guard().unwrap()];
+    in_scope(stack.clone(), || (0..3).for_each(|_| info!("x")));
+    // What the outer one lets pass is all that the inner one sees.
+    drop(guards);
+    let counts: Vec<_> = memory.take().iter().map(|line| line.suppressed()).collect();
+    assert_eq!(counts, [None, Some(2)]);
+    assert_eq!(plain.take().len(), 3, "no probe is seen");
+}
+
+#[test]
+fn a_layer_that_panics_at_a_probe_costs_nothing() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    #[derive(Clone, Default)]
+    struct Panics(Arc<AtomicBool>);
+    impl<S: Subscriber> Layer<S> for Panics {
+        fn event_enabled(&self, _: &tracing::Event<'_>, _: Context<'_, S>) -> bool {
+            assert!(!self.0.load(Ordering::Relaxed), "asked at the wrong time");
+            true
+        }
+        fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+            // Not when call sites are registered, under a lock of tracing's.
+            let is_probe = metadata.name() == "quell probe";
+            assert!(!is_probe || !self.0.load(Ordering::Relaxed), "asked at the wrong time");
+            true
+        }
+    }
+    let ((dedup, _), memory, panics) = (dedup(), Memory::default(), Panics::default());
+    let stack = Dispatch::new(registry().with(dedup.wrap(memory.clone())).with(panics.clone()));
+    let guard = dedup.guard().unwrap();
+    in_scope(stack.clone(), || (0..3).for_each(|_| info!("x")));
+    panics.0.store(true, Ordering::Relaxed);
+    guard.flush();
+    assert_eq!(memory.take().len(), 1);
+    panics.0.store(false, Ordering::Relaxed);
+    drop(guard);
+    assert_eq!(memory.sums(), [("x".to_string(), 2)]);
+}
+
+#[test]
+fn a_foreign_subscriber_sees_no_probe() {
+    // The layer in the `Vec` does not know its subscriber; the other layer's is not it.
+    let ((dedup, _), told, listed) = (dedup(), Memory::default(), Memory::default());
+    let plain = Memory::default();
+    let foreign = Dispatch::new(registry().with(dedup.wrap(told)).with(plain.clone()));
+    let own = Dispatch::new(registry().with(vec![dedup.wrap(listed.clone())]));
+    let guard = dedup.guard().unwrap();
+    in_scope(own.clone(), || (0..3).for_each(|_| info!("x")));
+    guard.flush();
+    assert_eq!((listed.take().len(), plain.take().len()), (1, 0));
+    drop((guard, foreign));
+}
+
+#[test]
 fn the_old_windows_summary_comes_first() {
     let ((dedup, clock), memory) = (dedup(), Memory::default());
     let stack =

@@ -6,6 +6,7 @@ use super::own_filter;
 use super::state::Shared;
 use crate::{Cache, Clock, Coarse, ConfigError, FingerprintHasher, Guard, InitError};
 use std::fmt;
+use std::io::{self, Write};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use tracing_core::{Event, Subscriber};
@@ -161,7 +162,9 @@ impl<C: Clock> Dedup<C> {
     {
         let has_filter = own_filter::has_one(&layer);
         if has_filter {
-            eprintln!(
+            // Standard error may be closed.
+            let _ = writeln!(
+                io::stderr(),
                 "quell: a wrapped layer has a filter of its own and is not deduplicated; \
                  use wrap_filtered(filter, layer) in place of wrap(layer.with_filter(filter))"
             );

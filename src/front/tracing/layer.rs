@@ -145,8 +145,9 @@ where
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
         if ptr::eq(metadata, &PROBE) {
-            // A `false` has the subscriber forget what filters have said to the probe.
-            return !self.deliver(&ctx);
+            // A `false` has the subscriber forget what filters have said to the probe. There may
+            // be wrapped layers in the layer.
+            return !self.deliver(&ctx) && self.layer.enabled(metadata, ctx);
         }
         self.layer.enabled(metadata, ctx)
     }
@@ -154,7 +155,7 @@ where
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         if ptr::eq(event.metadata(), &PROBE) {
             // A `false` ends the way of the probe: no layer sees it.
-            return !self.deliver(&ctx);
+            return !self.deliver(&ctx) && self.layer.event_enabled(event, ctx);
         }
         self.layer.event_enabled(event, ctx)
     }

@@ -55,7 +55,7 @@
 //! | field | |
 //! |---|---|
 //! | `quell.suppressed` | how many were suppressed |
-//! | `quell.since_ms` | how many milliseconds ago the message was last let through |
+//! | `quell.since_ms` | how many milliseconds ago the message was last let through; under a rule that lets several of a window pass, when the window began |
 //! | `quell.notice` | true in a [notice](Builder::notices): repeats are suppressed from here on |
 //! | `quell.left_out` | how many fields there was no room for |
 //!
@@ -67,8 +67,8 @@
 //! that begins a new window, when a window has ended, at a flush, and at the end. It goes straight
 //! to the layer: filters, which have let the lines pass that it counts, are not asked again. A
 //! summary of messages too many to be remembered has no original; it is a warning with the target
-//! `quell`. What cannot be delivered, because the subscriber is gone, stays in the cache, for the
-//! next flush or for [`Cache::drain`](crate::Cache::drain).
+//! `quell`. What has no layer to go to any more, because the subscriber is gone or a `reload` has
+//! replaced the wrapped layer, stays in the cache, for [`Cache::drain`](crate::Cache::drain).
 //!
 //! # Guarantees
 //!
@@ -114,11 +114,16 @@ use crate::{Cache, InitError, install_panic_hook};
 #[cfg(feature = "tracing-init")]
 use std::sync::Arc;
 #[cfg(feature = "tracing-init")]
-use tracing_subscriber::{fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
+use tracing_core::dispatcher::set_global_default;
+#[cfg(feature = "tracing-init")]
+use tracing_log::{AsLog, LogTracer};
+#[cfg(feature = "tracing-init")]
+use tracing_subscriber::{fmt, layer::SubscriberExt, registry};
 
 /// Logs to standard error, without repeats: events up to the level `max`, each message once
-/// a minute, with a summary of the others. Takes in what is logged through `log`, and
-/// has [panics](crate::install_panic_hook) write the last summaries.
+/// a minute, with a summary of the others. Takes in what is logged through `log`, unless the
+/// program has a logger of `log` already, which then stays. Has
+/// [panics](crate::install_panic_hook) write the last summaries.
 ///
 /// ```
 /// use quell::front::tracing::{LevelFilter, init};
@@ -132,18 +137,18 @@ use tracing_subscriber::{fmt, layer::SubscriberExt, registry, util::SubscriberIn
 /// To choose otherwise, start with [`Dedup`].
 ///
 /// # Errors
-/// [`InitError::Taken`] if there is a global subscriber, or a logger of `log`, already;
-/// [`InitError::Thread`] if the thread for summaries cannot be started.
+/// [`InitError::Taken`] if there is a global subscriber already, [`InitError::Thread`] if the
+/// thread for summaries cannot be started. Nothing is installed then.
 #[cfg(feature = "tracing-init")]
 pub fn init(max: LevelFilter) -> Result<crate::Guard, InitError> {
     let dedup = Dedup::new(Arc::new(Cache::builder().build()?));
     // First what can be undone.
     let guard = dedup.guard()?;
     let layer = fmt::layer().with_writer(std::io::stderr);
-    registry()
-        .with(dedup.wrap_filtered(max, layer))
-        .try_init()
-        .map_err(|error| InitError::Taken(Box::new(error)))?;
+    let subscriber = registry().with(dedup.wrap_filtered(max, layer));
+    set_global_default(subscriber.into()).map_err(|error| InitError::Taken(Box::new(error)))?;
+    // Last, since it cannot be taken back. It fails if there is a logger.
+    let _ = LogTracer::builder().with_max_level(LevelFilter::current().as_log()).init();
     install_panic_hook();
     Ok(guard)
 }

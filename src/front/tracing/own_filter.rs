@@ -19,7 +19,8 @@ pub(super) fn has_one<S: Subscriber, L: Layer<S>>(layer: &L) -> bool {
         // SAFETY: the pointer is not used.
         unsafe { layer.downcast_raw(marker) }.is_some()
     };
-    type_name::<L>().contains("::Filtered<") || marker().is_some_and(is_marked)
+    type_name::<L>().contains("tracing_subscriber::filter::layer_filters::Filtered<")
+        || marker().is_some_and(is_marked)
 }
 
 /// Returns the type that tracing-subscriber asks a layer for to learn whether it has a filter. It is

@@ -1,14 +1,16 @@
 //! The way of a summary from a guard's thread to its layer.
 //!
 //! A layer writes with a [`Context`](tracing_subscriber::layer::Context), which only its subscriber
-//! has. So the thread asks the subscriber whether it wants an event, the probe, which no layer
-//! ever sees: the layer that the summary is for recognises the question, writes, and says no.
+//! has. So the thread asks the subscriber whether it wants an event, the probe: the layer that the
+//! summary is for recognises the question, writes, and says no, so that no layer sees the probe. A
+//! subscriber that may not have the layer is asked `enabled` only, which brings no event.
 //!
 //! ```text
 //! guard's thread: deliver -> Dispatch::event -> Layer::event_enabled of each -> receive
 //! ```
 
 use crate::Summary;
+use crate::panics::catch_panic;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tracing_core::callsite::Callsite;
@@ -62,13 +64,19 @@ impl Drop for Restore {
 }
 
 /// Has the layer `to` of a subscriber write a summary. Returns whether it got there.
-pub(super) fn deliver(dispatch: &Dispatch, to: u64, summary: &Summary) -> bool {
+///
+/// `is_its_own`: the layer has told that it is in this subscriber.
+pub(super) fn deliver(dispatch: &Dispatch, is_its_own: bool, to: u64, summary: &Summary) -> bool {
     let parcel = Rc::new(Parcel { to, summary: summary.clone(), arrived: Cell::new(false) });
     let _restore = Restore(PARCEL.replace(Some(Rc::clone(&parcel))));
-    dispatch.event(&Event::new_child_of(None, &PROBE, &PROBE.fields().value_set(&[])));
+    // What panics may be the sink, or a layer above it: then it has not arrived.
+    if is_its_own {
+        let values = PROBE.fields().value_set(&[]);
+        catch_panic(|| dispatch.event(&Event::new_child_of(None, &PROBE, &values)));
+    }
     if !parcel.arrived.get() {
         // A layer above may veto events, or a filter of it may: not this question, perhaps.
-        dispatch.enabled(&PROBE);
+        catch_panic(|| dispatch.enabled(&PROBE));
     }
     parcel.arrived.get()
 }

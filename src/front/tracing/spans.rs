@@ -1,16 +1,19 @@
 //! Chosen span fields, hashed when they are recorded.
 //!
 //! Kept here, not with the span: other layers run user code under the lock of a span's extensions,
-//! and an event that this code logs must not wait for it.
+//! and an event that this code logs must not wait for it. Nor does it wait here for a lock that a
+//! fork left taken: what such a lock is for is unknown from then on, and events there pass.
 
 use super::key::{FieldNames, Seen, Visitor};
+use crate::atomic_cell::AtomicCell;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
 use crate::text::Field;
 use crate::{AttrValue, Exemplar, FieldsHash, FingerprintHasher, Value};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{RwLock, TryLockError};
+use std::thread;
 use tracing_core::field::Visit;
 use tracing_core::span::Id;
 use tracing_core::{Event, Subscriber};
@@ -19,9 +22,51 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// The chosen fields of the spans that are open, by id. No lock is held while user code runs.
 #[derive(Default)]
-pub(super) struct SpanFields([RwLock<HashMap<u64, Vec<SpanField>>>; SHARDS]);
+pub(super) struct SpanFields([Shard; SHARDS]);
 
 const SHARDS: usize = 16;
+
+type Spans = HashMap<u64, Vec<SpanField>>;
+
+#[derive(Default)]
+struct Shard {
+    spans: RwLock<Spans>,
+    /// Whether its lock is taken for good: by a thread that a forked child does not have.
+    is_lost: AtomicCell<bool>,
+}
+
+impl Shard {
+    /// How often a lock is tried, with other threads in between: they hold it for a look at a map.
+    const TRIES: usize = 10_000;
+
+    /// Hands `f` what `try_lock` has locked; `None` if it is lost.
+    fn with<G, T>(
+        &self,
+        try_lock: impl Fn() -> Result<G, TryLockError<G>>,
+        f: impl FnOnce(G) -> T,
+    ) -> Option<T> {
+        if self.is_lost.load() {
+            return None;
+        }
+        for _ in 0..Self::TRIES {
+            match try_lock() {
+                Ok(guard) => return Some(f(guard)),
+                Err(TryLockError::Poisoned(error)) => return Some(f(error.into_inner())),
+                Err(TryLockError::WouldBlock) => thread::yield_now(),
+            }
+        }
+        self.is_lost.store(true);
+        None
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&Spans) -> T) -> Option<T> {
+        self.with(|| self.spans.try_read(), |spans| f(&spans))
+    }
+
+    fn write<T>(&self, f: impl FnOnce(&mut Spans) -> T) -> Option<T> {
+        self.with(|| self.spans.try_write(), |mut spans| f(&mut spans))
+    }
+}
 
 struct SpanField {
     /// Which of the chosen names.
@@ -32,7 +77,7 @@ struct SpanField {
 }
 
 impl SpanFields {
-    fn shard(&self, span: &Id) -> &RwLock<HashMap<u64, Vec<SpanField>>> {
+    fn shard(&self, span: &Id) -> &Shard {
         // The registry numbers its spans by thread and place; neighbours differ in the low bits.
         &self.0[(span.into_u64() % SHARDS as u64) as usize]
     }
@@ -64,27 +109,27 @@ impl SpanFields {
         if found.is_empty() {
             return;
         }
-        let mut spans = self.shard(span).write().unwrap_or_else(PoisonError::into_inner);
-        let kept = spans.entry(span.into_u64()).or_default();
-        for field in found {
-            match kept.iter_mut().find(|old| old.name == field.name) {
-                Some(old) => *old = field,
-                None => kept.push(field),
+        self.shard(span).write(|spans| {
+            let kept = spans.entry(span.into_u64()).or_default();
+            for field in found {
+                match kept.iter_mut().find(|old| old.name == field.name) {
+                    Some(old) => *old = field,
+                    None => kept.push(field),
+                }
             }
-        }
+        });
     }
 
     /// Forgets a span that is closed.
     pub(super) fn forget(&self, span: &Id) {
-        let is_known = |spans: &HashMap<u64, _>| spans.contains_key(&span.into_u64());
-        if is_known(&self.shard(span).read().unwrap_or_else(PoisonError::into_inner)) {
-            let mut spans = self.shard(span).write().unwrap_or_else(PoisonError::into_inner);
-            spans.remove(&span.into_u64());
+        let shard = self.shard(span);
+        if shard.read(|spans| spans.contains_key(&span.into_u64())) == Some(true) {
+            shard.write(|spans| spans.remove(&span.into_u64()));
         }
     }
 
     /// Hands `each` the chosen fields of the spans around `event`, the innermost first, until it
-    /// fails.
+    /// fails. Fails if they are lost.
     fn each_around<S>(
         &self,
         event: &Event<'_>,
@@ -95,9 +140,11 @@ impl SpanFields {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         for span in ctx.event_scope(event).into_iter().flatten() {
-            let spans = self.shard(&span.id()).read().unwrap_or_else(PoisonError::into_inner);
-            let kept = spans.get(&span.id().into_u64());
-            kept.into_iter().flatten().try_for_each(&mut each)?;
+            let of_span = |spans: &Spans| {
+                let kept = spans.get(&span.id().into_u64());
+                kept.into_iter().flatten().try_for_each(&mut each)
+            };
+            self.shard(&span.id()).read(of_span).unwrap_or(Err(fmt::Error))?;
         }
         Ok(())
     }

@@ -7,10 +7,11 @@ use super::spans::SpanFields;
 use crate::atomic_cell::AtomicCell;
 use crate::front::builder::Settings;
 use crate::front::decide::Decider;
-use crate::panics::{catch_panic, lock};
+use crate::panics::catch_panic;
 use crate::report::SummarySource;
 use crate::{Cache, Clock, Namespace, Summary};
-use std::sync::{Arc, Mutex, Weak};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::sync::{Arc, Weak};
 use tracing_core::Dispatch;
 use tracing_core::dispatcher::{self, WeakDispatch};
 use tracing_core::field::Visit;
@@ -23,7 +24,8 @@ pub(super) struct Shared<C: Clock> {
     options: Arc<Options>,
     /// The subscriber that any of the layers was told of last.
     pub(super) subscriber: SubscriberRef,
-    states: Mutex<Vec<Weak<State<C>>>>,
+    /// Not behind a lock, which a fork could leave taken.
+    states: ArcSwap<Vec<Weak<State<C>>>>,
 }
 
 impl<C: Clock> Shared<C> {
@@ -33,7 +35,7 @@ impl<C: Clock> Shared<C> {
             settings: Arc::new(builder.settings),
             options: Arc::new(builder.inner),
             subscriber: SubscriberRef::default(),
-            states: Mutex::default(),
+            states: ArcSwap::default(),
         }
     }
 
@@ -48,26 +50,30 @@ impl<C: Clock> Shared<C> {
             spans: SpanFields::default(),
             subscriber: SubscriberRef::default(),
         });
-        let mut states = lock(&self.states);
-        states.retain(|state| state.strong_count() != 0);
-        states.push(Arc::downgrade(&state));
+        self.states.rcu(|states| {
+            let live = states.iter().filter(|state| state.strong_count() != 0).cloned();
+            live.chain([Arc::downgrade(&state)]).collect::<Vec<_>>()
+        });
         state
     }
 
     /// Returns whether there was no namespace for some layer: it sees everything.
     pub(super) fn lacks_namespaces(&self) -> bool {
-        let states: Vec<_> = lock(&self.states).iter().filter_map(Weak::upgrade).collect();
+        let states: Vec<_> = self.states.load().iter().filter_map(Weak::upgrade).collect();
         states.iter().any(|state| state.decider.namespace == Namespace::MIXED)
     }
 
-    /// Returns the layers whose subscriber is still there.
-    fn live(&self) -> Vec<(Arc<State<C>>, Dispatch)> {
-        let states: Vec<_> = lock(&self.states).iter().filter_map(Weak::upgrade).collect();
+    /// Returns the layers whose subscriber is still there, with it, and whether the layer itself
+    /// has told that it is.
+    fn live(&self) -> Vec<(Arc<State<C>>, Dispatch, bool)> {
+        let states: Vec<_> = self.states.load().iter().filter_map(Weak::upgrade).collect();
         let with_dispatch = |state: Arc<State<C>>| {
-            let told = state.subscriber.get().or_else(|| self.subscriber.get());
+            let own = state.subscriber.get();
+            let is_its_own = own.is_some();
+            let told = own.or_else(|| self.subscriber.get());
             // Not told of any, most often, because it stands in a `Vec` or `Option`.
             let dispatch = told.unwrap_or_else(|| Some(dispatcher::get_default(Dispatch::clone)));
-            Some((state, dispatch?))
+            Some((state, dispatch?, is_its_own))
         };
         states.into_iter().filter_map(with_dispatch).collect()
     }
@@ -78,12 +84,14 @@ impl<C: Clock> SummarySource for Shared<C> {
     fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
         // First all of them: what comes back from `write` must not be taken again.
         let mut taken = Vec::new();
-        for (state, _) in self.live() {
+        // Until the end: who drops the last share of a subscriber drops the user's layers.
+        let live = self.live();
+        for (state, _, _) in &live {
             // A clock that panics keeps this layer's for later, and loses none of the others'.
             catch_panic(|| state.decider.take(all, &mut |summary| taken.push(summary)));
         }
         taken.into_iter().for_each(&mut *each);
-        for (state, _) in self.live() {
+        for (state, _, _) in &live {
             // Written at once: it is acknowledged then.
             catch_panic(|| state.decider.take_from_fleet(all, each));
         }
@@ -92,13 +100,12 @@ impl<C: Clock> SummarySource for Shared<C> {
     fn write(&self, summary: &Summary) {
         let live = self.live();
         // A sum over several namespaces is for all, and told to one.
-        let whose = |(state, _): &&(Arc<State<C>>, _)| {
+        let whose = |(state, ..): &&(Arc<State<C>>, _, _)| {
             state.decider.namespace == summary.namespace || summary.namespace == Namespace::MIXED
         };
-        let delivered = live
-            .iter()
-            .find(whose)
-            .is_some_and(|(state, dispatch)| probe::deliver(dispatch, state.number, summary));
+        let delivered = live.iter().filter(whose).any(|(state, dispatch, is_its_own)| {
+            probe::deliver(dispatch, *is_its_own, state.number, summary)
+        });
         if !delivered {
             // The subscriber does not ask the layer. Later, or by `Cache::drain`.
             self.cache.put_back(summary.clone());
@@ -129,15 +136,15 @@ impl<C: Clock> State<C> {
 
 /// The subscriber that a layer has become part of; held weakly, since it holds us.
 #[derive(Default)]
-pub(super) struct SubscriberRef(Mutex<Option<WeakDispatch>>);
+pub(super) struct SubscriberRef(ArcSwapOption<WeakDispatch>);
 
 impl SubscriberRef {
     pub(super) fn set(&self, dispatch: &Dispatch) {
-        *lock(&self.0) = Some(dispatch.downgrade());
+        self.0.store(Some(Arc::new(dispatch.downgrade())));
     }
 
     /// Returns `None` if nothing was ever told, `Some(None)` if the subscriber is gone.
     fn get(&self) -> Option<Option<Dispatch>> {
-        lock(&self.0).as_ref().map(WeakDispatch::upgrade)
+        self.0.load().as_deref().map(WeakDispatch::upgrade)
     }
 }

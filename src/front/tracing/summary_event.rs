@@ -1,12 +1,12 @@
 //! A summary or a notice, as an event like the one that it is about.
 
 use super::key::FieldNames;
-use crate::panics::lock;
 use crate::{Exemplar, FleetCount, Level, Summary, Value};
+use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::fmt;
 use std::ptr;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use tracing_core::callsite::Callsite;
 use tracing_core::field::{self, DisplayValue, FieldSet, display};
 use tracing_core::{Event, Interest, Kind, Metadata, identify_callsite};
@@ -147,13 +147,21 @@ fn callsite(
     level: Level,
     span_fields: &FieldNames,
 ) -> &'static Metadata<'static> {
-    static SITES: Mutex<Option<Sites>> = Mutex::new(None);
+    // Not behind a lock, which a fork could leave taken.
+    static SITES: ArcSwapOption<Sites> = ArcSwapOption::const_empty();
     let address = original.map_or(0, |original| ptr::from_ref(original).addr());
-    // No user code runs under the lock.
-    lock(&SITES)
-        .get_or_insert_default()
-        .entry((address, level, span_fields.clone()))
-        .or_insert_with(|| leak(original, level, span_fields))
+    let key = (address, level, span_fields.clone());
+    if let Some(site) = SITES.load().as_ref().and_then(|sites| sites.get(&key)) {
+        return site;
+    }
+    // Two threads may both get here; one site too many is no harm.
+    let site = leak(original, level, span_fields);
+    SITES.rcu(|sites| {
+        let mut sites = sites.as_deref().cloned().unwrap_or_default();
+        sites.entry(key.clone()).or_insert(site);
+        Some(Arc::new(sites))
+    });
+    site
 }
 
 fn leak(
