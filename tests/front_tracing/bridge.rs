@@ -80,18 +80,8 @@ fn summaries_say_where_the_record_was_from() {
 
 #[test]
 fn layers_print_summaries_with_the_real_target() {
-    use std::sync::{Arc, Mutex};
+    use crate::support::Out;
     use tracing_subscriber::prelude::*;
-    #[derive(Clone, Default)]
-    struct Out(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Out {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
     let (dedup, out) = (builder().0.build(), Out::default());
     let writer = out.clone();
     let layer = tracing_subscriber::fmt::layer().with_ansi(false).without_time();
@@ -100,8 +90,7 @@ fn layers_print_summaries_with_the_real_target() {
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || (0..3).for_each(|_| log(Level::Warn, "hyper", 1, "x")));
     finish(guard);
-    let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(text, " WARN hyper: x\n WARN hyper: x quell.suppressed=2 quell.since_ms=0\n");
+    assert_eq!(out.text(), " WARN hyper: x\n WARN hyper: x quell.suppressed=2 quell.since_ms=0\n");
 }
 
 #[test]

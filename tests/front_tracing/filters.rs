@@ -1,8 +1,8 @@
 //! A summary reaches the layer whose lines it counts, whatever filter let these pass.
 
-use crate::support::{Line, Memory, WINDOW, builder, dedup, in_scope};
+use crate::support::{Line, Memory, Out, WINDOW, builder, dedup, in_scope};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tracing::{Dispatch, Subscriber, debug, error, info, info_span};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Context, Filter, Layer};
@@ -224,25 +224,6 @@ fn the_old_windows_summary_comes_first() {
     });
     let counts: Vec<_> = memory.take().iter().map(|line| line.suppressed()).collect();
     assert_eq!(counts, [None, Some(4), None, Some(4), None], "without a guard, too");
-}
-
-#[derive(Clone, Default)]
-struct Out(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Out {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Out {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
 }
 
 #[test]

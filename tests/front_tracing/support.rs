@@ -100,6 +100,26 @@ impl Visit for Line {
     }
 }
 
+/// What a formatting layer writes.
+#[derive(Clone, Default)]
+pub(crate) struct Out(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Out {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
 pub(crate) fn cache() -> (Arc<Cache<Manual>>, Manual) {
     let clock = Manual::new(Tick::from_millis(1_000_000));
     let cache = Cache::builder().window(WINDOW).clock(clock.clone()).build().unwrap();
