@@ -4,8 +4,8 @@ use crate::clock::window_millis;
 use crate::engine::{Engine, Select};
 use crate::panics::catch_panic;
 use crate::{
-    CacheBuilder, Clock, Coarse, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Level,
-    Namespace, Rule, Secret, Summary, Tick,
+    Clock, Coarse, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Level, Namespace, Rule,
+    Secret, Summary, Tick,
 };
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -157,14 +157,6 @@ pub struct Cache<C = Coarse> {
 // each of them.
 impl<C: UnwindSafe> UnwindSafe for Cache<C> {}
 impl<C: RefUnwindSafe> RefUnwindSafe for Cache<C> {}
-
-impl Cache {
-    /// Returns a builder with the defaults: 60 seconds, 1024 entries, [`Coarse`], a random
-    /// secret.
-    pub fn builder() -> CacheBuilder {
-        CacheBuilder::new()
-    }
-}
 
 impl<C: Clock> Cache<C> {
     pub(crate) fn from_parts(engine: Engine<Exemplar>, clock: C, secret: Secret) -> Self {

@@ -31,6 +31,14 @@ pub struct CacheBuilder<C = Coarse> {
     faults: Faults,
 }
 
+impl Cache {
+    /// Returns a builder with the defaults: 60 seconds, 1024 entries, [`Coarse`], a random
+    /// secret.
+    pub fn builder() -> CacheBuilder {
+        CacheBuilder::new()
+    }
+}
+
 impl CacheBuilder {
     pub(crate) fn new() -> Self {
         Self {

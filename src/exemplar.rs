@@ -3,7 +3,10 @@
 use crate::atomic_cell::AtomicCell;
 use crate::text::{self, CUT, Field, cut};
 use crate::{AttrValue, Level, Namespace, Value};
+use std::any::Any;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
 
 /// An example of a message, kept with its entry so that a summary can say what was suppressed: an
 /// event that was let through, with the fields that belong to its key. Made on emission only: a
@@ -35,9 +38,7 @@ pub struct Exemplar {
     pub file: Option<Box<str>>,
     /// The line it was logged at.
     pub line: Option<u32>,
-    /// What a slog record has besides.
-    #[cfg(feature = "slog")]
-    pub(crate) origin: Option<crate::front::slog::Origin>,
+    pub(crate) extra: Extra,
     /// The call site, for a summary that is an event itself.
     #[cfg(feature = "tracing")]
     pub(crate) metadata: Option<&'static tracing_core::Metadata<'static>>,
@@ -45,9 +46,9 @@ pub struct Exemplar {
 
 // A call site is never left half done.
 #[cfg(feature = "tracing")]
-impl std::panic::UnwindSafe for Exemplar {}
+impl UnwindSafe for Exemplar {}
 #[cfg(feature = "tracing")]
-impl std::panic::RefUnwindSafe for Exemplar {}
+impl RefUnwindSafe for Exemplar {}
 
 impl Exemplar {
     /// The longest text kept, in bytes; all fields together have as many again.
@@ -152,6 +153,41 @@ impl Exemplar {
         self.file = file.map(|file| cut(file, Self::MAX_TEXT));
         self.line = line;
         self
+    }
+}
+
+/// What a front end keeps of a record besides, to be found again by its type.
+#[derive(Clone, Default)]
+pub(crate) struct Extra(Option<Arc<dyn Any + Send + Sync + UnwindSafe + RefUnwindSafe>>);
+
+impl Extra {
+    #[cfg(feature = "slog")]
+    pub(crate) fn new(extra: impl Any + Send + Sync + UnwindSafe + RefUnwindSafe) -> Self {
+        Self(Some(Arc::new(extra)))
+    }
+
+    #[cfg(feature = "slog")]
+    pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
+        let extra: &dyn Any = self.0.as_deref()?;
+        extra.downcast_ref()
+    }
+}
+
+impl PartialEq for Extra {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Extra {}
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.is_some().fmt(f)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::Builder;
 use super::builder::Settings;
-use super::decide::{Action, Decider};
+use super::decide::{Action, Decider, Emission};
 use crate::panics::catch_panic;
 use crate::report::{InProgress, RecursionGuard, SummarySource};
 use crate::text::Field;
 use crate::{
-    Clock, ConfigError, Exemplar, Fields, Fingerprint, FingerprintHasher, Guard, InitError, Key,
-    Level, Namespace, Summary, Tick,
+    Clock, ConfigError, Exemplar, Fields, FingerprintHasher, Guard, InitError, Key, Level,
+    Namespace, Summary,
 };
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -56,32 +56,6 @@ pub trait Record {
 
     /// Adds what the front end wants to know again when it writes a summary.
     fn complete(&self, _: &mut Exemplar) {}
-}
-
-/// What was decided on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Emission {
-    /// `None` if no decision was asked for.
-    pub(crate) fingerprint: Option<Fingerprint>,
-    /// How many were suppressed since the last report.
-    pub(crate) suppressed: u64,
-    /// When the message was last emitted.
-    pub(crate) since: Tick,
-    /// When it was decided on.
-    pub(crate) now: Option<Tick>,
-    /// The message's exemplar until then, if its key makes one message of various records.
-    pub(crate) before: Option<Arc<Exemplar>>,
-}
-
-impl Emission {
-    /// Returns the exemplar for the summary of what was suppressed before.
-    pub(crate) fn exemplar_or(&self, exemplar: impl FnOnce() -> Exemplar) -> Arc<Exemplar> {
-        self.before.clone().unwrap_or_else(|| Arc::new(exemplar()))
-    }
-
-    pub(crate) fn of(fingerprint: Fingerprint, now: Tick) -> Self {
-        Self { fingerprint: Some(fingerprint), since: now, now: Some(now), ..Self::default() }
-    }
 }
 
 /// A logger behind quell.

@@ -1,20 +1,46 @@
 //! One decision for an event, the same for all front ends.
 
 use super::builder::Settings;
-use super::core::Emission;
-#[cfg(feature = "fleet")]
-use crate::Fingerprint;
+use super::outcome::Outcome;
 #[cfg(feature = "fleet")]
 use crate::fleet::{self, Admission, Question};
 use crate::panics::catch_panic;
 use crate::report::{RecursionGuard, revive_after_fork};
 use crate::{
-    Cache, Clock, Coarse, Decision, Exemplar, FingerprintHasher, Level, Namespace, Rule, Summary,
-    Tick,
+    Cache, Clock, Coarse, Decision, Exemplar, Fingerprint, FingerprintHasher, Level, Namespace,
+    Rule, Summary, Tick,
 };
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+
+/// What was decided on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+// In the methods of a sealed trait, `Inner`.
+#[allow(unreachable_pub)]
+pub struct Emission {
+    /// `None` if no decision was asked for.
+    pub(crate) fingerprint: Option<Fingerprint>,
+    /// How many were suppressed since the last report.
+    pub(crate) suppressed: u64,
+    /// When the message was last emitted.
+    pub(crate) since: Tick,
+    /// When it was decided on.
+    pub(crate) now: Option<Tick>,
+    /// The message's exemplar until then, if its key makes one message of various records.
+    pub(crate) before: Option<Arc<Exemplar>>,
+}
+
+impl Emission {
+    /// Returns the exemplar for the summary of what was suppressed before.
+    pub(crate) fn exemplar_or(&self, exemplar: impl FnOnce() -> Exemplar) -> Arc<Exemplar> {
+        self.before.clone().unwrap_or_else(|| Arc::new(exemplar()))
+    }
+
+    pub(crate) fn of(fingerprint: Fingerprint, now: Tick) -> Self {
+        Self { fingerprint: Some(fingerprint), since: now, now: Some(now), ..Self::default() }
+    }
+}
 
 /// What to do with an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -293,13 +319,4 @@ impl<C: Clock> Drop for Decider<C> {
     fn drop(&mut self) {
         self.cache.give_back_namespace(self.namespace);
     }
-}
-
-/// What became of an event, for the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Emitted,
-    Suppressed,
-    FailedOpen,
-    Exempt,
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | `log` | `log` | `log::init` | `log::Dedup` | a wrapper for any `log::Log` |
 //! | `slog` | `slog` | `slog::root` | `slog::Dedup` | a drain around any drain |
-//! | `tracing` | `tracing` | `tracing::init` (`tracing-init`) | `tracing::Dedup` | a filter for each layer |
+//! | `tracing` | `tracing` | `tracing::init` (`tracing-init`) | `tracing::Dedup` | a layer around each layer |
 //!
 //! Programs without a logging crate use [`Logger`](crate::Logger). All four are set up with
 //! the same [`Builder`].
@@ -20,12 +20,14 @@ mod dedup;
 pub mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod outcome;
 #[cfg(feature = "slog")]
 pub mod slog;
 #[cfg(feature = "tracing")]
 pub mod tracing;
 
-pub(crate) use self::core::{Core, Emission, Inner, Record};
+pub(crate) use self::core::{Core, Inner, Record};
 pub use builder::Builder;
+pub(crate) use decide::Emission;
 #[cfg(any(feature = "log", feature = "slog"))]
 pub use dedup::Dedup;

@@ -123,6 +123,7 @@
 //! is dropped.
 
 use super::{Emission, Inner};
+use crate::exemplar::Extra;
 use crate::install_panic_hook;
 use crate::panics::catch_panic;
 use crate::text::{ErrorChain, Field, Guarded};
@@ -273,7 +274,7 @@ impl<D: Drain<Ok = ()>> Behind<D> {
         pairs: &dyn KV,
     ) -> Result<(), D::Err> {
         let own = Origin::default();
-        let origin = about.and_then(|about| about.origin.as_ref()).unwrap_or(&own);
+        let origin = about.and_then(|about| about.extra.get::<Origin>()).unwrap_or(&own);
         let tag = match about {
             Some(about) if origin.tagged => &about.target,
             Some(_) => "",
@@ -370,8 +371,7 @@ impl KV for FleetFields<'_> {
 }
 
 /// What an [`Exemplar`] of a slog record has besides.
-#[derive(Clone)]
-pub(crate) struct Origin {
+struct Origin {
     /// slog has one level more than quell.
     level: ::slog::Level,
     /// Whether the exemplar's target is the record's tag; its module, if not.
@@ -380,22 +380,6 @@ pub(crate) struct Origin {
     /// Of the exemplar's fields, in their order.
     keys: Vec<::slog::Key>,
 }
-
-impl fmt::Debug for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Origin").field("level", &self.level).finish_non_exhaustive()
-    }
-}
-
-impl PartialEq for Origin {
-    fn eq(&self, other: &Self) -> bool {
-        let place =
-            |x: &Self| (x.level, x.tagged, x.location.file, x.location.line, x.location.module);
-        place(self) == place(other)
-    }
-}
-
-impl Eq for Origin {}
 
 impl Default for Origin {
     /// That of quell's records which are about no one message.
@@ -450,20 +434,22 @@ impl super::Record for Record<'_> {
         };
         // If a value panics or fails, the ones before it are kept.
         catch_panic(|| self.visit(&mut Visitor { chosen, each }));
-        if let Some(origin) = &mut exemplar.origin {
-            origin.keys = keys;
-        }
+        exemplar.extra = Extra::new(self.origin(keys));
     }
 
     fn complete(&self, exemplar: &mut Exemplar) {
-        let RecordLocation { file, line, column, function, module } = *self.record.location();
-        let location = RecordLocation { file, line, column, function, module };
-        let (level, tagged) = (self.record.level(), !self.record.tag().is_empty());
-        exemplar.origin = Some(Origin { level, tagged, location, keys: Vec::new() });
+        exemplar.extra = Extra::new(self.origin(Vec::new()));
     }
 }
 
 impl Record<'_> {
+    fn origin(&self, keys: Vec<::slog::Key>) -> Origin {
+        let RecordLocation { file, line, column, function, module } = *self.record.location();
+        let location = RecordLocation { file, line, column, function, module };
+        let (level, tagged) = (self.record.level(), !self.record.tag().is_empty());
+        Origin { level, tagged, location, keys }
+    }
+
     #[inline]
     fn visit(&self, visitor: &mut dyn Serializer) -> fmt::Result {
         let own = self.record.kv().serialize(self.record, visitor);
@@ -483,7 +469,7 @@ impl KV for MessageValues<'_> {
         record: &::slog::Record<'_>,
         serializer: &mut dyn Serializer,
     ) -> ::slog::Result {
-        let Some(origin) = &self.about.origin else { return Ok(()) };
+        let Some(origin) = self.about.extra.get::<Origin>() else { return Ok(()) };
         // A value that shadows another of its key tells the message from others, so it stays.
         let mut others: Vec<String> = Vec::new();
         let each = |_: &::slog::Key, field: Field<'_>| others.push(field.to_string());

@@ -1,5 +1,6 @@
 //! Texts without what varies: times, ids, addresses and numbers.
 
+mod bytes;
 mod classes;
 mod scan;
 #[cfg(test)]

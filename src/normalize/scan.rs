@@ -6,6 +6,7 @@
 //! whole, as soon as so many bytes are there. Bytes that are passed over in a hurry are
 //! those at which nothing can begin.
 
+use super::bytes::{byte, digits, ends_word};
 use super::classes::{Class, Classes};
 use super::time;
 
@@ -354,28 +355,6 @@ fn continues(class: Class, byte: u8) -> bool {
         Class::Hex => byte.is_ascii_hexdigit(),
         _ => byte.is_ascii_digit(),
     }
-}
-
-/// Returns the byte at `at`; after the end there are zeros.
-#[inline(always)]
-pub(super) fn byte(w: &[u8], at: usize) -> u8 {
-    w.get(at).copied().unwrap_or(0)
-}
-
-/// Returns whether a word that reaches to `at` is at its end.
-#[inline(always)]
-pub(super) fn ends_word(w: &[u8], at: usize) -> bool {
-    !byte(w, at).is_ascii_alphanumeric()
-}
-
-/// Counts the decimal digits at `at`.
-#[inline]
-pub(super) fn digits(w: &[u8], at: usize) -> usize {
-    let mut end = at;
-    while byte(w, end).is_ascii_digit() {
-        end += 1;
-    }
-    end - at
 }
 
 #[inline]

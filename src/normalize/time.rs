@@ -3,7 +3,7 @@
 //! All functions take a window of text and a place in it, and return where what they look
 //! for ends. Numbers have to be in their ranges, so that `99:99:99` is no time.
 
-use super::scan::{byte, digits, ends_word};
+use super::bytes::{byte, digits, ends_word};
 
 /// Finds a time at the beginning of `w`, where a run of `run` digits begins a word after the
 /// byte `prev`.

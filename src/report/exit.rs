@@ -1,7 +1,7 @@
 //! The ways a process ends without dropping its guards: `exit`, and a panic that aborts.
 
-use super::guard::{Answer, Worker};
 use super::source::InProgress;
+use super::worker::{Answer, Worker};
 use crate::atomic_cell::AtomicCell;
 use arc_swap::ArcSwapOption;
 use std::panic::PanicHookInfo;

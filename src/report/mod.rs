@@ -7,13 +7,14 @@ mod recursion;
 #[cfg(all(unix, feature = "signals"))]
 mod signals;
 mod source;
+mod worker;
 
 pub(crate) use exit::revive_after_fork;
 pub use exit::{exit, install_panic_hook};
 pub use guard::Guard;
-#[cfg(feature = "fleet")]
-pub(crate) use guard::Worker;
 pub(crate) use recursion::RecursionGuard;
 #[cfg(all(unix, feature = "signals"))]
 pub use signals::flush_on_signals;
 pub(crate) use source::{InProgress, SummarySource};
+#[cfg(feature = "fleet")]
+pub(crate) use worker::Worker;
