@@ -1,7 +1,7 @@
 //! Deduplication of a subscriber: wraps its layers.
 
-use super::key::FieldNames;
 use super::layer::{DedupLayer, PassProbe};
+use super::options::{FieldNames, Options};
 use super::own_filter;
 use super::state::Shared;
 use crate::{Cache, Clock, Coarse, ConfigError, FingerprintHasher, Guard, InitError};
@@ -13,21 +13,6 @@ use tracing_core::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::LookupSpan;
-
-type CustomKey = Arc<dyn Fn(&Event<'_>, &mut FingerprintHasher) + Send + Sync>;
-
-/// What is set for tracing alone.
-#[derive(Default)]
-pub struct Options {
-    pub(super) span_fields: FieldNames,
-    pub(super) custom_key: Option<CustomKey>,
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("span_fields", &self.span_fields).finish_non_exhaustive()
-    }
-}
 
 /// Builds a [`Dedup`]; start with [`Dedup::builder`].
 pub type Builder<C = Coarse> = crate::front::Builder<Options, C>;

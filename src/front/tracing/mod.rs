@@ -99,13 +99,15 @@
 mod dedup;
 mod key;
 mod layer;
+mod options;
 mod own_filter;
 mod probe;
 mod spans;
 mod state;
 mod summary_event;
 
-pub use dedup::{Builder, Dedup, Options};
+pub use dedup::{Builder, Dedup};
+pub use options::Options;
 #[doc(no_inline)]
 pub use tracing_core::LevelFilter;
 

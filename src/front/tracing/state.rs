@@ -1,10 +1,10 @@
 //! What the layers of one `Dedup` share with its guards.
 
-use super::Builder;
-use super::dedup::Options;
+use super::options::Options;
 use super::probe;
 use super::spans::SpanFields;
 use crate::atomic_cell::AtomicCell;
+use crate::front::Builder;
 use crate::front::builder::Settings;
 use crate::front::decide::Decider;
 use crate::panics::catch_panic;
@@ -29,7 +29,7 @@ pub(super) struct Shared<C: Clock> {
 }
 
 impl<C: Clock> Shared<C> {
-    pub(super) fn new(builder: Builder<C>) -> Self {
+    pub(super) fn new(builder: Builder<Options, C>) -> Self {
         Self {
             cache: builder.cache,
             settings: Arc::new(builder.settings),
