@@ -336,32 +336,33 @@ impl<L: fmt::Debug> fmt::Debug for Behind<L> {
 }
 
 /// Key-values of quell's own.
-type Pairs<'a> = &'a [(&'a str, kv::Value<'a>)];
+type Pairs<'a> = &'a [(&'a str, Value<'a>)];
 
 /// Those of the message a record is about, and those of quell's own.
 struct AllPairs<'a>(&'a Exemplar, Pairs<'a>);
 
 impl kv::Source for AllPairs<'_> {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
-        for Field { key, value, .. } in self.0.fields() {
-            let value = match value {
-                Value::Bool(v) => v.into(),
-                Value::I64(v) => v.into(),
-                Value::U64(v) => v.into(),
-                Value::I128(v) => v.into(),
-                Value::U128(v) => v.into(),
-                Value::F64(v) => v.into(),
-                Value::Char(v) => v.into(),
-                Value::Str(v) => v.into(),
-                Value::Display(v) => kv::Value::from_dyn_display(v),
-                Value::Debug(v) => kv::Value::from_dyn_debug(v),
-                Value::Null | Value::Bytes(_) => kv::Value::null(),
-            };
-            visitor.visit_pair(kv::Key::from_str(key), value)?;
-        }
-        self.1
-            .iter()
-            .try_for_each(|(key, value)| visitor.visit_pair(kv::Key::from_str(key), value.clone()))
+        let about = self.0.fields().map(|field| (field.key, field.value));
+        about.chain(self.1.iter().copied()).try_for_each(|(key, value)| {
+            visitor.visit_pair(kv::Key::from_str(key), kv_value(value))
+        })
+    }
+}
+
+fn kv_value(value: Value<'_>) -> kv::Value<'_> {
+    match value {
+        Value::Bool(v) => v.into(),
+        Value::I64(v) => v.into(),
+        Value::U64(v) => v.into(),
+        Value::I128(v) => v.into(),
+        Value::U128(v) => v.into(),
+        Value::F64(v) => v.into(),
+        Value::Char(v) => v.into(),
+        Value::Str(v) => v.into(),
+        Value::Display(v) => kv::Value::from_dyn_display(v),
+        Value::Debug(v) => kv::Value::from_dyn_debug(v),
+        Value::Null | Value::Bytes(_) => kv::Value::null(),
     }
 }
 
