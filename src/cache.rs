@@ -574,8 +574,8 @@ impl<C: Clock> Cache<C> {
     /// It rises when the first exemplar is kept, by the most that exemplars can take, not
     /// counting what they say: each of their four texts, and all their fields together, have at
     /// most [`Exemplar::MAX_TEXT`] bytes, besides 48 for each of at most
-    /// [`Exemplar::MAX_FIELDS`] fields. It rises when the first [`Rule`] is used that counts, by one word for
-    /// each slot.
+    /// [`Exemplar::MAX_FIELDS`] fields. It rises when the first [`Rule`] is used that counts, by
+    /// one word for each slot.
     ///
     /// What each of up to 64 threads counts in is in it, twelve kilobytes for each; a cache
     /// that fewer threads use holds less. The books of the reclaimer, which belong to the

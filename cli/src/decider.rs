@@ -17,7 +17,7 @@ pub(crate) struct Decider {
     pub(crate) pending: u64,
     /// Lines written without a check against the cache.
     pub(crate) unchecked: u64,
-    /// What varied among the lines of each message, if that is to be told.
+    /// The classes that varied among the lines of each message, if that is to be told.
     pub(crate) memory: Option<Memory>,
 }
 

@@ -5,7 +5,7 @@ use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
 use std::io::{self, Write};
 
-/// What `--generate` prints.
+/// The texts that `--generate` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Generate {
     /// The manual page, for man(1)

@@ -85,7 +85,7 @@ pub(crate) struct Report<'a> {
     /// Names and their counts.
     pub(crate) counts: &'a [(&'a str, u64)],
     pub(crate) since: Option<SystemTime>,
-    /// What varied among the lines that are counted, if that is known.
+    /// The classes that varied among the lines that are counted, if that is known.
     pub(crate) varying: Option<Varying>,
     /// The value of the level, in JSON.
     pub(crate) level: Option<&'a str>,

@@ -34,7 +34,7 @@ pub(crate) struct Keys {
     marks: Vec<usize>,
     /// The compared form of the fields of the current line; likewise.
     form: Vec<u8>,
-    /// What is left out of the current line, if that is to be told.
+    /// The pieces left out of the current line, if that is to be told.
     sums: Option<Sums>,
 }
 

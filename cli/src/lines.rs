@@ -44,7 +44,7 @@ pub(crate) struct Batch {
     /// key would be padded to twice the size of the key.
     ends: Vec<u32>,
     keys: Vec<Fingerprint>,
-    /// What was left out of each line; empty where nobody asks.
+    /// The pieces left out of each line; empty where nobody asks.
     left_out: Vec<LeftOut>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Line<'a> {
     /// The position of its terminator.
     pub(crate) end: usize,
     pub(crate) key: Fingerprint,
-    /// What was left out of the comparison, if that is to be told.
+    /// The pieces left out of the comparison, if that is to be told.
     pub(crate) left_out: Option<&'a LeftOut>,
 }
 

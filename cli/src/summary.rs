@@ -51,7 +51,7 @@ struct Told<'a> {
     level: Option<&'a str>,
     /// The number of the line in the input.
     line: Option<u32>,
-    /// What varied among the lines, if that is known.
+    /// The classes that varied among the lines, if that is known.
     varying: Option<Varying>,
 }
 

@@ -40,7 +40,7 @@ struct Counted {
     /// The number of the first line, and its text.
     number: u64,
     text: Box<[u8]>,
-    /// What the first line left out, and what differed in the others, if that is to be told.
+    /// The pieces that the first line left out, and the classes that differed in the others, if that is to be told.
     left_out: Option<(LeftOut, Varying)>,
 }
 

@@ -54,6 +54,11 @@ impl Settings {
         }
     }
 
+    /// Returns whether records of one key may differ in more than fields that are left out.
+    pub(crate) fn merges(&self, has_custom_key: bool) -> bool {
+        self.key != Key::Event || self.normalizer.is_some() || has_custom_key
+    }
+
     /// Returns the fields that belong to `key`; `None` if there are none.
     #[inline]
     pub(crate) fn fields(&self, key: Key) -> Option<&Fields> {

@@ -134,8 +134,7 @@ pub(crate) struct Core<I: Inner, C: Clock> {
 impl<I: Inner, C: Clock> Core<I, C> {
     pub(crate) fn new(builder: Builder<I, C>) -> Self {
         let Builder { cache, settings, inner } = builder;
-        let merges =
-            settings.key != Key::Event || settings.normalizer.is_some() || inner.has_custom_key();
+        let merges = settings.merges(inner.has_custom_key());
         let settings = Arc::new(settings);
         let decider = Decider::new(cache, settings, I::FRONT_END, I::LINES_TELL);
         Self { decider, inner, merges }
@@ -218,6 +217,7 @@ impl<I: Inner, C: Clock> Core<I, C> {
         let (level, target) = record.key_prefix();
         hasher.place(level, target);
         let (settings, message) = (self.settings(), record.message());
+        // Not `hash_text`, which asks for a normalizer again.
         match message.as_str() {
             Some(text) => hasher.write_str(text)?,
             None => hasher.write_fmt(message)?,

@@ -7,7 +7,7 @@ use super::summary_event::SummaryEvent;
 use crate::front::decide::Action;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
-use crate::{Clock, Key, Summary};
+use crate::{Clock, Summary};
 use std::any::TypeId;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
@@ -58,14 +58,10 @@ impl<L, C: Clock> DedupLayer<L, C> {
             }
             exemplar.namespace(decider.namespace)
         };
-        let settings = &decider.settings;
-        let merges = settings.key != Key::Event
-            || settings.normalizer.is_some()
-            || options.custom_key.is_some();
         let action = decider.decide(
             level,
             source.target(),
-            merges,
+            state.merges,
             |hasher| {
                 let mut seen = Seen::default();
                 key::write(event, &source, &decider.settings, options, &mut seen, hasher)?;

@@ -43,7 +43,9 @@ impl<C: Clock> Shared<C> {
     pub(super) fn new_state(&self) -> Arc<State<C>> {
         static NEXT: AtomicCell<u64> = AtomicCell::new(0);
         let (cache, settings) = (Arc::clone(&self.cache), Arc::clone(&self.settings));
+        let merges = settings.merges(self.options.custom_key.is_some());
         let state = Arc::new(State {
+            merges,
             number: NEXT.fetch_add(1),
             decider: Decider::new(cache, settings, "tracing", false),
             options: Arc::clone(&self.options),
@@ -119,6 +121,8 @@ pub(super) struct State<C: Clock> {
     pub(super) number: u64,
     pub(super) decider: Decider<C>,
     pub(super) options: Arc<Options>,
+    /// Whether events of one key may differ in more than fields that are left out.
+    pub(super) merges: bool,
     pub(super) spans: SpanFields,
     /// The subscriber, if the layer was told.
     pub(super) subscriber: SubscriberRef,
