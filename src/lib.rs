@@ -132,7 +132,6 @@ pub mod front;
 mod key;
 mod level;
 mod logger;
-mod names;
 mod normalize;
 mod panics;
 mod report;

@@ -1,7 +1,7 @@
 //! One decision for an event, the same for all front ends.
 
+use super::Outcome;
 use super::builder::Settings;
-use super::outcome::Outcome;
 #[cfg(feature = "fleet")]
 use crate::fleet::{self, Admission, Question};
 use crate::panics::catch_panic;

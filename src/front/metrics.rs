@@ -11,7 +11,7 @@
 //! recorder that is installed by then. Those of a cache are set by each report. What a message
 //! says is never a label.
 
-use super::outcome::Outcome;
+use super::Outcome;
 use crate::{Level, Stats};
 use ::metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use std::fmt;

@@ -20,7 +20,6 @@ mod dedup;
 pub mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
-mod outcome;
 #[cfg(feature = "slog")]
 pub mod slog;
 #[cfg(feature = "tracing")]
@@ -31,3 +30,12 @@ pub use builder::Builder;
 pub(crate) use decide::Emission;
 #[cfg(any(feature = "log", feature = "slog"))]
 pub use dedup::Dedup;
+
+/// What became of an event, for the metrics.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Emitted,
+    Suppressed,
+    FailedOpen,
+    Exempt,
+}

@@ -1,6 +1,6 @@
 //! The classes of text that a normaliser replaces, and sets of them.
 
-use crate::names::nearest;
+use crate::error::nearest;
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 use std::str::FromStr;

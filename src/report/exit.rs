@@ -9,9 +9,9 @@ use std::sync::{Arc, Once, Weak};
 use std::time::{Duration, Instant};
 use std::{panic, process, thread};
 
-/// Every guard's. Not behind a lock, which a fork could leave locked.
+/// The workers of all guards. Not behind a lock, which a fork could leave locked.
 static LIVE: ArcSwapOption<Vec<Weak<Worker>>> = ArcSwapOption::const_empty();
-/// The process that their threads are in; 0 before the first.
+/// The process that their threads are in; 0 before the first guard.
 static PROCESS: AtomicCell<u32> = AtomicCell::new(0);
 
 /// Limits the last flush: a sink that hangs must not keep a process from ending.
@@ -33,8 +33,8 @@ fn live() -> Vec<Arc<Worker>> {
     LIVE.load().iter().flat_map(|live| live.iter()).filter_map(Weak::upgrade).collect()
 }
 
-/// Starts the guards' threads again in a forked child, which has none of them. For moments at
-/// which a system call does not matter.
+/// Starts the guards' threads again in a forked child, which has none of them. Costs a system
+/// call.
 #[cold]
 pub(crate) fn revive_after_fork() {
     let process = PROCESS.load();
@@ -44,17 +44,17 @@ pub(crate) fn revive_after_fork() {
     let now = process::id();
     if process != now && PROCESS.compare_exchange(process, now).is_ok() {
         for worker in live() {
-            // If it cannot be started, who asks for summaries writes them.
+            // If it cannot be started, the thread that asks for summaries writes them.
             let _ = worker.revive();
         }
     }
 }
 
-/// Writes all pending summaries of all [`Guard`](crate::Guard)s, flushes their sinks, lets the
-/// reports and flushes of other threads end, and ends the process with `code`.
+/// Writes all pending summaries of all [`Guard`](crate::Guard)s, flushes their sinks, waits for
+/// the reports and flushes of other threads, and ends the process with `code`.
 ///
-/// [`std::process::exit`] drops nothing, so it would lose the summaries. They are written by the
-/// guards' threads and waited for at most two seconds, all together.
+/// [`std::process::exit`] drops nothing, so it would lose the summaries. The guards' threads write
+/// them; the wait is at most two seconds in all.
 ///
 /// ```no_run
 /// # let config: Result<(), &str> = Err("no");
@@ -68,26 +68,20 @@ pub fn exit(code: i32) -> ! {
     process::exit(code)
 }
 
-/// Has a panic that ends the process write all pending summaries, as [`exit`] does it, after the
-/// hook that was installed before, and waits for it at most half a second. The set-up functions
-/// of the front ends call it.
+/// Installs a panic hook that writes all pending summaries, as [`exit`] does, if the panic ends
+/// the process. It runs after the hook installed before, and waits at most half a second. The
+/// set-up functions of the front ends call it.
 ///
-/// | a panic | the last summaries are written by |
-/// |---|---|
-/// | in a program that is built with `panic = "abort"` | this hook |
-/// | that leaves an `extern "C"` function, or a destructor while another panic unwinds | this hook |
-/// | that unwinds `main` | the guard's drop |
-/// | that is caught, or ends a thread | nobody: the program goes on, and so do the summaries |
+/// A panic ends the process if the program is built with `panic = "abort"`, or if the panic
+/// leaves an `extern "C"` function, or a destructor while another panic unwinds. A panic that is
+/// caught, ends a thread or unwinds `main` (there the guard's drop writes) costs nothing here.
 ///
-/// A panic that unwinds costs nothing here: no summary, no thread, no wait.
-///
-/// Installs itself once, however often it is called; while the calling thread panics it does
-/// nothing, and a later call installs it. A hook that the program sets *later*, by
-/// [`std::panic::set_hook`], replaces this one, unless it calls the one before it: set yours
-/// first.
+/// Installs the hook once, however often it is called. Does nothing while the calling thread
+/// panics. A hook that the program sets *later*, by [`std::panic::set_hook`], replaces this one
+/// unless it calls the one before it: set yours first.
 pub fn install_panic_hook() {
     static ONCE: Once = Once::new();
-    // Hooks cannot be changed then.
+    // A panicking thread cannot change hooks.
     if thread::panicking() {
         return;
     }
@@ -103,7 +97,7 @@ pub fn install_panic_hook() {
     });
 }
 
-/// What the panics say that cannot unwind: `PanicHookInfo` does not tell.
+/// How the messages of panics that cannot unwind begin: `PanicHookInfo` does not tell.
 const CANNOT_UNWIND: [&str; 3] = [
     "panic in a function that cannot unwind",
     "panic in a destructor during cleanup",
@@ -116,15 +110,15 @@ fn ends_process(info: &PanicHookInfo<'_>) -> bool {
     cfg!(panic = "abort") || text.is_some_and(cannot_unwind)
 }
 
-/// Has every guard write what is pending, and waits for it, at most `limit`.
+/// Has every guard write everything that is pending, and waits at most `limit`.
 pub(super) fn flush_all(limit: Duration) {
     let deadline = Instant::now() + limit;
     flush(&live(), deadline);
-    // Others have taken counts that they have not written yet.
+    // Other threads have taken counts that they have not written yet.
     wait_until(deadline, || !InProgress::elsewhere());
 }
 
-/// Asks for everything, and waits for all together. Returns whether it was done in time.
+/// Has all `workers` write everything. Returns whether they did by `deadline`.
 pub(super) fn flush(workers: &[Arc<Worker>], deadline: Instant) -> bool {
     let answers: Vec<_> = workers.iter().map(Worker::ask).collect();
     let done = wait_until(deadline, || answers.iter().all(Answer::is_there));
@@ -135,7 +129,7 @@ pub(super) fn flush(workers: &[Arc<Worker>], deadline: Instant) -> bool {
     done
 }
 
-/// Waits in steps that grow to a millisecond. Returns whether it was done in time.
+/// Waits in steps that grow to a millisecond. Returns whether it was done by `deadline`.
 pub(super) fn wait_until(deadline: Instant, is_done: impl Fn() -> bool) -> bool {
     let mut step = Duration::from_micros(20);
     while !is_done() {

@@ -12,10 +12,8 @@ use std::{fs, io, process, thread};
 const SIGNALS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
 
 /// Has `SIGINT`, `SIGTERM`, `SIGHUP` and `SIGQUIT` write all pending summaries of all
-/// [`Guard`](crate::Guard)s, as [`exit`](crate::exit) does it, before they end the process.
-///
-/// It is there with the feature `signals`, and on Unix alone: elsewhere there is no such
-/// function.
+/// [`Guard`](crate::Guard)s, as [`exit`](crate::exit) does, before they end the process. Exists
+/// on Unix only.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,22 +24,22 @@ const SIGNALS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
 /// # }
 /// ```
 ///
-/// The process then ends as if it had no handler: whoever waits for it sees the signal, not an
-/// exit code. A second signal ends it at once, should a sink hang. Installs itself once,
-/// however often it is called.
+/// The process then ends as if it had no handler: its parent sees the signal, not an exit code.
+/// A second signal ends it at once, should a sink hang. Installs the handlers once, however often
+/// it is called.
 ///
-/// Handlers do no more than wake a thread, which does the rest. Those that the crate
-/// `signal-hook` has for others are called, too, but the process ends all the same: a program
-/// that stays alive on one of these signals, to read its settings again on `SIGHUP` say, calls
-/// [`Guard::flush`](crate::Guard::flush) or [`exit`](crate::exit) in handling it, instead of
-/// this. Signals that the process ignores, as under `nohup`, stay ignored where the system says
-/// which these are, in `/proc/self/status`: on Linux.
+/// The handlers only wake a thread, which does the rest. Handlers that the crate `signal-hook` has
+/// for others are called, too, but the process ends all the same. A program that stays alive on
+/// one of these signals, to read its settings again on `SIGHUP` say, does not call this: its
+/// handler's thread calls [`Guard::flush`](crate::Guard::flush) or [`exit`](crate::exit). Signals
+/// that the process ignores, as under `nohup`, stay ignored on Linux, where `/proc/self/status`
+/// lists them.
 ///
-/// A forked child that executes no other program has the handlers without the thread. The first
-/// signal does not end it; the second does.
+/// A forked child that executes no other program has the handlers without the thread: the first
+/// signal does not end it, the second does.
 ///
 /// # Errors
-/// That of the system if it has no thread or no handler for this.
+/// Returns the system's error if the thread or a handler cannot be had.
 pub fn flush_on_signals() -> io::Result<()> {
     static INSTALLED: Mutex<bool> = Mutex::new(false);
     let mut installed = lock(&INSTALLED);
@@ -85,12 +83,12 @@ fn register(signals: &[i32]) -> io::Result<Signals> {
 
 fn end_by(signal: i32) -> ! {
     drop(low_level::emulate_default_handler(signal));
-    // Unreachable with these signals; what a shell makes of a signal.
+    // Unreachable with these signals; the status that a shell gives a signal.
     process::exit(128 + signal)
 }
 
-/// Returns the signals that the process ignores: bit `n - 1` for signal `n`. None where the system
-/// does not say.
+/// Returns the signals that the process ignores: bit `n - 1` for signal `n`. No bit is set where
+/// the system does not say.
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,6 +1,5 @@
-//! Where summaries come from: a namespace, and the sink that they belong to.
+//! Where summaries come from, and what is in progress: reports, and calls of this thread.
 
-use super::recursion::RecursionGuard;
 use crate::Summary;
 use crate::atomic_cell::AtomicCell;
 use crate::panics::catch_panic;
@@ -43,17 +42,19 @@ pub(crate) trait SummarySource: Send + Sync {
     }
 }
 
-/// How many reports are in progress, above the process that they are in: what they have taken is
-/// in no cache any more. Not a lock, which a fork could leave locked; and a forked child does not
-/// wait for those of its parent.
+/// Counts the reports in progress, below the id of their process: the counts that they have taken
+/// are in no cache any more. Not a lock, which a fork could leave locked; and a forked child does
+/// not wait for its parent's reports.
 static ALL: AtomicCell<u64> = AtomicCell::new(0);
 
 thread_local! {
-    /// Of this thread: a sink may end the process.
+    /// The reports of this thread: a sink may end the process.
     static OWN: Cell<u32> = const { Cell::new(0) };
+    /// The calls into loggers that this thread is in.
+    static DEPTH: Cell<u8> = const { Cell::new(0) };
 }
 
-/// Changes the count of this process, which is `own` if it was another's.
+/// Changes the count of this process. It is `own` if the count was that of another process.
 fn change(own: u32, by: i32) {
     let id = process::id();
     let mut now = ALL.load();
@@ -88,5 +89,37 @@ impl Drop for InProgress {
     fn drop(&mut self) {
         OWN.set(OWN.get() - 1);
         change(OWN.get(), -1);
+    }
+}
+
+/// A call into a logger of quell, until dropped: a sink that logs whenever it is called cannot
+/// recurse forever.
+pub(crate) struct RecursionGuard {
+    /// How many calls of this thread it is nested in.
+    outer: u8,
+}
+
+/// How many calls may be nested in a first one.
+const MAX_NESTED: u8 = 4;
+
+impl RecursionGuard {
+    pub(crate) fn enter() -> Self {
+        let outer = DEPTH.get();
+        DEPTH.set(outer.saturating_add(1));
+        Self { outer }
+    }
+
+    pub(crate) fn is_too_deep(&self) -> bool {
+        self.outer > MAX_NESTED
+    }
+
+    pub(crate) fn is_one_too_deep(&self) -> bool {
+        self.outer == MAX_NESTED + 1
+    }
+}
+
+impl Drop for RecursionGuard {
+    fn drop(&mut self) {
+        DEPTH.set(self.outer);
     }
 }

@@ -13,20 +13,20 @@ use std::{io, process};
 thread_local! {
     /// The address of the worker that this thread writes summaries for; 0 if there is none.
     static HERE: Cell<usize> = const { Cell::new(0) };
-    /// Whether it stands in for the thread of that worker: it starts no other.
+    /// Whether this thread stands in for that worker's own: it starts no other.
     static IS_STAND_IN: Cell<bool> = const { Cell::new(false) };
-    /// Whether it is writing everything, because it was asked to.
+    /// Whether this thread is writing everything, because it was asked to.
     static ANSWERING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What a guard shares with its thread and with those who ask it. Has no lock, which a fork could
-/// leave locked.
+/// The state that a guard shares with its thread and with threads that ask it. Has no lock, which
+/// a fork could leave locked.
 pub(crate) struct Worker {
     source: Weak<dyn SummarySource>,
     interval: Duration,
     /// How often everything was asked for.
     asked: AtomicCell<u64>,
-    /// How many of these were done.
+    /// How many of these requests were served.
     done: AtomicCell<u64>,
     /// Whether to look before the interval is over.
     #[cfg(feature = "fleet")]
@@ -34,7 +34,7 @@ pub(crate) struct Worker {
     pub(super) stop: AtomicCell<bool>,
     pub(super) has_ended: AtomicCell<bool>,
     thread: ArcSwapOption<Thread>,
-    /// Has the thread, or is about to start it.
+    /// The process that has the thread, or is about to start it.
     pub(super) process: AtomicCell<u32>,
 }
 
@@ -91,7 +91,7 @@ impl Worker {
     fn run(&self) {
         loop {
             self.wait(self.interval);
-            // `stop` first: what is asked for after it was seen is not served any more.
+            // `stop` first: a request made after it was seen is not served any more.
             let last = self.stop.load();
             let asked = self.asked.load();
             let live = self.report(last || asked != self.done.load());
@@ -148,8 +148,7 @@ impl Worker {
         }
     }
 
-    /// Asks the thread to write everything, or another one if the asking thread is in the midst
-    /// of a report of its own.
+    /// Asks the thread to write everything; if this is that thread, amid a report, asks a new one.
     pub(super) fn ask(self: &Arc<Self>) -> Answer {
         if !self.is_here() {
             let ticket = self.asked.fetch_add(1) + 1;
@@ -196,7 +195,7 @@ impl Worker {
     }
 }
 
-/// What somebody who asked waits for.
+/// The answer that a thread which asked waits for.
 pub(super) enum Answer {
     Ticket(Arc<Worker>, u64),
     StandIn(Arc<AtomicCell<bool>>),
@@ -215,7 +214,7 @@ impl Answer {
         }
     }
 
-    /// Writes on this thread what no other can.
+    /// Writes on this thread if no other can.
     pub(super) fn write_here(&self) {
         if let Self::Nobody(worker) = self {
             worker.report(true);

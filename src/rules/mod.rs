@@ -1,26 +1,27 @@
-//! Rules by level and target.
+//! Rules by level and target, which can be swapped while they are in use.
 
 mod parse;
-mod parse_error;
 mod rule;
 #[cfg(feature = "serde")]
 mod serde;
-mod shared;
 
-pub use parse_error::{ParseRulesError, ParseRulesErrorKind};
+pub use parse::{ParseRulesError, ParseRulesErrorKind};
 pub use rule::Rule;
 pub(crate) use rule::RuleState;
-pub use shared::SharedRules;
 
 use crate::Level;
+use crate::atomic_cell::AtomicCell;
+use crate::panics::lock;
+use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-/// Which [`Rule`] holds for which events, by level and target.
+/// Maps events to [`Rule`]s, by level and target.
 ///
-/// A target stands for itself and for what is below it: `store` for `store`,
-/// `store::wal` and `store.wal`, not for `storefront`. Of several entries that fit, the
-/// most specific holds: the longest target, and with equal targets the one that names a
-/// level. What fits none has the default rule.
+/// A target stands for itself and for what is below it: `store` for `store`, `store::wal` and
+/// `store.wal`, not for `storefront`. Of several entries that fit an event, the most specific
+/// holds: the longest target, and of equal targets the entry with a level. An event that no
+/// entry fits has the default rule.
 ///
 /// ```
 /// use quell::{Level, Rule, Rules};
@@ -38,7 +39,9 @@ use std::collections::BTreeMap;
 /// # Ok::<(), quell::ConfigError>(())
 /// ```
 ///
-/// They are read from a text and written as one, for a variable of the environment
+/// # The text of rules
+///
+/// Rules are read from a text and written as one, for a variable of the environment
 /// ([`from_env`](Rules::from_env)) or a file of settings:
 ///
 /// ```
@@ -55,13 +58,11 @@ use std::collections::BTreeMap;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// # The text of rules
-///
-/// Directives with commas between them:
+/// A text has directives with commas between them:
 ///
 /// | directive | stands for | sets |
 /// |---|---|---|
-/// | `rule` | [`Rules::new`] | the rule for what no other fits |
+/// | `rule` | [`Rules::new`] | the rule for events that no other fits |
 /// | `60s` | [`Rule::window`] of that rule | its window, whichever of the two comes first |
 /// | `level:rule` | [`Rules::level`] | the rule for a level |
 /// | `target=rule` | [`Rules::target`] | the rule for a target and what is below it |
@@ -78,24 +79,23 @@ use std::collections::BTreeMap;
 /// | `exempt` | nothing is ever suppressed |
 ///
 /// A duration is a whole number and a unit, `ms`, `s`, `m`, `h` or `d`, or a sum of them:
-/// `1m30s`. A rule without a window has that of the cache, also where the text begins with
-/// `60s`: this is the window of the rule for what no other fits, and of no other rule. A later
-/// directive replaces one for the same target and level. Capitals in the names of rules and
-/// levels, and blanks around names and signs, do not matter. A target in a text has no comma,
-/// no `=` and no parenthesis.
+/// `1m30s`. A rule without a window has that of the cache: a leading `60s` is the window of the
+/// default rule alone. A later directive replaces one for the same target and level. Capitals in
+/// the names of rules and levels, and blanks around names and signs, do not matter. A target in a
+/// text has no comma, no `=` and no parenthesis.
 ///
-/// With the feature `serde`, rules are serialized and deserialized as this text, and a
-/// [`Rule`] as its own. Rules with a target that no text can have are an error.
+/// With the feature `serde`, rules are serialized and deserialized as this text, and a [`Rule`]
+/// as its own. Serializing a target that no text can have is an error.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     default: Rule,
-    /// For all targets; `default` aside.
+    /// The entries without a target, except `default`.
     root: TargetRules,
-    /// By the length of the target in bytes, the longest first: at most one of each is asked for.
+    /// By the length of the target in bytes, the longest first: a look-up asks each length once.
     targets: Vec<(usize, BTreeMap<Box<str>, TargetRules>)>,
 }
 
-/// What holds for one target; of each rule, `None` exempts.
+/// The rules for one target. An inner `None` exempts.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct TargetRules {
     by_level: [Option<Option<Rule>>; Level::ALL.len()],
@@ -108,7 +108,7 @@ impl TargetRules {
         self.by_level[level as usize - 1].or(self.others)
     }
 
-    /// The less specific first.
+    /// Returns the entries, the less specific first.
     fn entries(&self) -> impl Iterator<Item = (Option<Level>, Option<Rule>)> {
         let by_level = Level::ALL.into_iter().zip(self.by_level);
         let by_level = by_level.filter_map(|(level, rule)| Some((Some(level), rule?)));
@@ -117,51 +117,50 @@ impl TargetRules {
 }
 
 impl Rules {
-    /// `default` for everything.
+    /// Makes rules that have `default` for everything.
     #[must_use]
     pub fn new(default: Rule) -> Self {
         Self { default, ..Self::default() }
     }
 
-    /// `rule` for a target and what is below it.
+    /// Sets the rule for a target and what is below it.
     #[must_use]
     pub fn target(self, target: &str, rule: Rule) -> Self {
         self.with(target, None, Some(rule))
     }
 
-    /// `rule` for one level.
+    /// Sets the rule for one level.
     #[must_use]
     pub fn level(self, level: Level, rule: Rule) -> Self {
         self.with("", Some(level), Some(rule))
     }
 
-    /// `rule` for one level of a target and what is below it.
+    /// Sets the rule for one level of a target and what is below it.
     #[must_use]
     pub fn target_at(self, target: &str, level: Level, rule: Rule) -> Self {
         self.with(target, Some(level), Some(rule))
     }
 
-    /// Never suppresses anything of a target, or below it. It is still counted:
+    /// Exempts a target and what is below it from suppression. Its events are counted in
     /// [`Stats::exempt`](crate::Stats::exempt).
     #[must_use]
     pub fn exempt_target(self, target: &str) -> Self {
         self.with(target, None, None)
     }
 
-    /// Never suppresses anything of a level. (A rule or an exemption that names a target is
-    /// more specific.)
+    /// Exempts a level from suppression. A rule that names a target is more specific.
     #[must_use]
     pub fn exempt_level(self, level: Level) -> Self {
         self.with("", Some(level), None)
     }
 
-    /// The rule for what no other fits.
+    /// Returns the rule for events that no entry fits.
     #[must_use]
     pub fn default_rule(&self) -> Rule {
         self.default
     }
 
-    /// Whether they are [`Rule::once`] for everything.
+    /// Returns whether everything has [`Rule::once`].
     pub(crate) fn is_once(&self) -> bool {
         self.default == Rule::once()
             && self.targets.is_empty()
@@ -171,7 +170,7 @@ impl Rules {
     /// Replaces an entry for the same target and level.
     fn with(mut self, target: &str, level: Option<Level>, rule: Option<Rule>) -> Self {
         if let ("", None, Some(rule)) = (target, level, rule) {
-            // For everything: there is one place for that.
+            // The rule for everything has one place.
             self.default = rule;
             self.root.others = None;
             return self;
@@ -193,8 +192,8 @@ impl Rules {
         self
     }
 
-    /// The rule for an event; `None` if it is exempt. Allocates nothing; looks up the parts of
-    /// the target that are as long as some entry's.
+    /// Returns the rule for an event; `None` if it is exempt. Allocates nothing. Looks up each
+    /// part of the target that is as long as some entry's target.
     #[must_use]
     #[inline]
     pub fn find(&self, level: Level, target: &str) -> Option<Rule> {
@@ -207,7 +206,7 @@ impl Rules {
         self.root.find(level).unwrap_or(Some(self.default))
     }
 
-    /// All entries but the default, the least specific first.
+    /// Returns all entries but the default, the least specific first.
     fn entries(&self) -> impl Iterator<Item = (&str, Option<Level>, Option<Rule>)> {
         let targets = self.targets.iter().rev().flat_map(|(_, targets)| targets);
         let targets = targets.map(|(target, own)| (&**target, own));
@@ -224,7 +223,7 @@ impl From<Rule> for Rules {
     }
 }
 
-/// Returns the first `length` bytes of `target`, if it is them or below them.
+/// Returns the first `length` bytes of `target` if it is that path or below it.
 #[inline]
 fn parent(target: &str, length: usize) -> Option<&str> {
     let (parent, rest) = target.split_at_checked(length)?;
@@ -232,67 +231,94 @@ fn parent(target: &str, length: usize) -> Option<&str> {
     is_below.then_some(parent)
 }
 
+/// Shares rules that can be swapped while they are in use. Clones share the same rules: keep one,
+/// give others to front ends.
+///
+/// ```
+/// use quell::{Rule, Rules, SharedRules};
+/// let rules = SharedRules::from(Rule::once());
+/// // ... a front end gets `rules.clone()` ... and later, when somebody asks for more detail:
+/// rules.set(Rule::first(100)?);
+/// # Ok::<(), quell::ConfigError>(())
+/// ```
+///
+/// A swap loses no state: counts stay, and the new rule goes on from the window that an entry is
+/// in.
+#[derive(Clone, Debug)]
+pub struct SharedRules(Arc<Swapped>);
+
+#[derive(Debug)]
+struct Swapped {
+    rules: ArcSwap<Rules>,
+    /// Is true only if everything has [`Rule::once`]; spares events the load of `rules`, two
+    /// locked instructions.
+    once: AtomicCell<bool>,
+    /// Orders calls of `set`, so that the two agree in the end.
+    setting: Mutex<()>,
+}
+
+impl SharedRules {
+    /// Replaces the rules for the events from now on.
+    pub fn set(&self, rules: impl Into<Rules>) {
+        let rules = rules.into();
+        let once = rules.is_once();
+        let _setting = lock(&self.0.setting);
+        self.0.once.store(false);
+        self.0.rules.store(Arc::new(rules));
+        self.0.once.store(once);
+    }
+
+    /// Returns the rules in force.
+    #[must_use]
+    pub fn get(&self) -> Arc<Rules> {
+        self.0.rules.load_full()
+    }
+
+    /// Returns whether everything has [`Rule::once`]. May return `false` during a swap.
+    #[inline]
+    pub(crate) fn is_once(&self) -> bool {
+        self.0.once.load()
+    }
+
+    /// Calls [`Rules::find`] of the rules in force.
+    #[inline(never)]
+    pub(crate) fn find(&self, level: Level, target: &str) -> Option<Rule> {
+        self.0.rules.load().find(level, target)
+    }
+}
+
+impl Default for SharedRules {
+    fn default() -> Self {
+        Rules::default().into()
+    }
+}
+
+impl<T: Into<Rules>> From<T> for SharedRules {
+    fn from(rules: T) -> Self {
+        let rules = rules.into();
+        Self(Arc::new(Swapped {
+            once: AtomicCell::new(rules.is_once()),
+            rules: ArcSwap::from_pointee(rules),
+            setting: Mutex::default(),
+        }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use Level::{Error, Info, Warn};
 
-    #[test]
-    fn targets_are_paths() {
-        for (target, parent, below) in [
-            ("a", "a", true),
-            ("a::b", "a", true),
-            ("a.b", "a", true),
-            ("ab", "a", false),
-            ("a", "a::b", false),
-            ("", "a", false),
-            ("a", "", true),
-            ("", "", true),
-        ] {
-            let rules = Rules::default().exempt_target(parent);
-            assert_eq!(rules.find(Info, target).is_none(), below, "{target} below {parent}");
-        }
-    }
-
-    #[test]
-    fn the_most_specific_rule_holds_in_any_order() {
-        let rule = |n| Rule::first(n).unwrap();
-        let add: [fn(Rules, Rule) -> Rules; 4] = [
-            |rules, rule| rules.level(Error, rule),
-            |rules, rule| rules.target("a", rule),
-            |rules, rule| rules.target_at("a", Error, rule),
-            |rules, rule| rules.target("a::b", rule),
-        ];
-        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
-            let rules =
-                order.iter().fold(Rules::default(), |rules, &i| add[i](rules, rule(i as u32 + 2)));
-            assert_eq!(rules.find(Info, "c"), Some(Rule::once()));
-            assert_eq!(rules.find(Error, "c"), Some(rule(2)));
-            assert_eq!(rules.find(Warn, "a::c"), Some(rule(3)));
-            assert_eq!(rules.find(Error, "a"), Some(rule(4)));
-            assert_eq!(
-                rules.find(Error, "a::b::c"),
-                Some(rule(5)),
-                "a longer target beats a level"
-            );
-        }
-    }
-
-    /// As the documentation says it, entry by entry.
+    /// Finds a rule as the documentation says it, entry by entry.
     fn specified(
         entries: &[(&str, Option<Level>, u32)],
         level: Level,
         target: &str,
     ) -> Option<Rule> {
-        let fits = |parent: &str| {
-            let rest = target.strip_prefix(parent);
-            rest.is_some_and(|rest| {
-                parent.is_empty()
-                    || rest.is_empty()
-                    || rest.starts_with("::")
-                    || rest.starts_with('.')
-            })
-        };
+        let is_end =
+            |rest: &str| rest.is_empty() || rest.starts_with("::") || rest.starts_with('.');
+        let fits =
+            |parent: &str| parent.is_empty() || target.strip_prefix(parent).is_some_and(is_end);
         let fitting = entries
             .iter()
             .filter(|(parent, own, _)| fits(parent) && own.is_none_or(|own| own == level));
@@ -308,6 +334,7 @@ mod tests {
             "a",
             "a::b",
             "a.b",
+            "ab",
             "a:",
             "a::",
             "b",
@@ -321,7 +348,7 @@ mod tests {
         let levels = [None, Some(Error), Some(Info)];
         let all: Vec<_> = targets.iter().flat_map(|t| levels.map(|l| (*t, l))).collect();
         // Zero is out of range, and exempts.
-        let entry = |n: usize| (all[n * 7 % all.len()].0, all[n * 7 % all.len()].1, n as u32 % 9);
+        let entry = |n: usize| (all[n * 5 % all.len()].0, all[n * 5 % all.len()].1, n as u32 % 9);
         for from in 0..all.len() {
             for number in [1, 3, 8, 20] {
                 let mut entries: Vec<_> = (from..from + number).map(entry).collect();
@@ -340,9 +367,13 @@ mod tests {
     }
 
     #[test]
-    fn a_default_set_later_replaces_an_exemption() {
+    fn a_later_entry_replaces_an_equal_one() {
+        for target in ["", "a"] {
+            let exempt = Rules::default().exempt_target(target);
+            assert_eq!(exempt.find(Info, "a"), None);
+            assert_eq!(exempt.target(target, Rule::once()).find(Info, "a"), Some(Rule::once()));
+        }
         let exempt = Rules::default().exempt_target("");
-        assert_eq!(exempt.find(Info, "a"), None);
         assert_eq!(exempt.target("", Rule::once()), Rules::default());
     }
 
@@ -356,11 +387,5 @@ mod tests {
         for target in targets {
             assert_eq!(rules.find(Info, &format!("{target}::wal")), Rule::first(2).ok());
         }
-    }
-
-    #[test]
-    fn a_later_entry_replaces_an_equal_one() {
-        let rules = Rules::default().exempt_target("a").target("a", Rule::first(2).unwrap());
-        assert_eq!(rules.find(Info, "a"), Some(Rule::first(2).unwrap()));
     }
 }

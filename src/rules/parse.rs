@@ -1,23 +1,23 @@
-//! Rules as a text: read from a string or the environment, and written.
-//!
-//! [`Rules`] has the grammar. The reader goes by pieces, which know where in the text they
-//! are, so that an error can point at its place.
+//! Rules as a text, whose grammar [`Rules`] has. The reader goes by pieces, which know their
+//! place in the text, so that an error can point at it.
 
-use super::parse_error::{NAMES, ParseRulesError, ParseRulesErrorKind as Kind};
+use self::ParseRulesErrorKind as Kind;
 use super::rule::UNITS;
 use super::{Rule, Rules};
+use crate::error::nearest;
 use crate::{ConfigError, Level};
+use std::error::Error;
 use std::str::FromStr;
 use std::time::Duration;
 use std::{env, fmt};
 
 type Result<T> = std::result::Result<T, ParseRulesError>;
 
-/// What a target in a text cannot have: these end it, or belong to rules.
+/// The signs that a target in a text cannot have: these end it, or belong to rules.
 const SIGNS: [char; 4] = [',', '=', '(', ')'];
 
 impl Rules {
-    /// Reads rules from a variable of the environment; `None` if it is not set, or empty.
+    /// Reads rules from a variable of the environment. Returns `None` if it is not set or empty.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,7 +29,7 @@ impl Rules {
     /// ```
     ///
     /// # Errors
-    /// [`ParseRulesError`], with the variable's name, if it is no text of rules or not Unicode.
+    /// [`ParseRulesError`], with the variable's name, if its value is not a text of rules.
     pub fn from_env(name: &str) -> Result<Option<Self>> {
         let Some(value) = env::var_os(name) else { return Ok(None) };
         let rules = match std::str::from_utf8(value.as_encoded_bytes()) {
@@ -40,14 +40,12 @@ impl Rules {
                 Err(Piece { at, text: &lossy[at..] }.error(Kind::NotUnicode))
             }
         };
-        match rules {
-            Ok(rules) => Ok(Some(rules)),
-            Err(error) => Err(ParseRulesError { variable: Some(name.into()), ..error }),
-        }
+        let named = |error| ParseRulesError { variable: Some(name.into()), ..error };
+        rules.map(Some).map_err(named)
     }
 
-    /// Whether reading what is written gives the same rules: not if a target has a sign of the
-    /// grammar in it, as no path of Rust has.
+    /// Returns a target that would not be read as it is written: one with a sign of the grammar in
+    /// it, as no path of Rust has.
     #[cfg(feature = "serde")]
     pub(super) fn unwritable(&self) -> Option<&str> {
         let is_bad = |target: &&str| target.trim() != *target || target.contains(SIGNS);
@@ -109,22 +107,22 @@ impl fmt::Display for Rules {
 impl FromStr for Rule {
     type Err = ParseRulesError;
 
-    /// Reads a rule as [the text of rules](Rules#the-text-of-rules) has it.
+    /// Reads a rule of [the text of rules](Rules#the-text-of-rules).
     ///
     /// # Errors
-    /// [`ParseRulesError`]; also of `exempt`, which is no rule.
+    /// [`ParseRulesError`]; also for `exempt`, which is not a [`Rule`].
     fn from_str(text: &str) -> Result<Self> {
         let piece = Piece { at: 0, text }.trim();
         piece.rule()?.rule.ok_or_else(|| piece.error(Kind::Exempt))
     }
 }
 
-/// What was read so far.
+/// The directives read so far.
 #[derive(Default)]
 struct Reader<'a> {
     rules: Rules,
     default: ReadRule,
-    /// That of the default rule, unless it has one of its own.
+    /// The window of the default rule, unless it has one of its own.
     window: Option<(Piece<'a>, Duration)>,
 }
 
@@ -270,11 +268,8 @@ impl<'a> Piece<'a> {
             return Err(self.error(if is_missing { Kind::MissingRule } else { Kind::UnknownRule }));
         };
         let malformed = |expected| Err(self.error(Kind::Malformed { expected }));
-        // What is between the parentheses, and after them.
-        let arguments = match open {
-            Some(open) => self.from(open + 1).split_once(')'),
-            None => None,
-        };
+        // The text between the parentheses, and after them.
+        let arguments = open.and_then(|open| self.from(open + 1).split_once(')'));
         match (name, open, arguments) {
             ("once", None, _) => Ok(Some(Rule::once())),
             ("exempt", None, _) => Ok(None),
@@ -301,7 +296,7 @@ impl<'a> Piece<'a> {
 
     fn first(self, every: Self) -> Result<Option<Rule>> {
         let n = self.number()?;
-        // Alone first, so that the error is at the one that is wrong.
+        // Checked alone first, so that the error points at the wrong number.
         self.made(Rule::first(n))?;
         Ok(Some(every.made(Rule::first_then_every(n, every.number()?))?))
     }
@@ -312,7 +307,7 @@ impl<'a> Piece<'a> {
         number.ok_or_else(|| self.error(Kind::BadNumber))
     }
 
-    /// Whether it must be a duration: nothing else begins with a digit.
+    /// Returns whether it must be a duration: nothing else begins with a digit.
     fn is_duration(self) -> bool {
         self.text.starts_with(|c: char| c.is_ascii_digit())
     }
@@ -340,3 +335,123 @@ fn millis(mut text: &str) -> Option<u64> {
         text = rest;
     }
 }
+
+/// The names of rules.
+const NAMES: [&str; 4] = ["once", "first", "back_off", "exempt"];
+
+/// The error for a text that is not one of [`Rules`], or of a [`Rule`].
+///
+/// ```
+/// use quell::{ParseRulesErrorKind, Rules};
+///
+/// let error = "60s,http=frist(10)".parse::<Rules>().unwrap_err();
+/// assert_eq!((error.position, &error.text[..]), (9, "frist(10)"));
+/// assert_eq!(error.kind, ParseRulesErrorKind::UnknownRule);
+/// assert_eq!(
+///     error.to_string(),
+///     "at 9: unknown rule \"frist(10)\", perhaps \"first\"; known are once, first(10), \
+///      first(5)+100, back_off(1h), exempt, a duration; a target stands before =",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseRulesError {
+    /// Where the wrong piece begins, in bytes.
+    pub position: usize,
+    /// The wrong piece; empty if something is missing there.
+    pub text: String,
+    /// Says what is wrong with it.
+    pub kind: ParseRulesErrorKind,
+    /// The variable of the environment that the text comes from, if any.
+    pub variable: Option<String>,
+}
+
+/// The kinds of [`ParseRulesError`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParseRulesErrorKind {
+    /// Nothing stands before, between or after commas.
+    MissingDirective,
+    /// Nothing stands before `=`.
+    MissingTarget,
+    /// No rule stands after a sign, or after the level or target that is the piece.
+    MissingRule,
+    /// A target in a text has no comma and no parenthesis.
+    BadTarget,
+    /// No level has that name.
+    UnknownLevel,
+    /// No rule has that name.
+    UnknownRule,
+    /// The text after the name of a rule cannot be read.
+    Malformed {
+        /// The form of that rule.
+        expected: &'static str,
+    },
+    /// The piece is not a number, or too large a one.
+    BadNumber,
+    /// The piece is not a duration, or too long a one.
+    BadDuration,
+    /// A window stands where none can be: of `exempt`, or a second one.
+    StrayWindow,
+    /// `exempt` stands where a [`Rule`] must.
+    Exempt,
+    /// The rule cannot be made.
+    Config(ConfigError),
+    /// The variable of the environment is not Unicode.
+    NotUnicode,
+}
+
+impl fmt::Display for ParseRulesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(variable) = &self.variable {
+            write!(f, "{variable}: ")?;
+        }
+        write!(f, "at {}: ", self.position)?;
+        let text = &self.text;
+        match &self.kind {
+            Kind::MissingDirective => f.write_str("a rule or target is missing"),
+            Kind::MissingTarget => f.write_str("the target before = is missing"),
+            Kind::MissingRule if text.is_empty() => f.write_str("a rule is missing"),
+            Kind::MissingRule => write!(f, "there is no rule for {text:?}"),
+            Kind::BadTarget => {
+                write!(f, "a target cannot be {text:?}: it has a comma or parenthesis")
+            }
+            Kind::UnknownLevel => {
+                write!(f, "unknown level {text:?}")?;
+                perhaps(f, text, &Level::ALL.map(Level::lowercase))?;
+                write!(f, "; known are {}", Level::ALL.map(Level::lowercase).join(", "))
+            }
+            Kind::UnknownRule => {
+                write!(f, "unknown rule {text:?}")?;
+                perhaps(f, text.split(['(', '/']).next().unwrap_or(text), &NAMES)?;
+                f.write_str(
+                    "; known are once, first(10), first(5)+100, back_off(1h), exempt, a duration; \
+                     a target stands before =",
+                )
+            }
+            Kind::Malformed { expected } => {
+                write!(f, "cannot read {text:?}, which is written {expected}")
+            }
+            Kind::BadNumber => write!(f, "not a number from 1 to {}: {text:?}", Rule::MAX),
+            Kind::BadDuration => write!(
+                f,
+                "cannot read the duration {text:?}, which is a number and ms, s, m, h or d, or a \
+                 sum such as 1m30s"
+            ),
+            Kind::StrayWindow => write!(f, "no window can be here: {text:?}"),
+            Kind::Exempt => write!(f, "{text:?} is no rule: it is for Rules alone"),
+            Kind::Config(error) => write!(f, "{error}: {text:?}"),
+            Kind::NotUnicode => write!(f, "not Unicode: {text:?}"),
+        }
+    }
+}
+
+fn perhaps(f: &mut fmt::Formatter<'_>, name: &str, known: &[&'static str]) -> fmt::Result {
+    match nearest(&name.trim().to_ascii_lowercase(), known) {
+        Some(known) => write!(f, ", perhaps {known:?}"),
+        None => Ok(()),
+    }
+}
+
+// Without a source: Display says all of it.
+impl Error for ParseRulesError {}

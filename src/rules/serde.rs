@@ -1,4 +1,4 @@
-//! Rules in files of settings: as texts.
+//! Rules as texts, for serde.
 
 use super::{Rule, Rules};
 use serde_core::de::{Deserialize, Deserializer, Error, Visitor};
@@ -10,7 +10,7 @@ use std::str::FromStr;
 impl Serialize for Rules {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.unwritable() {
-            // As a text it would come back as something else.
+            // The text would be read as other rules.
             Some(target) => Err(S::Error::custom(format_args!(
                 "no text of rules can have the target {target:?}"
             ))),
@@ -37,7 +37,7 @@ impl<'de> Deserialize<'de> for Rule {
     }
 }
 
-/// Parses a string; has what is expected.
+/// Parses a string; holds the description of what is expected.
 struct Text<T>(&'static str, PhantomData<T>);
 
 impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {

@@ -1,12 +1,10 @@
 //! Deduplication of a subscriber: wraps its layers.
 
+use super::key::{FieldNames, Options};
 use super::layer::{DedupLayer, PassProbe};
-use super::options::{FieldNames, Options};
-use super::own_filter;
 use super::state::Shared;
 use crate::{Cache, Clock, Coarse, ConfigError, FingerprintHasher, Guard, InitError};
 use std::fmt;
-use std::io::{self, Write};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use tracing_core::{Event, Subscriber};
@@ -20,18 +18,17 @@ pub type Builder<C = Coarse> = crate::front::Builder<Options, C>;
 impl<C: Clock> Builder<C> {
     /// Sets which fields of the spans around an event belong to its key; none unless set.
     ///
-    /// An inner span's field shadows an outer one's, and one of the event itself, if it belongs
-    /// to the key, shadows both. Spans that the layer does not see, since a filter keeps them
-    /// from it, do not count. Values are hashed when they are recorded, and kept for summaries.
+    /// An inner span's field shadows an outer one's. A field of the event itself shadows both, if
+    /// it belongs to the key. Spans that a filter keeps from the layer do not count. Values are
+    /// hashed when they are recorded, and kept for summaries.
     pub fn span_fields<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.inner.span_fields = FieldNames::new(names);
         self
     }
 
     /// Sets a key of your own, in place of [`Key`](crate::Key): two events are the same message
-    /// if `write` writes the same.
-    ///
-    /// `write` must not call tracing's macros. If it panics, the event passes.
+    /// if `write` writes the same. If it panics, the event passes. It must not call tracing's
+    /// macros.
     ///
     /// ```
     /// # let cache = std::sync::Arc::new(quell::Cache::builder().build()?);
@@ -58,7 +55,7 @@ impl<C: Clock> Builder<C> {
     }
 }
 
-/// Deduplication for the layers of one subscriber. Make one for each subscriber; several may
+/// Deduplicates the events of the layers that it wraps. Make one for each subscriber; several may
 /// share a cache.
 ///
 /// ```
@@ -75,24 +72,23 @@ impl<C: Clock> Builder<C> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Each layer has its own first lines, and summaries of what *it* did not see. The layers, the guard
-/// and this value may be dropped in any order.
+/// The layers, the guard and this value may be dropped in any order.
 pub struct Dedup<C: Clock = Coarse> {
     shared: Arc<Shared<C>>,
 }
 
-// Keys of users are called while nothing of ours is half done.
+// User code never runs while our state is inconsistent.
 impl<C: Clock> UnwindSafe for Dedup<C> {}
 impl<C: Clock> RefUnwindSafe for Dedup<C> {}
 
 impl<C: Clock> Dedup<C> {
-    /// Makes one with the defaults.
+    /// Makes a `Dedup` with the defaults.
     #[must_use]
     pub fn new(cache: Arc<Cache<C>>) -> Self {
         Self::builder(cache).build()
     }
 
-    /// Returns a builder, to choose otherwise.
+    /// Returns a builder, for other settings.
     ///
     /// ```
     /// use quell::front::tracing::Dedup;
@@ -113,23 +109,23 @@ impl<C: Clock> Dedup<C> {
         Builder::new(cache, Options::default())
     }
 
-    /// Wraps a layer: it sees no repeats, and the summaries of what it did not see. One decision
-    /// holds for all layers of `a.and_then(b)`; layers that are wrapped on their own are decided
-    /// for on their own.
+    /// Wraps a layer: it sees the first of each message, and summaries of the repeats. One decision
+    /// holds for all layers of `a.and_then(b)`; layers that are wrapped apart are decided for
+    /// apart.
     ///
-    /// A layer that has a filter of its own (`layer.with_filter(filter)`) belongs in
+    /// Wrap a layer that has a filter (`layer.with_filter(filter)`) by
     /// [`wrap_filtered`](Self::wrap_filtered): here the filter would be asked too late. Such a
-    /// layer is told of on standard error, and sees every event.
+    /// layer is reported on standard error, and sees every event.
     pub fn wrap<S, L>(&self, layer: L) -> impl Layer<S> + use<S, L, C>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
         L: Layer<S>,
     {
-        self.layer(layer)
+        DedupLayer::new(layer, &self.shared)
     }
 
-    /// Wraps a layer that has a filter: a level, an `EnvFilter`, ... That is asked first, so no
-    /// message is counted that it keeps out. It is not asked about summaries: it has let the
+    /// Wraps a layer that has a filter: a level, an `EnvFilter`, ... The filter is asked first, so
+    /// an event that it rejects is not counted. It is not asked about summaries: it has let the
     /// lines pass that they count.
     pub fn wrap_filtered<S, L, F>(&self, filter: F, layer: L) -> impl Layer<S> + use<S, L, F, C>
     where
@@ -137,31 +133,12 @@ impl<C: Clock> Dedup<C> {
         L: Layer<S>,
         F: Filter<S> + 'static,
     {
-        self.layer(layer).with_filter(PassProbe(filter))
+        DedupLayer::new(layer, &self.shared).with_filter(PassProbe(filter))
     }
 
-    fn layer<S, L>(&self, layer: L) -> DedupLayer<L, C>
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-        L: Layer<S>,
-    {
-        let has_filter = own_filter::has_one(&layer);
-        if has_filter {
-            // Standard error may be closed.
-            let _ = writeln!(
-                io::stderr(),
-                "quell: a wrapped layer has a filter of its own and is not deduplicated; \
-                 use wrap_filtered(filter, layer) in place of wrap(layer.with_filter(filter))"
-            );
-        }
-        DedupLayer::new(layer, has_filter, &self.shared)
-    }
-
-    /// Starts the thread that writes summaries. Without a guard what is suppressed stays
-    /// in the cache, for [`Cache::drain`].
-    ///
-    /// So it does when the subscriber is gone: drop the guard first, where the subscriber
-    /// is not the global one.
+    /// Starts the thread that writes summaries. Without a guard, or once the subscriber is gone,
+    /// counts stay in the cache, for [`Cache::drain`]: drop the guard before a subscriber that is
+    /// not the global one.
     ///
     /// # Errors
     /// [`InitError::Config`] if the [interval](Builder::interval) is too short, or if a layer

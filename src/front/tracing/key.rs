@@ -1,6 +1,5 @@
 //! Reading an event: into a hash, and into the text of an exemplar.
 
-use super::options::Options;
 use crate::front::builder::Settings;
 use crate::text::{ErrorChain, Field};
 use crate::{Exemplar, FingerprintHasher, Key, Level, Value};
@@ -8,6 +7,7 @@ use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::ops::Deref;
 use std::ptr;
+use std::sync::Arc;
 use tracing_core::field::Visit;
 use tracing_core::{Event, Metadata};
 use tracing_log::NormalizeEvent;
@@ -199,4 +199,47 @@ pub(super) fn exemplar(
         }
     }));
     exemplar
+}
+
+type CustomKey = Arc<dyn Fn(&Event<'_>, &mut FingerprintHasher) + Send + Sync>;
+
+/// The settings of tracing alone.
+#[derive(Default)]
+pub struct Options {
+    pub(super) span_fields: FieldNames,
+    pub(super) custom_key: Option<CustomKey>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("span_fields", &self.span_fields).finish_non_exhaustive()
+    }
+}
+
+/// The names of chosen span fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct FieldNames(Arc<[Box<str>]>);
+
+impl FieldNames {
+    pub(super) fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
+        Self(names.into_iter().map(|name| name.as_ref().into()).collect())
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|name| &**name)
+    }
+
+    pub(super) fn name(&self, name: usize) -> &str {
+        &self.0[name]
+    }
+
+    #[inline]
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|one| **one == *name)
+    }
 }

@@ -1,4 +1,6 @@
 //! The layer around a layer: where events are decided on, and summaries written.
+// Downcasts, of the wrapped layer and to learn whether it has a filter.
+#![allow(unsafe_code)]
 
 use super::key::{self, EventSource, Seen};
 use super::probe::{self, PROBE};
@@ -8,32 +10,46 @@ use crate::front::decide::Action;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
 use crate::{Clock, Summary};
-use std::any::TypeId;
+use std::any::{TypeId, type_name};
+use std::cell::Cell;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::{Context, Filter};
+use tracing_subscriber::layer::{Context, Filter, Identity, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, Registry};
 
-/// Lets a layer see the first of each message, and the summaries of what it did not see. All
-/// else it hands on.
+/// Lets a layer see the first of each message and the summaries of its repeats; forwards all else.
 ///
-/// Summaries go from here to the layer, past whatever filters and layers are in the stack: those
-/// have let the lines pass that a summary counts.
+/// Summaries go from here to the layer, past the filters and layers in the stack: these have let
+/// the lines pass that a summary counts.
 pub(super) struct DedupLayer<L, C: Clock> {
     layer: L,
     state: Arc<State<C>>,
-    /// Whether all events are handed on: filters inside the layer are asked after quell.
+    /// Whether all events are forwarded. A layer with a filter of its own would be asked too late:
+    /// an event that the filter rejects would use up the window of one that it lets pass.
     is_off: bool,
     /// For layers inside a `Vec` or `Option`, which never learn their subscriber.
     shared: Arc<Shared<C>>,
 }
 
 impl<L, C: Clock> DedupLayer<L, C> {
-    pub(super) fn new(layer: L, is_off: bool, shared: &Arc<Shared<C>>) -> Self {
+    pub(super) fn new<S: Subscriber>(layer: L, shared: &Arc<Shared<C>>) -> Self
+    where
+        L: Layer<S>,
+    {
+        let is_off = has_filter(&layer);
+        if is_off {
+            // Standard error may be closed.
+            let _ = writeln!(
+                io::stderr(),
+                "quell: a wrapped layer has a filter of its own and is not deduplicated; \
+                 use wrap_filtered(filter, layer) in place of wrap(layer.with_filter(filter))"
+            );
+        }
         Self { layer, state: shared.new_state(), is_off, shared: Arc::clone(shared) }
     }
 
@@ -46,7 +62,7 @@ impl<L, C: Clock> DedupLayer<L, C> {
         let (decider, options) = (&state.decider, &state.options);
         let source = EventSource::of(event);
         let level = source.level();
-        // Until the layer has written: it, or a `Debug`, may log.
+        // Lives until the layer has written: it, or a `Debug`, may log.
         let recursion = RecursionGuard::enter();
         if recursion.is_too_deep() {
             return decider.count_only(level, &recursion);
@@ -105,7 +121,7 @@ impl<L, C: Clock> DedupLayer<L, C> {
         });
     }
 
-    /// Writes the summary that this thread has for this layer, if it has. Returns whether it had.
+    /// Writes the summary that this thread has for this layer. Returns whether there was one.
     #[cold]
     fn deliver<S>(&self, ctx: &Context<'_, S>) -> bool
     where
@@ -141,8 +157,8 @@ where
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
         if ptr::eq(metadata, &PROBE) {
-            // A `false` has the subscriber forget what filters have said to the probe. There may
-            // be wrapped layers in the layer.
+            // `false` makes the subscriber forget the filters' answers to the probe. The layer may
+            // have wrapped layers in it.
             return !self.deliver(&ctx) && self.layer.enabled(metadata, ctx);
         }
         self.layer.enabled(metadata, ctx)
@@ -150,7 +166,7 @@ where
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         if ptr::eq(event.metadata(), &PROBE) {
-            // A `false` ends the way of the probe: no layer sees it.
+            // `false` keeps the probe from all layers.
             return !self.deliver(&ctx) && self.layer.event_enabled(event, ctx);
         }
         self.layer.event_enabled(event, ctx)
@@ -203,8 +219,7 @@ where
         self.layer.on_id_change(old, new, ctx);
     }
 
-    // Whoever looks for the wrapped layer in a subscriber finds it.
-    #[allow(unsafe_code)]
+    // Lets a look for the wrapped layer in a subscriber find it.
     unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
         if id == TypeId::of::<L>() {
             return Some(ptr::from_ref(&self.layer).cast());
@@ -252,5 +267,61 @@ impl<S, F: Filter<S>> Filter<S> for PassProbe<F> {
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.0.on_close(id, ctx);
+    }
+}
+
+/// Returns whether `layer` is, or has in it, a layer with a filter, as far as can be told: from the
+/// name of its type, unless a layer is boxed, and from its answer to tracing-subscriber's own
+/// question.
+fn has_filter<S: Subscriber, L: Layer<S>>(layer: &L) -> bool {
+    let is_marked = |marker| {
+        // SAFETY: the pointer is not used.
+        unsafe { layer.downcast_raw(marker) }.is_some()
+    };
+    type_name::<L>().contains("tracing_subscriber::filter::layer_filters::Filtered<")
+        || marker().is_some_and(is_marked)
+}
+
+/// Returns the private type that tracing-subscriber asks a layer for to learn whether it has a
+/// filter. A layer that is asked tells it; `None` if a test of it fails.
+fn marker() -> Option<TypeId> {
+    thread_local! {
+        static ASKED: Cell<Option<TypeId>> = const { Cell::new(None) };
+    }
+    struct Asked;
+    impl Layer<Registry> for Asked {
+        unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
+            ASKED.set(ASKED.get().or(Some(id)));
+            None
+        }
+    }
+    static MARKER: OnceLock<Option<TypeId>> = OnceLock::new();
+    *MARKER.get_or_init(|| {
+        drop(Registry::default().with(Asked));
+        ASKED.get().filter(|&id| {
+            let filtered = Layer::<Registry>::with_filter(Identity::new(), LevelFilter::OFF);
+            // SAFETY: the pointer is not used.
+            let with = unsafe { filtered.downcast_raw(id) };
+            // SAFETY: as above.
+            let without = unsafe { Layer::<Registry>::downcast_raw(&Identity::new(), id) };
+            with.is_some() && without.is_none()
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_seen_in_boxes_too() {
+        fn has(layer: impl Layer<Registry>) -> bool {
+            has_filter(&layer)
+        }
+        let plain = || Layer::<Registry>::boxed(Identity::new());
+        let filtered = || Layer::<Registry>::with_filter(Identity::new(), LevelFilter::WARN);
+        assert!(!has(Identity::new()) && !has(plain()) && !has(plain().and_then(plain())));
+        assert!(has(filtered()) && has(filtered().boxed()) && has(Some(filtered())));
+        assert!(has(plain().and_then(filtered())) && has(filtered().and_then(plain())));
     }
 }

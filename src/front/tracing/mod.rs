@@ -99,15 +99,13 @@
 mod dedup;
 mod key;
 mod layer;
-mod options;
-mod own_filter;
 mod probe;
 mod spans;
 mod state;
 mod summary_event;
 
 pub use dedup::{Builder, Dedup};
-pub use options::Options;
+pub use key::Options;
 #[doc(no_inline)]
 pub use tracing_core::LevelFilter;
 

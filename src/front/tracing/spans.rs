@@ -4,8 +4,7 @@
 //! and an event that this code logs must not wait for it. Nor does it wait here for a lock that a
 //! fork left taken: what such a lock is for is unknown from then on, and events there pass.
 
-use super::key::{Seen, Visitor};
-use super::options::FieldNames;
+use super::key::{FieldNames, Seen, Visitor};
 use crate::atomic_cell::AtomicCell;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;

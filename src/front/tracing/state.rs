@@ -1,6 +1,6 @@
 //! What the layers of one `Dedup` share with its guards.
 
-use super::options::Options;
+use super::key::Options;
 use super::probe;
 use super::spans::SpanFields;
 use crate::atomic_cell::AtomicCell;

@@ -1,6 +1,6 @@
 //! A summary or a notice, as an event like the one that it is about.
 
-use super::options::FieldNames;
+use super::key::FieldNames;
 use crate::{Exemplar, FleetCount, Level, Summary, Value};
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
