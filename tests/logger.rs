@@ -41,7 +41,9 @@ mod keys {
                 root.with_attr("a", 1),
                 root.with_attr("a", 2),
                 root.with_attr("a", 1u8),
-                root.with_attr("a", 1.0),
+                root.with_attr("a", 1i128),
+                root.with_attr("a", 1u128),
+                root.with_attr("a", 1.0f32),
                 root.with_attr("a", "1"),
                 root.with_attr("a", '1'),
                 root.with_attr("a", true),
@@ -64,7 +66,7 @@ mod keys {
         let recorder = Recorder::new();
         let root = Logger::new(cache, Arc::clone(&recorder)).with_group("g");
         let level = Level::Info;
-        root.with_attr("a", 1).with_attr("b", "x").info(format_args!("m"));
+        root.with_group("").with_attr("a", 1).with_attr("b", "x").info(format_args!("m"));
         root.with_attr("b", String::from("x")).with_attr("a", 1i64).info(format_args!("m"));
         root.with_attr("a", 1).log_with(level, format_args!("m"), &[("b", "x".into())]);
         root.log_with(level, format_args!("m"), &[("b", Value::Str("x")), ("a", Value::I64(1))]);

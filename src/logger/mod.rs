@@ -1,4 +1,4 @@
-//! Loggers: what a program without a logging crate logs through.
+//! Loggers, for programs without a logging crate.
 
 mod scope;
 mod sink;
@@ -19,17 +19,15 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-/// A thin logger: logs through a shared [`Cache`] into a [`Sink`].
+/// Logs through a shared [`Cache`] into a [`Sink`].
 ///
-/// [`Logger::new`] and [`Logger::builder`] make the first of a family; the others are derived from
-/// it by [`with_attr`](Self::with_attr), [`with_group`](Self::with_group),
-/// [`with_key`](Self::with_key) or `clone`. A family
-/// shares its settings, its cache, its sink, and one namespace of its own, so several families
-/// over one cache do not hide each other's messages: each sink is told of
-/// each message.
+/// [`Logger::new`] and [`Logger::builder`] make the first logger of a family. The others are
+/// derived from it by [`with_attr`](Self::with_attr), [`with_group`](Self::with_group),
+/// [`with_key`](Self::with_key) or `clone`. A family shares its settings, its cache, its sink and
+/// a namespace of its own, so families over one cache do not hide each other's messages.
 ///
-/// A logger owns no lock, no map and no thread. Deriving copies a list of
-/// attributes, never the cache, and dropping one logger never affects another.
+/// A logger owns no lock, no map and no thread. Deriving copies a list of attributes, never the
+/// cache. Dropping one logger never affects another.
 ///
 /// ```
 /// use quell::{Cache, Logger, WriteSink};
@@ -37,7 +35,7 @@ use std::sync::Arc;
 /// let cache = Arc::new(Cache::builder().build()?);
 /// let log = Logger::new(cache, WriteSink::new(std::io::stderr()));
 ///
-/// let queue = log.with_group("remote_write").with_attr("shard", 3);
+/// let queue = log.with_attr("shard", 3).with_group("remote_write");
 /// for attempt in 0..100 {
 ///     queue.error(format_args!("connection refused"));   // written once
 ///     queue.debug(format_args!("attempt {attempt}"));    // 100 messages
@@ -47,26 +45,34 @@ use std::sync::Arc;
 /// ```
 ///
 /// # Guarantees
-/// * Each call of [`log`](Self::log) is either written to the sink or counted; each
-///   counted call is reported once, by [`Event::suppressed`] or in a
-///   [`Summary`](crate::Summary).
-/// * When the last logger of a family is dropped, what is pending in its namespace
-///   is written to the sink and the sink is flushed. A panic of the sink is
-///   caught there.
+/// * Each call of [`log`](Self::log) is either written to the sink or counted. Each counted call
+///   is reported once, by [`Event::suppressed`] or in a [`Summary`](crate::Summary).
+/// * The drop of a family's last logger writes what is pending in its namespace and flushes the
+///   sink. It catches a panic of the sink.
 pub struct Logger<S: Sink, C: Clock = Coarse> {
     core: Arc<Core<Output<S>, C>>,
     scope: Scope,
     key: Option<Key>,
 }
 
+macro_rules! level_methods {
+    ($($(#[$doc:meta])* $name:ident $level:ident),*) => {$(
+        $(#[$doc])*
+        #[inline]
+        #[track_caller]
+        pub fn $name(&self, args: fmt::Arguments<'_>) {
+            self.log(Level::$level, args);
+        }
+    )*};
+}
+
 impl<S: Sink, C: Clock> Logger<S, C> {
-    /// Makes the first logger of a family, with a new namespace of `cache`.
+    /// Makes the first logger of a family.
     pub fn new(cache: Arc<Cache<C>>, sink: S) -> Self {
         Self::builder(cache, sink).build()
     }
 
-    /// Returns a builder for the first logger of a family with other settings: rules, keys,
-    /// notices, metrics.
+    /// Returns a builder for the first logger of a family, for other settings.
     ///
     /// ```
     /// use quell::{Cache, Fields, Logger, Rule, WriteSink};
@@ -86,8 +92,9 @@ impl<S: Sink, C: Clock> Logger<S, C> {
     /// Starts the thread that writes summaries. The guard does not keep the family alive.
     ///
     /// # Errors
-    /// [`InitError::Config`] if the [interval](Builder::interval) is too short, or if
-    /// there are [too many sinks](crate::ConfigError::OutOfNamespaces); [`InitError::Thread`] if the thread cannot be started.
+    /// [`InitError::Config`] if the [interval](Builder::interval) is too short or there are
+    /// [too many sinks](crate::ConfigError::OutOfNamespaces), [`InitError::Thread`] if the thread
+    /// cannot be started.
     pub fn guard(&self) -> Result<Guard, InitError>
     where
         S: 'static,
@@ -95,20 +102,19 @@ impl<S: Sink, C: Clock> Logger<S, C> {
         self.core.guard()
     }
 
-    /// Derives a logger that adds the attribute `key`, in the innermost group entered, to each
-    /// event. The attribute is hashed here, once.
-    ///
-    /// A key may be added twice; both are then written and belong to the key.
+    /// Derives a logger that adds the attribute `key`, in the innermost group, to each event. The
+    /// attribute is hashed here, once. A key that is added twice is written twice, and both
+    /// values are compared.
     #[must_use]
     pub fn with_attr(&self, key: &str, value: impl Into<AttrValue>) -> Self {
-        // As if they belonged to each key: a logger derived from this one may have another.
+        // Hashed whatever the key: a logger derived from this one may have another.
         let fields = self.core.settings().fields.as_ref();
         let fields = fields.unwrap_or(const { &Fields::all() });
         let empty = self.core.decider.cache.hasher();
         self.with_scope(self.scope.with_attr(key, value.into(), fields, &empty))
     }
 
-    /// Derives a logger within the group `name`: the names of attributes and fields added from
+    /// Derives a logger within the group `name`. The names of attributes and fields added from
     /// here on begin with `name.`, and the group is part of the target. Groups nest. An empty name
     /// changes nothing.
     #[must_use]
@@ -120,10 +126,8 @@ impl<S: Sink, C: Clock> Logger<S, C> {
         Self { scope, ..self.clone() }
     }
 
-    /// Derives a logger that tells messages apart by `key` instead of the family's.
-    ///
-    /// With [`Key::Message`] loggers derived from one another hide each other's repeats, whatever
-    /// their levels and attributes. The line that is let through is the first one's.
+    /// Derives a logger that tells messages apart by `key` instead of the family's. With
+    /// [`Key::Message`], loggers derived from one another hide each other's repeats.
     #[must_use]
     pub fn with_key(&self, key: Key) -> Self {
         Self { key: Some(key), ..self.clone() }
@@ -139,30 +143,28 @@ impl<S: Sink, C: Clock> Logger<S, C> {
     /// ```
     ///
     /// # Guarantees
-    /// * The arguments are formatted into the hash, not into a buffer. Nothing is
-    ///   held meanwhile: a `Display` that logs is harmless.
-    /// * An argument that panics or returns an error while it is read is no reason
-    ///   to lose the event: it is written without a check, and counted in
-    ///   [`Stats::failed_open`](crate::Stats::failed_open).
-    /// * A call from within a sink, a `Display` or a clock, on the same thread,
-    ///   is treated like any other up to four levels deep. A deeper one is not
-    ///   written but counted, under no fingerprint, in the sum of its
-    ///   namespace: a sink that logs whenever it is called comes to an end.
+    /// * The arguments are formatted into the hash, not into a buffer. Nothing is held meanwhile:
+    ///   a `Display` that logs is harmless.
+    /// * If an argument panics or returns an error while it is read, the event is written without
+    ///   a check, and counted in [`Stats::failed_open`](crate::Stats::failed_open).
+    /// * Re-entrant calls on one thread, from a sink, a `Display` or a clock, are handled normally
+    ///   up to four levels deep. Deeper ones are not written; they are added to the namespace's
+    ///   total, so a sink that logs on every call cannot recurse forever.
     ///
     /// # Progress
-    /// A suppressed call allocates nothing and takes no lock, what its arguments'
-    /// own `Display` does aside. See [`Cache`] for the rest.
+    /// A suppressed call allocates nothing and takes no lock, unless its arguments' own `Display`
+    /// does. See [`Cache`] for the rest.
     ///
     /// # Panics
-    /// Only if the sink does.
+    /// Only if the sink panics.
     #[inline]
     #[track_caller]
     pub fn log(&self, level: Level, args: fmt::Arguments<'_>) {
         self.log_with(level, args, &[]);
     }
 
-    /// As [`log`](Self::log), with fields that belong to this event alone. They
-    /// join the key and the line as the attributes of the logger do.
+    /// Logs a message as [`log`](Self::log) does, with fields of this event alone. They join the
+    /// key and the line as the attributes of the logger do.
     ///
     /// ```
     /// # use quell::{Cache, Logger, Level, WriteSink};
@@ -192,50 +194,26 @@ impl<S: Sink, C: Clock> Logger<S, C> {
         });
     }
 
-    /// Logs an error.
-    #[inline]
-    #[track_caller]
-    pub fn error(&self, args: fmt::Arguments<'_>) {
-        self.log(Level::Error, args);
+    level_methods! {
+        /// Logs an error.
+        error Error,
+        /// Logs a warning.
+        warn Warn,
+        /// Logs normal operation.
+        info Info,
+        /// Logs a detail for developers.
+        debug Debug,
+        /// Logs a very fine detail.
+        trace Trace
     }
 
-    /// Logs a warning.
-    #[inline]
-    #[track_caller]
-    pub fn warn(&self, args: fmt::Arguments<'_>) {
-        self.log(Level::Warn, args);
-    }
-
-    /// Logs normal operation.
-    #[inline]
-    #[track_caller]
-    pub fn info(&self, args: fmt::Arguments<'_>) {
-        self.log(Level::Info, args);
-    }
-
-    /// Logs a detail for developers.
-    #[inline]
-    #[track_caller]
-    pub fn debug(&self, args: fmt::Arguments<'_>) {
-        self.log(Level::Debug, args);
-    }
-
-    /// Logs a very fine detail.
-    #[inline]
-    #[track_caller]
-    pub fn trace(&self, args: fmt::Arguments<'_>) {
-        self.log(Level::Trace, args);
-    }
-
-    /// Writes a summary of each message of the family that has suppressed calls
-    /// pending, in its window or not, and flushes the sink.
-    ///
-    /// A sink that flushes the logger that calls it is served like one that logs,
-    /// four levels deep; a deeper flush does nothing.
+    /// Writes a summary of each message of the family with suppressed calls pending, in its window
+    /// or not, and flushes the sink. A sink may call this, up to four levels deep; a deeper flush
+    /// does nothing.
     ///
     /// # Panics
-    /// Only if the sink does. The summary it panicked in is spent; those not yet
-    /// written stay pending.
+    /// Only if the sink panics. The summary it panicked in is lost; those not yet written stay
+    /// pending.
     pub fn flush(&self) {
         self.core.flush_with(|sink: &S| sink.flush());
     }
@@ -246,7 +224,7 @@ impl<S: Sink, C: Clock> Logger<S, C> {
         &self.core.decider.cache
     }
 
-    /// Returns the sink it writes to.
+    /// Returns the sink.
     #[must_use]
     pub fn sink(&self) -> &S {
         &self.core.inner.0
@@ -282,7 +260,7 @@ impl<S: Sink, C: Clock> fmt::Debug for Logger<S, C> {
 }
 
 impl<S: Sink, C: Clock> Builder<Output<S>, C> {
-    /// Returns the first logger of a family.
+    /// Builds the first logger of a family.
     pub fn build(self) -> Logger<S, C> {
         Logger { core: Arc::new(Core::new(self)), scope: Scope::default(), key: None }
     }
@@ -293,7 +271,7 @@ impl<S: Sink, C: Clock> Builder<Output<S>, C> {
 pub struct Output<S>(S);
 
 impl<S> Output<S> {
-    /// Adds what was decided.
+    /// Adds the decision to an event.
     fn event<'a>(&self, event: &Event<'a>, how: &Emission) -> Event<'a> {
         let &Emission { fingerprint, suppressed, now, .. } = how;
         let at = now.unwrap_or_else(|| catch_panic(event.now).unwrap_or(Tick::MAX));
@@ -317,12 +295,12 @@ impl<S: Sink> Inner for Output<S> {
         Ok(())
     }
 
-    /// An event guards its text by itself.
+    /// Needs nothing more: an event guards its text itself.
     fn forward_guarded(&self, event: &Event<'_>) -> Result<(), Infallible> {
         self.forward(event, &Emission::default())
     }
 
-    /// The event itself says how many.
+    /// Needs no summary: the event has the count.
     fn forward_with(
         &self,
         event: &Event<'_>,

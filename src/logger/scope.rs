@@ -1,10 +1,9 @@
-//! What a logger adds to each of its events: attributes and groups.
+//! Attributes and groups, which a logger adds to each of its events.
 
 use crate::{AttrValue, Fields, FieldsHash, FingerprintHasher, Value};
 use std::sync::Arc;
 
-/// An immutable list of attributes and groups, newest first; derived scopes
-/// share the tail.
+/// An immutable list of attributes and groups, newest first. Derived scopes share the tail.
 #[derive(Clone, Default)]
 pub(crate) struct Scope {
     head: Option<Arc<Node>>,
@@ -12,17 +11,16 @@ pub(crate) struct Scope {
 
 struct Node {
     parent: Option<Arc<Node>>,
-    /// The groups entered so far, joined by dots. The attribute of this node, if it has one, is in
-    /// the innermost of them.
+    /// The groups entered so far, joined by dots. The node's attribute is in the innermost.
     path: Arc<str>,
     attr: Option<(Box<str>, AttrValue)>,
-    /// Those attributes from here to the root that belong to the key. The path does as the target.
+    /// The hash of the attributes from here to the root that belong to the key. (The path is in the
+    /// key as the target.)
     key: FieldsHash,
 }
 
 impl Scope {
-    /// Returns the scope with one attribute more. It joins the key if
-    /// it is `chosen`.
+    /// Returns the scope with one attribute more, which joins the key if it is `chosen`.
     pub(crate) fn with_attr(
         &self,
         key: &str,
@@ -58,13 +56,13 @@ impl Scope {
         self.head.as_ref().map_or("", |node| &node.path)
     }
 
-    /// Returns what its attributes add to a key.
+    /// Returns the hash that its attributes add to a key.
     pub(crate) fn key(&self) -> FieldsHash {
         self.head.as_ref().map_or_else(FieldsHash::default, |node| node.key)
     }
 
-    /// The attributes in the order in which they were added, each as the path
-    /// of its group, its key and its value. Allocates.
+    /// Returns the attributes in the order in which they were added: the path of the group, the
+    /// key and the value. Allocates.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str, Value<'_>)> {
         let mut newest_first = Vec::new();
         let mut next = &self.head;
@@ -80,7 +78,7 @@ impl Scope {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // One by one: a recursive drop of a long list would exhaust the stack.
+        // A recursive drop of a long list would exhaust the stack.
         let mut next = self.parent.take();
         while let Some(node) = next {
             next = Arc::into_inner(node).and_then(|mut node| node.parent.take());
@@ -88,9 +86,9 @@ impl Drop for Node {
     }
 }
 
-/// The hash of the field `key` in the group `path`, and whether the value's
-/// `Display` or `Debug` returned an error. Allocates nothing: instead of joining
-/// path and key to one name, the two are hashed to one number.
+/// Returns the hash of the field `key` in the group `path`, and whether the value's `Display` or
+/// `Debug` returned an error. Allocates nothing: instead of joining path and key to one name, it
+/// hashes the two to one number.
 pub(crate) fn hash_field(
     empty: &FingerprintHasher,
     path: &str,
@@ -113,89 +111,15 @@ mod tests {
     use super::*;
     use crate::Secret;
 
-    fn empty() -> FingerprintHasher {
-        FingerprintHasher::new(&Secret::from_bytes(*b"sixteen byte key"))
-    }
-
-    fn attr(scope: &Scope, key: &str, value: impl Into<AttrValue>) -> Scope {
-        scope.with_attr(key, value.into(), &Fields::except(["id", "g.id"]), &empty())
-    }
-
-    #[test]
-    fn the_order_of_attributes_does_not_matter() {
-        let root = Scope::default();
-        let ab = attr(&attr(&root, "a", 1), "b", 2);
-        let ba = attr(&attr(&root, "b", 2), "a", 1);
-        assert_eq!(ab.key(), ba.key());
-        let keys: Vec<_> = ba.attributes().map(|(_, key, _)| key).collect();
-        assert_eq!(keys, ["b", "a"]);
-    }
-
-    #[test]
-    fn groups_of_attributes_matter() {
-        let root = Scope::default();
-        let a = root.with_group("a");
-        let ab = a.with_group("b");
-        let keys = [
-            root.key(),
-            attr(&root, "k", 1).key(),
-            attr(&a, "k", 1).key(),
-            attr(&ab, "k", 1).key(),
-        ];
-        for (i, one) in keys.iter().enumerate() {
-            assert!(!keys[i + 1..].contains(one), "{i}");
-        }
-        assert_eq!((a.path(), ab.path(), a.with_group("").path()), ("a", "a.b", "a"));
-    }
-
-    #[test]
-    fn attributes_left_out_are_written_only() {
-        let group = Scope::default().with_group("g");
-        for (scope, in_key) in [(Scope::default(), "k"), (group, "k")] {
-            assert_eq!(attr(&scope, "id", 1).key(), scope.key());
-            assert_ne!(attr(&scope, in_key, 1).key(), scope.key());
-            assert_eq!(attr(&scope, "id", 1).attributes().count(), 1);
-        }
-    }
-
-    #[test]
-    fn a_field_equals_the_attribute_of_a_logger() {
-        for path in ["", "g"] {
-            let group = Scope::default().with_group(path);
-            let (field, failed) = hash_field(&empty(), path, "k", Value::I64(1));
-            assert!(!failed);
-            assert_eq!(attr(&group, "k", 1).key(), group.key().plus(field));
-        }
-    }
-
     #[test]
     fn long_lists_are_dropped_without_recursion() {
+        let empty = FingerprintHasher::new(&Secret::from_bytes(*b"sixteen byte key"));
         let mut scope = Scope::default();
         for i in 0..200_000 {
-            scope = attr(&scope, "i", i);
+            scope = scope.with_attr("i", i.into(), &Fields::all(), &empty);
         }
         let shared = scope.clone();
         drop(scope);
         assert_eq!(shared.attributes().count(), 200_000);
-    }
-
-    #[test]
-    fn types_of_values_stay_apart() {
-        let values: [AttrValue; 8] = [
-            1i32.into(),
-            1u8.into(),
-            1.0f32.into(),
-            "1".into(),
-            '1'.into(),
-            true.into(),
-            1i128.into(),
-            1u128.into(),
-        ];
-        let keys = values.map(|value| attr(&Scope::default(), "k", value).key());
-        for (i, one) in keys.iter().enumerate() {
-            assert!(!keys[i + 1..].contains(one));
-        }
-        let (text, number) = (AttrValue::from(String::from("a b")), AttrValue::from(2usize));
-        assert_eq!(format!("{text:?} {number}"), "\"a b\" 2");
     }
 }

@@ -1,4 +1,4 @@
-//! Where messages go: the trait, and the event it is handed.
+//! Sinks, and the events that they are given.
 
 use super::scope::{Scope, hash_field};
 use crate::front::Record;
@@ -7,11 +7,12 @@ use crate::{Fields, Fingerprint, FingerprintHasher, Key, Level, Namespace, Summa
 use std::fmt;
 use std::panic::Location;
 
-/// Where a [`Logger`](crate::Logger) sends what is to be logged.
+/// Receives the events of a [`Logger`](crate::Logger) that are let through, and the summaries of
+/// the others.
 ///
-/// Several threads may be inside a sink at once. A sink may log into the logger
-/// that calls it: see [`Logger::log`](crate::Logger::log). The cache holds
-/// nothing while it calls a sink, so a slow sink delays only its caller.
+/// Several threads may be inside a sink at once. A sink may log into the logger that calls it: see
+/// [`Logger::log`](crate::Logger::log). The cache holds nothing while it calls a sink, so a slow
+/// sink delays only its caller.
 ///
 /// Also implemented for `&S`, `Box<S>` and `Arc<S>`, with `S` sized or `dyn`.
 ///
@@ -24,8 +25,7 @@ use std::panic::Location;
 ///
 /// impl Sink for Lines {
 ///     fn write(&self, event: &Event<'_>) {
-///         // In a statement of its own: formatting runs other people's code,
-///         // and that must not happen under the lock.
+///         // Before the lock: formatting runs user code.
 ///         let line = event.message().to_string();
 ///         self.0.lock().unwrap().push(line);
 ///     }
@@ -45,26 +45,24 @@ use std::panic::Location;
 /// ```
 ///
 /// # Panics
-/// A panic in `write`, `notice`, or in a flush that was asked for, goes on to
-/// the caller, as from any logger, and leaves logger and cache as usable as
-/// before. Where nobody asked (a [`Guard`](crate::Guard), the drop of the
-/// last logger) it is swallowed.
+/// A panic in `write`, `notice` or a requested `flush` reaches the caller, and leaves logger and
+/// cache as usable as before. In a [`Guard`](crate::Guard)'s thread and in the drop of the last
+/// logger it is caught.
 pub trait Sink: Send + Sync {
     /// Logs an event that was let through.
     fn write(&self, event: &Event<'_>);
 
-    /// Logs how often a message was suppressed. The only report of these calls.
+    /// Logs how often a message was suppressed: the only report of these calls.
     fn summary(&self, summary: &Summary);
 
-    /// Says that `event` was suppressed, the first since it was last let
-    /// through. Called only where [notices](crate::front::Builder::notices) are
-    /// on; does nothing unless overridden. The call stays counted and is
-    /// reported later like the others.
+    /// Logs that `event` was suppressed, the first since it was last let through. Called only if
+    /// [notices](crate::front::Builder::notices) are on; does nothing unless overridden. The call
+    /// is counted and reported later like the others.
     fn notice(&self, event: &Event<'_>) {
         let _ = event;
     }
 
-    /// Hands on what is buffered. Does nothing unless overridden.
+    /// Flushes what is buffered. Does nothing unless overridden.
     fn flush(&self) {}
 }
 
@@ -91,8 +89,8 @@ forward_sink!(&S, Box<S>, std::sync::Arc<S>);
 /// One event on its way to a [`Sink`].
 ///
 /// # Guarantees
-/// Whatever is formatted through it is safe from the user's `Display` and
-/// `Debug`: where one panics or fails, a marker stands in the text.
+/// Formatting it never panics: a marker stands where a user's `Display` or `Debug` panics or
+/// fails.
 pub struct Event<'a> {
     pub(super) level: Level,
     pub(super) args: fmt::Arguments<'a>,
@@ -104,32 +102,31 @@ pub struct Event<'a> {
     pub(super) suppressed: u64,
     pub(super) at: Tick,
     pub(super) location: &'static Location<'static>,
-    /// Reads the cache's clock, where nothing was decided.
+    /// Reads the cache's clock, for an event without a decision.
     pub(super) now: &'a dyn Fn() -> Tick,
 }
 
 impl<'a> Event<'a> {
-    /// Its level.
+    /// Returns its level.
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// Its text.
+    /// Returns its text.
     #[must_use]
     pub fn message(&self) -> Message<'a> {
         Message { args: self.args }
     }
 
-    /// The groups of its logger, outermost first, joined by dots. Empty outside
-    /// of any group.
+    /// Returns the groups of its logger, outermost first, joined by dots; empty without a group.
     #[must_use]
     pub fn target(&self) -> &'a str {
         self.scope.path()
     }
 
-    /// The attributes of its logger in the order in which they were added, then
-    /// its own fields. Allocates.
+    /// Returns the attributes of its logger in the order in which they were added, then its own
+    /// fields. Allocates.
     pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let group = self.scope.path();
         let attributes =
@@ -138,27 +135,27 @@ impl<'a> Event<'a> {
         attributes.chain(own)
     }
 
-    /// How many calls were suppressed since this message was last reported. 0
-    /// in a [notice](Sink::notice).
+    /// Returns how many calls were suppressed since this message was last reported; 0 in a
+    /// [notice](Sink::notice).
     #[must_use]
     pub fn suppressed(&self) -> u64 {
         self.suppressed
     }
 
-    /// The namespace of its logger.
+    /// Returns the namespace of its logger.
     #[must_use]
     pub fn namespace(&self) -> Namespace {
         self.namespace
     }
 
-    /// Returns what it was recognised by. `None` if it was exempt, or could not be decided on,
-    /// because a `Display`, a `Debug` or the clock panicked or failed.
+    /// Returns its fingerprint; `None` if it was exempt, or if a `Display`, a `Debug` or the clock
+    /// panicked or failed.
     #[must_use]
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.fingerprint
     }
 
-    /// When it was logged, by the cache's clock.
+    /// Returns when it was logged, by the cache's clock.
     #[must_use]
     pub fn at(&self) -> Tick {
         self.at
@@ -208,7 +205,7 @@ impl Record for Event<'_> {
         Ok(())
     }
 
-    /// Adds the logger's attributes, which it has hashed already, and the event's fields.
+    /// Adds the logger's attributes, which are hashed already, and the event's fields.
     #[inline]
     fn hash_fields(&self, chosen: &Fields, hasher: &mut FingerprintHasher) -> fmt::Result {
         hasher.add_fields(self.scope.key());

@@ -11,7 +11,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-/// A sink that writes lines to an [`io::Write`].
+/// Writes events as lines to an [`io::Write`].
 ///
 /// ```text
 /// ERROR remote_write: connection refused shard=3 (12 suppressed since last)
@@ -19,26 +19,24 @@ use std::sync::{Mutex, PoisonError};
 /// ERROR remote_write: connection refused shard=3: 41 more suppressed
 /// ```
 ///
-/// An event, a [notice](Sink::notice) and a summary: level, groups, text, fields.
-/// Control characters in a text are escaped, so that an event is one line and no
-/// text can pass for another event.
+/// These are an event, a [notice](Sink::notice) and a summary: level, groups, text, fields.
+/// Control characters are escaped, so an event is one line and no text can pass for another event.
 ///
 /// # Guarantees
-/// * When a call returns, its line has been handed to the writer, with the one
-///   exception below. Lines of different threads do not mix. After a line
-///   that was cut by an error the next one starts on a line of its own.
-/// * A line is formatted before the writer's lock is taken: the lock is never held
-///   while a user's `Display` runs.
-/// * A writer that itself logs into this sink does not deadlock: its lines wait
-///   until the one being written is done, and are then written by the same
-///   call. That is done for at most [`WriteSink::MAX_NESTED`] lines a call.
+/// * When a call returns, its line has been handed to the writer, with the one exception below.
+///   Lines of different threads do not mix. After a line that was cut by an error the next one
+///   starts on a line of its own.
+/// * A line is formatted before the writer's lock is taken: no user's `Display` runs under it.
+/// * A writer that itself logs into this sink does not deadlock: its lines wait until the one
+///   being written is done, and are then written by the same call, at most
+///   [`WriteSink::MAX_NESTED`] lines a call.
 ///
 /// # Errors
-/// An error of the writer never reaches the program: the line is lost, and
-/// counted in [`errors`](Self::errors).
+/// An error of the writer never reaches the program: the line is lost, and counted in
+/// [`errors`](Self::errors).
 ///
 /// # Panics
-/// Only if the writer does; the sink is usable afterwards.
+/// Only if the writer panics; the sink is usable afterwards.
 pub struct WriteSink<W> {
     out: Mutex<Out<W>>,
     /// The thread that holds `out`, or 0.
@@ -60,13 +58,12 @@ enum Job {
 }
 
 impl<W: io::Write + Send> WriteSink<W> {
-    /// How many lines that a writer logs into its own sink are written by the
-    /// call that they are nested in. More are lost, and counted in
-    /// [`errors`](Self::errors).
+    /// The number of lines, logged by a writer into its own sink, that one call writes. More are
+    /// lost, and counted in [`errors`](Self::errors).
     pub const MAX_NESTED: usize = 64;
 
-    /// A sink that writes to `to`. Each line is handed over in one `write`; wrap
-    /// `to` in an [`io::BufWriter`] where that is too often.
+    /// Makes a sink that writes to `to`, each line in one `write`; wrap `to` in an
+    /// [`io::BufWriter`] if that is too often.
     pub fn new(to: W) -> Self {
         Self {
             out: Mutex::new(Out { to, mid_line: false }),
@@ -76,13 +73,13 @@ impl<W: io::Write + Send> WriteSink<W> {
         }
     }
 
-    /// How many lines were lost or cut, and how many flushes failed.
+    /// Returns how many lines were lost or cut, and flushes failed.
     #[must_use]
     pub fn errors(&self) -> u64 {
         self.errors.load()
     }
 
-    /// The writer.
+    /// Returns the writer.
     #[must_use]
     pub fn into_inner(self) -> W {
         self.out.into_inner().unwrap_or_else(PoisonError::into_inner).to
@@ -90,13 +87,14 @@ impl<W: io::Write + Send> WriteSink<W> {
 
     fn run(&self, job: Job) {
         let me = thread_token();
-        // Only this thread stores this value, and takes it back before it lets
-        // go of the lock: equal means that this very thread holds it.
+        // Only this thread stores this value, and resets it before it unlocks: if the two are
+        // equal, this thread holds the lock.
         if self.owner.load() == me {
             return self.postpone(job);
         }
         let mut out = lock(&self.out);
-        let _owner = Owner::enter(&self.owner, me);
+        self.owner.store(me);
+        let _owner = Owner(&self.owner);
         lock(&self.nested).budget = Self::MAX_NESTED;
         let mut next = Some(job);
         while let Some(job) = next {
@@ -114,7 +112,7 @@ impl<W: io::Write + Send> WriteSink<W> {
     #[cold]
     fn postpone(&self, job: Job) {
         let mut nested = lock(&self.nested);
-        // The length too: a writer that panics leaves jobs for the next call.
+        // The length is limited, too: a writer that panics leaves jobs for the next call.
         if nested.budget > 0 && nested.jobs.len() < Self::MAX_NESTED {
             nested.budget -= 1;
             nested.jobs.push_back(job);
@@ -162,8 +160,7 @@ impl<W: io::Write + Send> Sink for WriteSink<W> {
         self.event(event, format_args!("{NOTICE}"));
     }
 
-    /// Flushes the writer. Where the writer itself asks for it, that is done
-    /// after the line being written.
+    /// Flushes the writer; if the writer itself asks for it, after the line being written.
     fn flush(&self) {
         self.run(Job::Flush);
     }
@@ -185,7 +182,7 @@ fn write_head(line: &mut OneLine, level: Option<Level>, target: &str) -> fmt::Re
     Ok(())
 }
 
-/// A number that no other living thread has, and that is not 0.
+/// Returns a number, not 0, that no other living thread has.
 fn thread_token() -> usize {
     thread_local! {
         static HERE: Cell<u8> = const { Cell::new(0) };
@@ -195,13 +192,6 @@ fn thread_token() -> usize {
 
 /// Names the thread that holds the lock, until dropped.
 struct Owner<'a>(&'a AtomicCell<usize>);
-
-impl<'a> Owner<'a> {
-    fn enter(cell: &'a AtomicCell<usize>, me: usize) -> Self {
-        cell.store(me);
-        Self(cell)
-    }
-}
 
 impl Drop for Owner<'_> {
     fn drop(&mut self) {
@@ -223,10 +213,10 @@ impl<W: io::Write> Out<W> {
         self.all(line.as_bytes())
     }
 
-    /// As `write_all`, but knows where it stopped.
+    /// Writes as `write_all` does, but knows where it stopped.
     fn all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            // Also if the writer panics.
+            // Set now, in case the writer panics.
             let before = std::mem::replace(&mut self.mid_line, true);
             let written = match self.to.write(bytes) {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
