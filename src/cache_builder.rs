@@ -17,9 +17,6 @@ use std::time::Duration;
 ///     .build()?;
 /// # Ok::<(), quell::ConfigError>(())
 /// ```
-///
-/// The collector that frees what other threads may still read is chosen at compile time:
-/// crossbeam-epoch or, with the feature `seize`, seize.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct CacheBuilder<C = Coarse> {
@@ -35,13 +32,7 @@ impl Cache {
     /// Returns a builder with the defaults: 60 seconds, 1024 entries, [`Coarse`], a random
     /// secret.
     pub fn builder() -> CacheBuilder {
-        CacheBuilder::new()
-    }
-}
-
-impl CacheBuilder {
-    pub(crate) fn new() -> Self {
-        Self {
+        CacheBuilder {
             window: Duration::from_secs(60),
             max_entries: 1024,
             clock: Coarse::new(),
@@ -62,28 +53,18 @@ impl<C: Clock> CacheBuilder<C> {
 
     /// Sets how many different messages are remembered at least; 1024 unless set.
     ///
-    /// A message in its window is forgotten only to make room, after about this many
-    /// *other* messages were seen without a sight of it.
-    /// [`Stats::forgotten`](crate::Stats::forgotten) counts these. [`Cache::memory_bound`]
-    /// says what it costs.
+    /// A message in its window is forgotten only to make room, after about this many *other*
+    /// messages have been seen since it last occurred, and is then counted in
+    /// [`Stats::forgotten`](crate::Stats::forgotten). [`Cache::memory_bound`] returns the cost.
     pub fn max_entries(mut self, max_entries: usize) -> Self {
         self.max_entries = max_entries;
         self
     }
 
-    /// Sets where [`Cache::check`] takes its time from; [`Coarse`] unless set.
-    ///
-    /// Take [`Monotonic`](crate::Monotonic) if the few milliseconds that `Coarse` is late
-    /// matter, [`Boottime`](crate::Boottime) if windows are to end while the machine sleeps.
+    /// Sets the clock that [`Cache::check`] reads; [`Coarse`] unless set. See [`Clock`].
     pub fn clock<D: Clock>(self, clock: D) -> CacheBuilder<D> {
-        CacheBuilder {
-            window: self.window,
-            max_entries: self.max_entries,
-            clock,
-            secret: self.secret,
-            tiny: self.tiny,
-            faults: self.faults,
-        }
+        let Self { window, max_entries, clock: _, secret, tiny, faults } = self;
+        CacheBuilder { window, max_entries, clock, secret, tiny, faults }
     }
 
     /// Sets the key of the hash; [`Secret::random`] unless set.
@@ -92,9 +73,9 @@ impl<C: Clock> CacheBuilder<C> {
         self
     }
 
-    /// Makes the table `buckets` buckets of four slots, two at least, in place of
-    /// `max_entries`: for tests and models, whose evictions must fall inside their races.
-    /// Not for use: it forgets at once.
+    /// Makes the table `buckets` buckets of four slots, two at least, in place of `max_entries`.
+    /// For tests and models only, whose evictions must fall inside their races: it forgets at
+    /// once.
     #[doc(hidden)]
     pub fn tiny(mut self, buckets: usize) -> Self {
         self.tiny = Some(Shape::tiny(buckets));
@@ -109,8 +90,8 @@ impl<C: Clock> CacheBuilder<C> {
         self
     }
 
-    /// Builds the cache. The memory of its table is allocated here, as zeroed pages that
-    /// the system provides as they are touched.
+    /// Builds the cache. Allocates its table, as zeroed pages that the system provides as they are
+    /// touched.
     ///
     /// # Errors
     /// [`ConfigError`] says which value cannot be used.

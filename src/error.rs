@@ -28,10 +28,10 @@ pub enum ConfigError {
     /// The interval of a [`Guard`](crate::Guard) is below
     /// [`Guard::MIN_INTERVAL`](crate::Guard::MIN_INTERVAL).
     IntervalTooShort {
-        /// What was asked for.
+        /// The interval that was asked for.
         asked: Duration,
     },
-    /// As many sinks are in use as a cache can have, 65,534.
+    /// The cache has 65,534 sinks, as many as it can have.
     OutOfNamespaces,
     /// A rule's number is zero or above [`Rule::MAX`](crate::Rule::MAX).
     RuleOutOfRange {
@@ -127,7 +127,7 @@ impl From<ConfigError> for InitError {
 
 /// Returns the name of `known` that was probably meant by `name`.
 pub(crate) fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    // Nobody means a short name by a text this long, and the search would take long.
+    // A text this long is no misspelt name, and the search would take long.
     if name.len() > 64 {
         return None;
     }
@@ -143,7 +143,7 @@ pub(crate) fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str
     known.iter().copied().find(begins).or_else(near)
 }
 
-/// Returns how many bytes have to be put in, taken out or changed to make `a` of `b`.
+/// Returns how many bytes must be inserted, removed or changed to turn `a` into `b`.
 fn edit_distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {

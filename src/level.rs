@@ -1,4 +1,4 @@
-//! Severity of a message, here and in the logging crates.
+//! The severity of a message, and its conversion to the levels of the logging crates.
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,24 +36,12 @@ impl Level {
     /// Returns the name in capitals.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Level::Trace => "TRACE",
-            Level::Debug => "DEBUG",
-            Level::Info => "INFO",
-            Level::Warn => "WARN",
-            Level::Error => "ERROR",
-        }
+        ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"][self as usize - 1]
     }
 
     /// Returns the name in small letters, as labels of metrics and texts of rules have it.
     pub(crate) const fn lowercase(self) -> &'static str {
-        match self {
-            Level::Trace => "trace",
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        }
+        ["trace", "debug", "info", "warn", "error"][self as usize - 1]
     }
 }
 
@@ -139,8 +127,10 @@ mod tests {
     #[test]
     fn names_are_read_as_they_are_written() {
         for level in Level::ALL {
-            assert_eq!(level.to_string().parse(), Ok(level));
-            assert_eq!(level.as_str().to_lowercase().parse(), Ok(level));
+            assert_eq!(
+                (level.to_string().parse(), level.lowercase().parse()),
+                (Ok(level), Ok(level))
+            );
         }
         assert_eq!("".parse::<Level>(), Err(ParseLevelError(())));
     }

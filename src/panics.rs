@@ -1,13 +1,11 @@
-//! Panics of user code, kept from going further.
+//! Panics of user code, which end here.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Runs `f` and returns its result; `None` if it panicked.
-///
-/// The callers see to it that whatever `f` leaves half done is either local to
-/// it or safe to look at in any state.
+/// Runs `f` and returns its result; `None` if it panicked. Callers make sure that any state `f`
+/// leaves behind is local to it or consistent.
 pub(crate) fn catch_panic<T>(f: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => Some(value),

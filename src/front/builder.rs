@@ -1,4 +1,4 @@
-//! What a front end can be told.
+//! The settings of front ends.
 
 use crate::{
     Cache, Clock, Coarse, Fields, FingerprintHasher, Guard, Key, Normalizer, ParseRulesError,
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Builds a front end; start with the `builder` of `log::Dedup`, `slog::Dedup`,
 /// `tracing::Dedup` or [`Logger`](crate::Logger).
 ///
-/// `T` is what the front end has besides: the logger behind it, say.
+/// `T` is the front end's own part: the logger behind it, say.
 #[must_use]
 pub struct Builder<T, C: Clock = Coarse> {
     pub(crate) cache: Arc<Cache<C>>,
@@ -24,7 +24,7 @@ pub struct Builder<T, C: Clock = Coarse> {
 pub(crate) struct Settings {
     pub(crate) rules: SharedRules,
     pub(crate) key: Key,
-    /// `None`: as the key has it.
+    /// `None`: all for [`Key::Event`], none for the others.
     pub(crate) fields: Option<Fields>,
     pub(crate) normalizer: Option<Normalizer>,
     pub(crate) notices: bool,
@@ -36,7 +36,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Whether keys must be the same in other processes.
+    /// Returns whether keys must be the same in other processes.
     #[cfg(feature = "tracing")]
     #[inline]
     pub(crate) fn is_shared(&self) -> bool {
@@ -82,7 +82,7 @@ impl Settings {
     }
 }
 
-// Not inlined: few programs need it, and each event would pay for its frame.
+// Not inlined: every event would pay for its frame, and few programs use it.
 #[inline(never)]
 fn hash_normalized(
     normalizer: Normalizer,
@@ -112,9 +112,8 @@ impl<T, C: Clock> Builder<T, C> {
         Self { cache, settings, inner }
     }
 
-    /// Sets which rule holds for which events: a [`Rule`](crate::Rule),
-    /// [`Rules`](crate::Rules), or [`SharedRules`], of which a clone can swap them later. Once
-    /// per window unless set.
+    /// Sets the rules: a [`Rule`](crate::Rule), [`Rules`](crate::Rules), or [`SharedRules`], of
+    /// which a clone can swap them later. Once per window unless set.
     pub fn rules(mut self, rules: impl Into<SharedRules>) -> Self {
         self.settings.rules = rules.into();
         self
@@ -122,11 +121,10 @@ impl<T, C: Clock> Builder<T, C> {
 
     /// Sets the rules to those in the variable `QUELL` of the environment, a
     /// [text of rules](crate::Rules#the-text-of-rules) such as `10s,http=first(10)`. Leaves the
-    /// rules as they are if it is not set, or empty: set those of the program before, by
-    /// [`rules`](Self::rules).
+    /// rules as they are if it is not set or empty, so set the program's own before.
     ///
     /// # Errors
-    /// [`ParseRulesError`] if it is no text of rules or not Unicode.
+    /// [`ParseRulesError`] if the value is not a text of rules.
     pub fn rules_from_env(mut self) -> Result<Self, ParseRulesError> {
         if let Some(rules) = Rules::from_env("QUELL")? {
             self.settings.rules = rules.into();
@@ -140,26 +138,24 @@ impl<T, C: Clock> Builder<T, C> {
         self
     }
 
-    /// Sets which fields (key-values, attributes) belong to the key. Unless set, all with
-    /// [`Key::Event`] and none with the others. Leave out what changes from event to event,
-    /// timestamps and request ids first of all: `.fields(Fields::except(["ts"]))`. Whether a name
-    /// is misspelt, [`Fields::unseen`] knows.
+    /// Sets which fields (key-values, attributes) belong to the key; unless set, all with
+    /// [`Key::Event`] and none with the others. Leave out those that change from event to event,
+    /// such as timestamps and request ids: `.fields(Fields::except(["ts"]))`. [`Fields::unseen`]
+    /// finds misspelt names.
     pub fn fields(mut self, fields: Fields) -> Self {
         self.settings.fields = Some(fields);
         self
     }
 
-    /// Sets which numbers, times, addresses and the like in an event's text do not tell it from
-    /// others: with [`Classes::NUMBER`](crate::Classes), `request 17 failed` and `request 18
-    /// failed` are one message. None unless set.
-    ///
-    /// The text is read as the [`Normalizer`] does it, in one pass and without an allocation.
+    /// Leaves numbers, times, addresses and the like in an event's text out of the key: with
+    /// [`Classes::NUMBER`](crate::Classes), `request 17 failed` and `request 18 failed` are one
+    /// message. Off unless set. Reads the text in one pass, without an allocation.
     pub fn normalize(mut self, normalizer: impl Into<Normalizer>) -> Self {
         self.settings.normalizer = Some(normalizer.into());
         self
     }
 
-    /// Sets whether to say so when suppression of a message starts; off unless set.
+    /// Sets whether a notice is logged when suppression of a message starts; off unless set.
     pub fn notices(mut self, on: bool) -> Self {
         self.settings.notices = on;
         self
@@ -173,20 +169,20 @@ impl<T, C: Clock> Builder<T, C> {
     /// | `quell_forgotten_total` | counter: messages evicted while in their window | `cache` |
     /// | `quell_entries`, `quell_capacity` | gauges | `cache` |
     ///
-    /// `failed_open` are events that passed although nothing could be decided on them, for lack
-    /// of room too. `cache` is the number of the cache: 1 is the first that the program built.
-    /// What is of a whole cache is set by each report.
+    /// `failed_open` counts events that passed without a decision, for lack of room too. `cache` is
+    /// the number of the cache: 1 is the first that the program built. Each report sets the values
+    /// of its cache.
     ///
-    /// The recorder is the one that is installed when the front end (of tracing: the
-    /// layer) is made. No text of a message is ever a label.
+    /// Uses the recorder that is installed when the front end (of tracing: the layer) is made. No
+    /// text of a message is ever a label.
     #[cfg(feature = "metrics")]
     pub fn metrics(mut self) -> Self {
         self.settings.metrics = true;
         self
     }
 
-    /// Has what the cache lets pass be a question for a fleet of processes, in which `sink` is
-    /// the name of this sink; see [`fleet`](crate::fleet).
+    /// Joins a fleet of processes, in which `sink` is the name of this sink; see
+    /// [`fleet`](crate::fleet).
     ///
     /// ```
     /// use quell::fleet::{Fleet, Memory};
@@ -200,24 +196,23 @@ impl<T, C: Clock> Builder<T, C> {
     /// ```
     ///
     /// # Errors
-    /// [`FleetError`](crate::fleet::FleetError) if the fleet has a sink of this name, if it is
-    /// empty or too long, or if this builder's cache has another secret than the fleet's.
+    /// [`FleetError`](crate::fleet::FleetError) if the fleet has a sink of this name, if the name
+    /// is empty or too long, or if this builder's cache has another secret than the fleet's.
     #[cfg(feature = "fleet")]
     pub fn fleet(
         mut self,
         fleet: &crate::fleet::Fleet,
         sink: &str,
     ) -> Result<Self, crate::fleet::FleetError> {
-        // First, should it be the same name again.
+        // Frees the name, should it be the same again.
         self.settings.fleet = None;
         self.settings.fleet =
             Some(crate::fleet::Attachment::new(fleet, self.cache.secret(), sink)?);
         Ok(self)
     }
 
-    /// Sets how often a [`Guard`](crate::Guard) looks for messages whose window has ended; one
-    /// second unless set. Less than [`Guard::MIN_INTERVAL`](crate::Guard::MIN_INTERVAL) is an
-    /// error of `guard`.
+    /// Sets how often a [`Guard`] looks for messages whose window has ended; one second unless set.
+    /// Less than [`Guard::MIN_INTERVAL`] is an error of `guard`.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.settings.interval = interval;
         self

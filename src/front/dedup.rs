@@ -1,4 +1,4 @@
-//! A logger of another crate with quell before it, the same for `log` and `slog`.
+//! The wrapper for loggers of `log` and `slog`.
 
 use super::Builder;
 use super::core::{Core, Inner};
@@ -7,13 +7,13 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-/// A logger that lets the first of each message through to the one it wraps. When it is
-/// dropped it writes what is pending.
+/// Lets the first of each message through to the logger that it wraps. Its drop writes what is
+/// pending.
 pub struct Dedup<I: Inner, C: Clock = Coarse> {
     core: Arc<Core<I, C>>,
 }
 
-// Wrapped loggers are called while nothing of ours is half done.
+// User code never runs while our state is inconsistent.
 impl<I: Inner, C: Clock> UnwindSafe for Dedup<I, C> {}
 impl<I: Inner, C: Clock> RefUnwindSafe for Dedup<I, C> {}
 
@@ -25,8 +25,9 @@ impl<I: Inner, C: Clock> Dedup<I, C> {
     /// Starts the thread that writes summaries. The guard does not keep the logger alive.
     ///
     /// # Errors
-    /// [`InitError::Config`] if the [interval](Builder::interval) is too short, or if
-    /// there are [too many sinks](crate::ConfigError::OutOfNamespaces); [`InitError::Thread`] if the thread cannot be started.
+    /// [`InitError::Config`] if the [interval](Builder::interval) is too short or there are
+    /// [too many sinks](crate::ConfigError::OutOfNamespaces), [`InitError::Thread`] if the thread
+    /// cannot be started.
     pub fn guard(&self) -> Result<Guard, InitError>
     where
         I: 'static,
@@ -64,8 +65,8 @@ impl<I: Inner, C: Clock> Dedup<I, C> {
         self.core.log(record)
     }
 
-    /// Writes a summary of all that is pending, then calls `flush`. Nested too deep, does
-    /// neither.
+    /// Writes summaries of all that is pending, then calls `flush`. Does neither if nested too
+    /// deep.
     pub(crate) fn flush_with<T>(&self, flush: impl FnOnce(&I::Wrapped) -> T) -> Option<T> {
         self.core.flush_with(flush)
     }

@@ -1,24 +1,12 @@
-//! Counters and gauges for the [`metrics`](https://docs.rs/metrics) facade.
-//!
-//! | name | kind | labels |
-//! |---|---|---|
-//! | `quell_events_total` | counter | `outcome`: `emitted`, `suppressed`, `failed_open`, `exempt`; `level`; `front_end` |
-//! | `quell_forgotten_total` | counter | `cache` |
-//! | `quell_entries` | gauge | `cache` |
-//! | `quell_capacity` | gauge | `cache` |
-//!
-//! The handles are registered once, when a front end (of tracing: a layer) is made, with the
-//! recorder that is installed by then. Those of a cache are set by each report. What a message
-//! says is never a label.
+//! Counters and gauges for the [`metrics`](https://docs.rs/metrics) facade; `Builder::metrics`
+//! lists them.
 
 use super::Outcome;
 use crate::{Level, Stats};
 use ::metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use std::fmt;
 
-const LEVELS: [Level; 5] = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error];
-
-/// One front end's handles, and those of its cache.
+/// The handles of a front end and of its cache, registered once.
 pub(crate) struct Meters {
     /// By outcome and level.
     events: [[Counter; 5]; 4],
@@ -37,7 +25,7 @@ impl Meters {
         let outcomes = ["emitted", "suppressed", "failed_open", "exempt"];
         Self {
             events: outcomes.map(|outcome| {
-                LEVELS.map(|level| {
+                Level::ALL.map(|level| {
                     let level = level.lowercase();
                     counter!("quell_events_total", "outcome" => outcome, "level" => level, "front_end" => front_end)
                 })
