@@ -1,9 +1,9 @@
-//! The way of a summary from a guard's thread to its layer.
+//! Takes a summary from a guard's thread to its layer.
 //!
 //! A layer writes with a [`Context`](tracing_subscriber::layer::Context), which only its subscriber
-//! has. So the thread asks the subscriber whether it wants an event, the probe: the layer that the
-//! summary is for recognises the question, writes, and says no, so that no layer sees the probe. A
-//! subscriber that may not have the layer is asked `enabled` only, which brings no event.
+//! has. So the thread asks the subscriber whether it wants an event, the probe. The layer that the
+//! summary is for recognises the probe, writes the summary, and says no, so that no layer sees the
+//! probe. A subscriber that may not have the layer is asked `enabled` only, which brings no event.
 //!
 //! ```text
 //! guard's thread: deliver -> Dispatch::event -> Layer::event_enabled of each -> receive
@@ -30,7 +30,7 @@ impl Callsite for ProbeCallsite {
 
 static CALLSITE: ProbeCallsite = ProbeCallsite;
 
-/// What an event would have that is none.
+/// The metadata of the probe.
 pub(super) static PROBE: Metadata<'static> = Metadata::new(
     "quell probe",
     "quell",
@@ -54,7 +54,7 @@ thread_local! {
     static PARCEL: RefCell<Option<Rc<Parcel>>> = const { RefCell::new(None) };
 }
 
-/// Puts back what was there before, also on a panic.
+/// Restores the outer parcel, also on a panic.
 struct Restore(Option<Rc<Parcel>>);
 
 impl Drop for Restore {
@@ -63,31 +63,31 @@ impl Drop for Restore {
     }
 }
 
-/// Has the layer `to` of a subscriber write a summary. Returns whether it got there.
-///
-/// `is_its_own`: the layer has told that it is in this subscriber.
+/// Has the layer `to` of a subscriber write a summary. Returns whether it arrived. `is_its_own`
+/// says that the layer was told that it is in this subscriber.
 pub(super) fn deliver(dispatch: &Dispatch, is_its_own: bool, to: u64, summary: &Summary) -> bool {
     let parcel = Rc::new(Parcel { to, summary: summary.clone(), arrived: Cell::new(false) });
     let _restore = Restore(PARCEL.replace(Some(Rc::clone(&parcel))));
-    // What panics may be the sink, or a layer above it: then it has not arrived.
+    // A panic may come from the sink, or from a layer above it: then it has not arrived.
     if is_its_own {
         let values = PROBE.fields().value_set(&[]);
         catch_panic(|| dispatch.event(&Event::new_child_of(None, &PROBE, &values)));
     }
     if !parcel.arrived.get() {
-        // A layer above may veto events, or a filter of it may: not this question, perhaps.
+        // A layer or filter above may veto events, but perhaps not this question.
         catch_panic(|| dispatch.enabled(&PROBE));
     }
     parcel.arrived.get()
 }
 
-/// Hands `write` the summary that this thread has for the layer `to`. Returns whether it had one.
+/// Calls `write` with the summary that this thread has for the layer `to`. Returns whether there
+/// was one.
 pub(super) fn receive(to: u64, write: impl FnOnce(&Summary)) -> bool {
     let parcel = PARCEL.with_borrow(Clone::clone);
     let Some(parcel) = parcel.filter(|parcel| parcel.to == to && !parcel.arrived.get()) else {
         return false;
     };
-    // Before: if the sink panics, this summary is the one that it costs.
+    // Set before: if the sink panics, this summary is lost and not written twice.
     parcel.arrived.set(true);
     write(&parcel.summary);
     true

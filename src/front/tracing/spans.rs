@@ -1,8 +1,8 @@
 //! Chosen span fields, hashed when they are recorded.
 //!
-//! Kept here, not with the span: other layers run user code under the lock of a span's extensions,
-//! and an event that this code logs must not wait for it. Nor does it wait here for a lock that a
-//! fork left taken: what such a lock is for is unknown from then on, and events there pass.
+//! They are kept here, not with the span: other layers run user code under the lock of a span's
+//! extensions, and an event that this code logs must not wait for it. Nor does an event wait for a
+//! lock that a fork left taken: the fields behind it are lost, and events in such spans pass.
 
 use super::key::{FieldNames, Seen, Visitor};
 use crate::atomic_cell::AtomicCell;
@@ -31,15 +31,15 @@ type Spans = HashMap<u64, Vec<SpanField>>;
 #[derive(Default)]
 struct Shard {
     spans: RwLock<Spans>,
-    /// Whether its lock is taken for good: by a thread that a forked child does not have.
+    /// Whether its lock is taken forever, by a thread that a forked child does not have.
     is_lost: AtomicCell<bool>,
 }
 
 impl Shard {
-    /// How often a lock is tried, with other threads in between: they hold it for a look at a map.
+    /// How often a lock is tried, yielding in between: threads hold it for a look at a map.
     const TRIES: usize = 10_000;
 
-    /// Hands `f` what `try_lock` has locked; `None` if it is lost.
+    /// Calls `f` with the locked spans; returns `None` if the lock is lost.
     fn with<G, T>(
         &self,
         try_lock: impl Fn() -> Result<G, TryLockError<G>>,
@@ -69,7 +69,7 @@ impl Shard {
 }
 
 struct SpanField {
-    /// Which of the chosen names.
+    /// The index of its name among the chosen ones.
     name: usize,
     /// `None` if the value's `Debug` failed: events in this span cannot be told apart.
     hash: Option<FieldsHash>,
@@ -78,11 +78,11 @@ struct SpanField {
 
 impl SpanFields {
     fn shard(&self, span: &Id) -> &Shard {
-        // The registry numbers its spans by thread and place; neighbours differ in the low bits.
+        // The registry's ids of neighbours differ in the low bits.
         &self.0[(span.into_u64() % SHARDS as u64) as usize]
     }
 
-    /// Hashes and keeps the fields among those that `record` shows that have one of the `names`.
+    /// Hashes and keeps those of the recorded fields that have one of the `names`.
     pub(super) fn keep(
         &self,
         span: &Id,
@@ -128,8 +128,8 @@ impl SpanFields {
         }
     }
 
-    /// Hands `each` the chosen fields of the spans around `event`, the innermost first, until it
-    /// fails. Fails if they are lost.
+    /// Calls `each` with the chosen fields of the spans around `event`, the innermost first, until
+    /// it fails. Fails if they are lost.
     fn each_around<S>(
         &self,
         event: &Event<'_>,
@@ -149,8 +149,8 @@ impl SpanFields {
         Ok(())
     }
 
-    /// Adds the chosen fields of the spans around `event` to its key, except those that were
-    /// `seen`: inner spans shadow outer ones. Fails if one could not be hashed.
+    /// Adds the chosen fields of the spans around `event` to its key, except those already `seen`:
+    /// inner spans shadow outer ones. Fails if one could not be hashed.
     pub(super) fn hash<S>(
         &self,
         event: &Event<'_>,
@@ -169,7 +169,7 @@ impl SpanFields {
         })
     }
 
-    /// Adds them to its exemplar, which has the event's own already.
+    /// Adds them to the event's exemplar, which has its own fields already.
     pub(super) fn show<S>(
         &self,
         event: &Event<'_>,

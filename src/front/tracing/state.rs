@@ -1,4 +1,4 @@
-//! What the layers of one `Dedup` share with its guards.
+//! The state that the layers of one `Dedup` share with its guards.
 
 use super::key::Options;
 use super::probe;
@@ -17,12 +17,12 @@ use tracing_core::dispatcher::{self, WeakDispatch};
 use tracing_core::field::Visit;
 use tracing_core::span::Id;
 
-/// What a `Dedup`, its layers and its guards share.
+/// The state that a `Dedup`, its layers and its guards share.
 pub(super) struct Shared<C: Clock> {
     pub(super) cache: Arc<Cache<C>>,
     pub(super) settings: Arc<Settings>,
     options: Arc<Options>,
-    /// The subscriber that any of the layers was told of last.
+    /// The subscriber that a layer was told last.
     pub(super) subscriber: SubscriberRef,
     /// Not behind a lock, which a fork could leave taken.
     states: ArcSwap<Vec<Weak<State<C>>>>,
@@ -59,21 +59,21 @@ impl<C: Clock> Shared<C> {
         state
     }
 
-    /// Returns whether there was no namespace for some layer: it sees everything.
+    /// Returns whether some layer got no namespace: it sees everything.
     pub(super) fn lacks_namespaces(&self) -> bool {
         let states: Vec<_> = self.states.load().iter().filter_map(Weak::upgrade).collect();
         states.iter().any(|state| state.decider.namespace == Namespace::MIXED)
     }
 
     /// Returns the layers whose subscriber is still there, with it, and whether the layer itself
-    /// has told that it is.
+    /// was told it.
     fn live(&self) -> Vec<(Arc<State<C>>, Dispatch, bool)> {
         let states: Vec<_> = self.states.load().iter().filter_map(Weak::upgrade).collect();
         let with_dispatch = |state: Arc<State<C>>| {
             let own = state.subscriber.get();
             let is_its_own = own.is_some();
             let told = own.or_else(|| self.subscriber.get());
-            // Not told of any, most often, because it stands in a `Vec` or `Option`.
+            // A layer in a `Vec` or `Option` is never told.
             let dispatch = told.unwrap_or_else(|| Some(dispatcher::get_default(Dispatch::clone)));
             Some((state, dispatch?, is_its_own))
         };
@@ -82,26 +82,26 @@ impl<C: Clock> Shared<C> {
 }
 
 impl<C: Clock> SummarySource for Shared<C> {
-    /// What no subscriber is there for stays in the cache.
+    /// Leaves counts whose subscriber is gone in the cache.
     fn take(&self, all: bool, each: &mut dyn FnMut(Summary)) {
-        // First all of them: what comes back from `write` must not be taken again.
+        // All of them first: counts that `write` puts back must not be taken again.
         let mut taken = Vec::new();
-        // Until the end: who drops the last share of a subscriber drops the user's layers.
+        // Lives until the end: dropping the last share of a subscriber drops the user's layers.
         let live = self.live();
         for (state, _, _) in &live {
-            // A clock that panics keeps this layer's for later, and loses none of the others'.
+            // If the clock panics, this layer's counts stay for later, and no other's are lost.
             catch_panic(|| state.decider.take(all, &mut |summary| taken.push(summary)));
         }
         taken.into_iter().for_each(&mut *each);
         for (state, _, _) in &live {
-            // Written at once: it is acknowledged then.
+            // Written at once, since it is acknowledged then.
             catch_panic(|| state.decider.take_from_fleet(all, each));
         }
     }
 
     fn write(&self, summary: &Summary) {
         let live = self.live();
-        // A sum over several namespaces is for all, and told to one.
+        // A sum over several namespaces goes to one layer.
         let whose = |(state, ..): &&(Arc<State<C>>, _, _)| {
             state.decider.namespace == summary.namespace || summary.namespace == Namespace::MIXED
         };
@@ -109,27 +109,27 @@ impl<C: Clock> SummarySource for Shared<C> {
             probe::deliver(dispatch, *is_its_own, state.number, summary)
         });
         if !delivered {
-            // The subscriber does not ask the layer. Later, or by `Cache::drain`.
+            // The subscriber did not ask the layer. Left for later, or for `Cache::drain`.
             self.cache.put_back(summary.clone());
         }
     }
 }
 
-/// What a layer shares with the guards.
+/// The state that a layer shares with the guards.
 pub(super) struct State<C: Clock> {
-    /// Tells it from all others of the program.
+    /// Its number, unique in the program.
     pub(super) number: u64,
     pub(super) decider: Decider<C>,
     pub(super) options: Arc<Options>,
     /// Whether events of one key may differ in more than fields that are left out.
     pub(super) merges: bool,
     pub(super) spans: SpanFields,
-    /// The subscriber, if the layer was told.
+    /// The subscriber, if the layer was told it.
     pub(super) subscriber: SubscriberRef,
 }
 
 impl<C: Clock> State<C> {
-    /// Keeps the chosen ones among the fields that `record` shows.
+    /// Keeps the chosen ones of the recorded fields.
     pub(super) fn keep_span_fields(&self, span: &Id, record: impl FnOnce(&mut dyn Visit)) {
         if !self.options.span_fields.is_empty() {
             let hasher = || self.decider.cache.hasher();
@@ -138,7 +138,7 @@ impl<C: Clock> State<C> {
     }
 }
 
-/// The subscriber that a layer has become part of; held weakly, since it holds us.
+/// The subscriber that a layer is part of; held weakly, since it holds the layer.
 #[derive(Default)]
 pub(super) struct SubscriberRef(ArcSwapOption<WeakDispatch>);
 
@@ -147,7 +147,7 @@ impl SubscriberRef {
         self.0.store(Some(Arc::new(dispatch.downgrade())));
     }
 
-    /// Returns `None` if nothing was ever told, `Some(None)` if the subscriber is gone.
+    /// Returns `None` if it was never set, `Some(None)` if the subscriber is gone.
     fn get(&self) -> Option<Option<Dispatch>> {
         self.0.load().as_deref().map(WeakDispatch::upgrade)
     }
