@@ -96,12 +96,6 @@ impl Monotonic {
     }
 }
 
-impl Default for Monotonic {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Clock for Monotonic {
     #[inline]
     fn now(&self) -> Tick {
@@ -121,12 +115,6 @@ impl Coarse {
     #[must_use]
     pub fn new() -> Self {
         Self { origin: coarsetime::Instant::now_without_cache_update() }
-    }
-}
-
-impl Default for Coarse {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -167,12 +155,6 @@ impl Boottime {
     }
 }
 
-impl Default for Boottime {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Clock for Boottime {
     #[inline]
     fn now(&self) -> Tick {
@@ -203,6 +185,17 @@ mod boottime {
         Some(seconds.saturating_mul(1000) + now.tv_nsec as u64 / 1_000_000)
     }
 }
+
+macro_rules! default_is_new {
+    ($($clock:ty)*) => {$(
+        impl Default for $clock {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+    )*};
+}
+default_is_new!(Monotonic Coarse Boottime);
 
 /// A clock that moves only when set or advanced, for tests. Clones share one hand.
 ///

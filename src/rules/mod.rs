@@ -2,8 +2,6 @@
 
 mod parse;
 mod rule;
-#[cfg(feature = "serde")]
-mod serde;
 
 pub use parse::{ParseRulesError, ParseRulesErrorKind};
 pub use rule::Rule;

@@ -43,14 +43,6 @@ impl Rules {
         let named = |error| ParseRulesError { variable: Some(name.into()), ..error };
         rules.map(Some).map_err(named)
     }
-
-    /// Returns a target that would not be read as it is written: one with a sign of the grammar in
-    /// it, as no path of Rust has.
-    #[cfg(feature = "serde")]
-    pub(super) fn unwritable(&self) -> Option<&str> {
-        let is_bad = |target: &&str| target.trim() != *target || target.contains(SIGNS);
-        self.entries().map(|(target, ..)| target).find(is_bad)
-    }
 }
 
 impl FromStr for Rules {
@@ -113,7 +105,7 @@ impl FromStr for Rule {
     /// [`ParseRulesError`]; also for `exempt`, which is not a [`Rule`].
     fn from_str(text: &str) -> Result<Self> {
         let piece = Piece { at: 0, text }.trim();
-        piece.rule()?.rule.ok_or_else(|| piece.error(Kind::Exempt))
+        piece.rule()?.ok_or_else(|| piece.error(Kind::Exempt))
     }
 }
 
@@ -121,22 +113,8 @@ impl FromStr for Rule {
 #[derive(Default)]
 struct Reader<'a> {
     rules: Rules,
-    default: ReadRule,
     /// The window of the default rule, unless it has one of its own.
     window: Option<(Piece<'a>, Duration)>,
-}
-
-#[derive(Clone, Copy)]
-struct ReadRule {
-    /// `None` exempts.
-    rule: Option<Rule>,
-    has_window: bool,
-}
-
-impl Default for ReadRule {
-    fn default() -> Self {
-        Self { rule: Some(Rule::once()), has_window: false }
-    }
 }
 
 impl<'a> Reader<'a> {
@@ -154,9 +132,7 @@ impl<'a> Reader<'a> {
         if target.text.contains(SIGNS) {
             return Err(target.error(Kind::BadTarget));
         }
-        let (level, rule) = value.level_and_rule()?;
-        self.add(target.text, level, rule.rule);
-        Ok(())
+        self.add(target.text, value)
     }
 
     fn without_target(&mut self, piece: Piece<'a>) -> Result<()> {
@@ -168,22 +144,26 @@ impl<'a> Reader<'a> {
             // A path, not a level.
             return Err(piece.error(Kind::MissingRule));
         }
-        let (level, rule) = piece.level_and_rule()?;
-        if level.is_none() && rule.rule.is_some() {
-            self.default = rule;
-        }
-        self.add("", level, rule.rule);
+        self.add("", piece)
+    }
+
+    /// Adds `level:rule` or `rule`.
+    fn add(&mut self, target: &str, value: Piece<'a>) -> Result<()> {
+        let (level, rule) = match value.split_once(':') {
+            None => (None, value.rule()?),
+            Some((level, rule)) => match level.text.parse() {
+                Ok(level) => (Some(level), rule.rule()?),
+                Err(_) => return Err(level.error(Kind::UnknownLevel)),
+            },
+        };
+        self.rules = std::mem::take(&mut self.rules).with(target, level, rule);
         Ok(())
     }
 
-    fn add(&mut self, target: &str, level: Option<Level>, rule: Option<Rule>) {
-        self.rules = std::mem::take(&mut self.rules).with(target, level, rule);
-    }
-
     fn finish(mut self) -> Result<Rules> {
-        let ReadRule { rule, has_window } = self.default;
-        if let (Some(rule), false, Some((piece, window))) = (rule, has_window, self.window) {
-            self.rules.default = piece.made(rule.window(window))?;
+        let default = self.rules.default;
+        if let (false, Some((piece, window))) = (default.has_window(), self.window) {
+            self.rules.default = piece.made(default.window(window))?;
         }
         Ok(self.rules)
     }
@@ -225,35 +205,20 @@ impl<'a> Piece<'a> {
         made.map_err(|error| self.error(Kind::Config(error)))
     }
 
-    /// Reads `level:rule` or `rule`.
-    fn level_and_rule(self) -> Result<(Option<Level>, ReadRule)> {
-        let Some((level, rule)) = self.split_once(':') else { return Ok((None, self.rule()?)) };
-        match level.text.parse() {
-            Ok(level) => Ok((Some(level), rule.rule()?)),
-            Err(_) => Err(level.error(Kind::UnknownLevel)),
-        }
-    }
-
-    /// Reads a rule, with its window if it has one.
-    fn rule(self) -> Result<ReadRule> {
+    /// Reads a rule, with its window if it has one; `None` exempts.
+    fn rule(self) -> Result<Option<Rule>> {
         let (policy, window) = match self.split_once('/') {
             Some((policy, window)) => (policy, Some(window)),
             None => (self, None),
         };
-        if policy.is_duration() {
-            if let Some(window) = window {
-                return Err(window.error(Kind::StrayWindow));
-            }
-            let rule = policy.made(Rule::once().window(policy.duration()?))?;
-            return Ok(ReadRule { rule: Some(rule), has_window: true });
-        }
-        match (policy.policy()?, window) {
-            (Some(rule), Some(window)) => {
-                let rule = window.made(rule.window(window.duration()?))?;
-                Ok(ReadRule { rule: Some(rule), has_window: true })
-            }
+        let rule = if policy.is_duration() { None } else { policy.policy()? };
+        match (rule, window) {
+            (Some(rule), Some(window)) => window.made(rule.window(window.duration()?)).map(Some),
             (None, Some(window)) => Err(window.error(Kind::StrayWindow)),
-            (rule, None) => Ok(ReadRule { rule, has_window: false }),
+            (None, None) if policy.is_duration() => {
+                policy.made(Rule::once().window(policy.duration()?)).map(Some)
+            }
+            (rule, None) => Ok(rule),
         }
     }
 
@@ -455,3 +420,60 @@ fn perhaps(f: &mut fmt::Formatter<'_>, name: &str, known: &[&'static str]) -> fm
 
 // Without a source: Display says all of it.
 impl Error for ParseRulesError {}
+
+/// Serializes and deserializes rules as texts.
+#[cfg(feature = "serde")]
+mod serde {
+    use super::{Rule, Rules, SIGNS};
+    use serde_core::de::{Deserialize, Deserializer, Error, Visitor};
+    use serde_core::ser::{Error as _, Serialize, Serializer};
+    use std::fmt::{self, Display};
+    use std::marker::PhantomData;
+    use std::str::FromStr;
+
+    impl Serialize for Rules {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let is_bad = |target: &&str| target.trim() != *target || target.contains(SIGNS);
+            match self.entries().map(|(target, ..)| target).find(is_bad) {
+                // The text would be read as other rules.
+                Some(target) => Err(S::Error::custom(format_args!(
+                    "no text of rules can have the target {target:?}"
+                ))),
+                None => serializer.collect_str(self),
+            }
+        }
+    }
+
+    impl Serialize for Rule {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_str(self)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Rules {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(Text("a text of rules", PhantomData))
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Rule {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(Text("a rule", PhantomData))
+        }
+    }
+
+    /// Parses a string; holds the description of what is expected.
+    struct Text<T>(&'static str, PhantomData<T>);
+
+    impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+}

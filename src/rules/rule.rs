@@ -130,6 +130,10 @@ impl Rule {
         self.counts_calls() && now.millis_since(since) < self.base(cache_window)
     }
 
+    pub(super) fn has_window(&self) -> bool {
+        self.window.is_some()
+    }
+
     /// Returns whether it counts the calls in a window.
     #[inline]
     pub(crate) fn counts_calls(&self) -> bool {
@@ -337,13 +341,6 @@ mod tests {
             [0, 2, 4, 6],
             "started over"
         );
-        let mut entry = RuleState { since: at(0), level: 0, calls: 0, noticed: false };
-        for length in [10, 20, 40, 50, 50] {
-            assert_eq!(rule.window_at(entry.level, 10), length);
-            entry = rule
-                .decide(RuleState { noticed: true, ..entry }, entry.since.after(millis(length)), 10)
-                .1;
-        }
         assert_eq!(rule.window_at(0, 70), 70, "a ceiling below the window");
     }
 
