@@ -75,7 +75,7 @@ impl fmt::Display for ParseLevelError {
 
 impl std::error::Error for ParseLevelError {}
 
-/// Converts a crate's levels, which may have `others` besides, in both directions.
+/// Implements the conversions from and into a crate's levels, which may have `others` besides.
 #[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
 macro_rules! convert {
     ($crate_level:ty, $($own:ident = $its:ident $(| $others:ident)?),+) => {
@@ -100,25 +100,15 @@ macro_rules! convert {
 }
 
 #[cfg(feature = "log")]
-convert!(log::Level, Trace = Trace, Debug = Debug, Info = Info, Warn = Warn, Error = Error);
+convert! { log::Level, Trace = Trace, Debug = Debug, Info = Info, Warn = Warn, Error = Error }
 #[cfg(feature = "slog")]
-convert!(
-    slog::Level,
-    Trace = Trace,
-    Debug = Debug,
-    Info = Info,
-    Warn = Warning,
-    Error = Error | Critical
-);
+convert! {
+    slog::Level, Trace = Trace, Debug = Debug, Info = Info, Warn = Warning, Error = Error | Critical
+}
 #[cfg(feature = "tracing")]
-convert!(
-    tracing_core::Level,
-    Trace = TRACE,
-    Debug = DEBUG,
-    Info = INFO,
-    Warn = WARN,
-    Error = ERROR
-);
+convert! {
+    tracing_core::Level, Trace = TRACE, Debug = DEBUG, Info = INFO, Warn = WARN, Error = ERROR
+}
 
 #[cfg(test)]
 mod tests {

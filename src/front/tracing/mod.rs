@@ -66,7 +66,7 @@
 //!
 //! # Guarantees
 //!
-//! Those of [`Cache`](crate::Cache), and:
+//! Those of [the cache](crate::Cache), and:
 //!
 //! * If a `Debug` or `Display` panics or returns an error while it is read, the event passes, and
 //!   is counted in [`Stats::failed_open`](crate::Stats::failed_open).
