@@ -539,13 +539,13 @@ mod write_sink {
         let out = Shared::default();
         let log = Logger::new(cache, WriteSink::new(out.clone())).with_attr("k", "a\nb");
         for _ in 0..2 {
-            log.error(format_args!("x\nERROR forged\r\x1b[2J"));
+            log.error(format_args!("x\nERROR forged\r\x1b[2Jé\t\u{85}\u{2028}z"));
         }
         log.flush();
         assert_eq!(
             out.take(),
-            "ERROR x\\nERROR forged\\r\\u{1b}[2J k=\"a\\nb\"\n\
-             ERROR x\\nERROR forged\\r\\u{1b}[2J k=\"a\\nb\": 1 more suppressed\n"
+            "ERROR x\\nERROR forged\\r\\u{1b}[2Jé\t\\u{85}\\u{2028}z k=\"a\\nb\"\n\
+             ERROR x\\nERROR forged\\r\\u{1b}[2Jé\t\\u{85}\\u{2028}z k=\"a\\nb\": 1 more suppressed\n"
         );
     }
 

@@ -27,7 +27,7 @@ impl fmt::Display for Bad {
         struct Bomb;
         impl Drop for Bomb {
             fn drop(&mut self) {
-                panic!("in a payload's drop");
+                panic_any(Bomb);
             }
         }
         f.write_str("so far ")?;

@@ -257,13 +257,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_stay_lines() {
-        let mut line = OneLine(String::new());
-        write!(line, "a\nb\r\x1b[1mé\t\u{85}\u{2028}z").unwrap();
-        assert_eq!(line.0, "a\\nb\\r\\u{1b}[1mé\t\\u{85}\\u{2028}z");
-    }
-
-    #[test]
     fn threads_have_different_tokens() {
         let here = thread_token();
         assert_eq!(here, thread_token());
