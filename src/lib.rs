@@ -40,22 +40,8 @@
 //! says how a program must end. **Do not log in a signal handler**, through quell or without it:
 //! it may hang or abort.
 //!
-//! # Deciding by yourself
-//!
-//! ```
-//! use quell::{Cache, Decision};
-//! use std::fmt::Write;
-//!
-//! let cache = Cache::builder().build()?;
-//! let mut hasher = cache.hasher();
-//! write!(hasher, "disk {} is full", 7)?; // allocates nothing
-//! match cache.check(hasher.finish()) {
-//!     Decision::Emit { suppressed, .. } => println!("disk 7 is full ({suppressed} before)"),
-//!     Decision::Suppress { .. } => {}
-//! }
-//! cache.drain(|summary| println!("{} more of {:?}", summary.suppressed, summary.fingerprint));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! A program that logs in its own way asks [`Cache::check`], with a fingerprint from
+//! [`Cache::hasher`], and takes the counts by [`Cache::drain`].
 //!
 //! # Guarantees
 //!

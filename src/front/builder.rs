@@ -181,19 +181,8 @@ impl<T, C: Clock> Builder<T, C> {
         self
     }
 
-    /// Joins a fleet of processes, in which `sink` is the name of this sink; see
-    /// [`fleet`](crate::fleet).
-    ///
-    /// ```
-    /// use quell::fleet::{Fleet, Memory};
-    /// use quell::{Cache, Logger, Secret, WriteSink};
-    /// # let cache = Cache::builder().secret(Secret::from_bytes([7; 16])).build()?;
-    /// let cache = std::sync::Arc::new(cache);
-    /// let fleet = Fleet::builder(Memory::new()).name("checkout").build(&cache)?;
-    /// let log = Logger::builder(cache, WriteSink::new(std::io::stderr())).fleet(&fleet, "stderr")?.build();
-    /// let _guard = log.guard()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Joins a fleet of processes, in which `sink` is the name of this sink;
+    /// [`fleet`](crate::fleet) has an example.
     ///
     /// # Errors
     /// [`FleetError`](crate::fleet::FleetError) if the fleet has a sink of this name, if the name

@@ -1,13 +1,5 @@
-//! Front ends: quell for a logging crate.
-//!
-//! | module | feature | in one line | what it makes | |
-//! |---|---|---|---|---|
-//! | `log` | `log` | `log::init` | `log::Dedup` | a wrapper for any `log::Log` |
-//! | `slog` | `slog` | `slog::root` | `slog::Dedup` | a drain around any drain |
-//! | `tracing` | `tracing` | `tracing::init` (`tracing-init`) | `tracing::Dedup` | a layer around each layer |
-//!
-//! Programs without a logging crate use [`Logger`](crate::Logger). All four are set up with
-//! the same [`Builder`].
+//! Front ends: quell for a [logging crate](crate#in-front-of-the-logger-you-have). Programs without
+//! one use [`Logger`](crate::Logger). All four are set up with the same [`Builder`].
 
 mod builder;
 // Sealed: in the bounds of `Dedup`, where there is one.

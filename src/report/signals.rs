@@ -16,12 +16,9 @@ const SIGNALS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
 /// on Unix only.
 ///
 /// ```no_run
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let cache = std::sync::Arc::new(quell::Cache::builder().build()?);
-/// let _guard = quell::Guard::for_cache(&cache, |s| eprintln!("{s}"), std::time::Duration::from_secs(1))?;
+/// // ... after the guards are made:
 /// quell::flush_on_signals()?;
-/// # Ok(())
-/// # }
+/// # Ok::<(), std::io::Error>(())
 /// ```
 ///
 /// The process then ends as if it had no handler: its parent sees the signal, not an exit code.
