@@ -164,6 +164,8 @@ fn what_is_forgotten_amid_calls_is_emitted_again() {
         for _ in 0..2 {
             scope.spawn(|| {
                 for n in 0..ROUNDS / 10 {
+                    // So that there is something to forget, however the threads take turns.
+                    told.hear(cache.check_at(fp(n % 3), NOW));
                     let known = cache.forget(fp(n % 3));
                     forgotten.fetch_add(u64::from(known), Ordering::Relaxed);
                     if n % 100 == 0 {
