@@ -153,7 +153,8 @@ impl<T, C: Clock> Builder<T, C> {
     /// others: with [`Classes::NUMBER`](crate::Classes), `request 17 failed` and `request 18
     /// failed` are one message. None unless set.
     ///
-    /// The text is read as the [`Normalizer`] does it, in one pass and without an allocation.
+    /// The text is read as the [`Normalizer`] does it, in one pass and without an allocation. The
+    /// first that is suppressed of a window is read once more, for the summary.
     pub fn normalize(mut self, normalizer: impl Into<Normalizer>) -> Self {
         self.settings.normalizer = Some(normalizer.into());
         self

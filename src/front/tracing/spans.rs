@@ -7,6 +7,7 @@
 use super::key::{Seen, Visitor};
 use super::options::FieldNames;
 use crate::atomic_cell::AtomicCell;
+use crate::draft::Draft;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
 use crate::text::Field;
@@ -170,20 +171,20 @@ impl SpanFields {
         })
     }
 
-    /// Adds them to its exemplar, which has the event's own already.
+    /// Adds them to what summaries of it show, which has the event's own already.
     pub(super) fn show<S>(
         &self,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
         names: &FieldNames,
-        exemplar: &mut Exemplar,
+        draft: &mut Draft,
     ) where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let _ = self.each_around(event, ctx, |field| {
             let key = names.name(field.name);
-            if exemplar.fields().all(|own| own.key() != key) {
-                exemplar.push(Field { group: "", key, value: field.value.as_value() });
+            if !draft.has(key) {
+                draft.push(Field { group: "", key, value: field.value.as_value() });
             }
             Ok(())
         });
