@@ -1,7 +1,9 @@
 //! The cache: decides whether a message is emitted or suppressed.
 
+use crate::atomic_cell::AtomicCell;
 use crate::clock::window_millis;
 use crate::engine::{Engine, Select};
+use crate::exemplar::Room;
 use crate::panics::catch_panic;
 use crate::{
     Clock, Coarse, ConfigError, Exemplar, Fingerprint, FingerprintHasher, Level, Namespace, Rule,
@@ -147,6 +149,8 @@ pub struct Cache<C = Coarse> {
     engine: Engine<Exemplar>,
     clock: C,
     secret: Secret,
+    /// Whether exemplars have room for a repeat.
+    keeps_repeats: AtomicCell<bool>,
     /// Tells it from others in metrics.
     #[cfg(feature = "metrics")]
     number: u64,
@@ -161,12 +165,12 @@ impl<C: RefUnwindSafe> RefUnwindSafe for Cache<C> {}
 impl<C: Clock> Cache<C> {
     pub(crate) fn from_parts(engine: Engine<Exemplar>, clock: C, secret: Secret) -> Self {
         #[cfg(feature = "metrics")]
-        static NUMBERS: crate::atomic_cell::AtomicCell<u64> =
-            crate::atomic_cell::AtomicCell::new(0);
+        static NUMBERS: AtomicCell<u64> = AtomicCell::new(0);
         Self {
             engine,
             clock,
             secret,
+            keeps_repeats: AtomicCell::new(false),
             #[cfg(feature = "metrics")]
             number: NUMBERS.fetch_add(1) + 1,
         }
@@ -293,6 +297,10 @@ impl<C: Clock> Cache<C> {
         exemplar: impl FnOnce() -> Exemplar,
     ) -> Option<Arc<Exemplar>> {
         let exemplar = catch_panic(exemplar)?;
+        // Before it is kept: the bound holds at any moment. A look first, lest all write.
+        if !self.keeps_repeats.load() {
+            self.keeps_repeats.store(true);
+        }
         self.engine.replace_exemplar(fingerprint, Arc::new(exemplar))
     }
 
@@ -301,7 +309,17 @@ impl<C: Clock> Cache<C> {
         self.engine.look_at_exemplar(fingerprint, |exemplar| exemplar.raise_level(level));
     }
 
-    #[cold]
+    /// The same of an event that is suppressed. If it is the first, returns room to note it in.
+    pub(crate) fn count_in(&self, fingerprint: Fingerprint, level: Level) -> Option<Room> {
+        let look = |exemplar: &Arc<Exemplar>| {
+            exemplar.raise_level(level);
+            exemplar.take_room()
+        };
+        self.engine.look_at_exemplar(fingerprint, look).flatten()
+    }
+
+    // Inlined, so that a suppressed call does not pay for the closure.
+    #[inline(always)]
     fn keep_exemplar(&self, fingerprint: Fingerprint, exemplar: impl FnOnce() -> Option<Exemplar>) {
         if self.engine.wants_exemplar(fingerprint) {
             if let Some(exemplar) = catch_panic(exemplar).flatten() {
@@ -428,7 +446,8 @@ impl<C: Clock> Cache<C> {
     /// pending. `report` may use the cache.
     ///
     /// # Progress
-    /// Looks at every slot and never holds up a `check`. Allocates nothing.
+    /// Looks at every slot and never holds up a `check`. Allocates nothing but, where a key makes
+    /// one message of events that differ, the example of those counted.
     pub fn drain(&self, mut report: impl FnMut(Summary)) {
         self.engine.drain(Select::all(), &mut |pending| report(pending.into()));
     }
@@ -552,6 +571,20 @@ impl<C: Clock> Cache<C> {
         self.engine.count_failed_open();
     }
 
+    /// Notes a call as front ends do whose key makes one message of events that differ, for a
+    /// model.
+    #[cfg(loom)]
+    #[doc(hidden)]
+    pub fn note(&self, fingerprint: Fingerprint, decision: Decision, text: &str) {
+        use crate::draft::Draft;
+        let draw = |draft: &mut Draft| draft.set_message(format_args!("{text}"));
+        if decision.is_emit() {
+            self.replace_exemplar(fingerprint, || Draft::exemplar_with_room(draw));
+        } else if let Some(room) = self.count_in(fingerprint, Level::Info) {
+            room.fill(draw);
+        }
+    }
+
     /// Occupies slots for good, for a model of what happens without room.
     #[cfg(loom)]
     #[doc(hidden)]
@@ -573,9 +606,11 @@ impl<C: Clock> Cache<C> {
     ///
     /// It rises when the first exemplar is kept, by the most that exemplars can take, not
     /// counting what they say: each of their four texts, and all their fields together, have at
-    /// most [`Exemplar::MAX_TEXT`] bytes, besides 48 for each of at most
-    /// [`Exemplar::MAX_FIELDS`] fields. It rises when the first [`Rule`] is used that counts, by
-    /// one word for each slot.
+    /// most [`Exemplar::MAX_TEXT`] bytes, besides 40 for each of at most
+    /// [`Exemplar::MAX_FIELDS`] fields. It rises again when a front end whose key makes one
+    /// message of events that differ keeps the first, by 1.6 KiB for each exemplar that there can
+    /// be: all the room for one of those suppressed (with slog, 0.5 KiB more for its own). It rises when the first [`Rule`] is used that
+    /// counts, by one word for each slot.
     ///
     /// What each of up to 64 threads counts in is in it, twelve kilobytes for each; a cache
     /// that fewer threads use holds less. The books of the reclaimer, which belong to the
@@ -583,7 +618,9 @@ impl<C: Clock> Cache<C> {
     /// exemplar.
     #[must_use]
     pub fn memory_bound(&self) -> usize {
-        self.engine.memory_bound()
+        let repeats =
+            if self.keeps_repeats.load() { self.engine.most_exemplars() * Room::BYTES } else { 0 };
+        self.engine.memory_bound().saturating_add(repeats)
     }
 }
 

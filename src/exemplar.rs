@@ -1,6 +1,9 @@
 //! What a message looked like.
 
 use crate::atomic_cell::AtomicCell;
+use crate::draft::Draft;
+use crate::engine::{Spare, Taken};
+use crate::panics::catch_panic;
 use crate::text::{self, CUT, Field, cut};
 use crate::{AttrValue, Level, Namespace, Value};
 use std::any::Any;
@@ -8,9 +11,12 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-/// An example of a message, kept with its entry so that a summary can say what was suppressed: an
-/// event that was let through, with the fields that belong to its key. Made on emission only: a
-/// suppressed call allocates nothing.
+/// An example of a message, kept with its entry so that a summary can say what was suppressed, with
+/// the fields that belong to its key.
+///
+/// It is made of an event that is let through. Where a key makes one message of events that differ,
+/// front ends make room then for one more: the first event suppressed since is noted there, which
+/// allocates nothing, and it is what summaries show.
 ///
 /// ```
 /// use quell::{Exemplar, Level};
@@ -39,20 +45,19 @@ pub struct Exemplar {
     /// The line it was logged at.
     pub line: Option<u32>,
     pub(crate) extra: Extra,
+    repeat: Repeat,
     /// The call site, for a summary that is an event itself.
     #[cfg(feature = "tracing")]
     pub(crate) metadata: Option<&'static tracing_core::Metadata<'static>>,
 }
 
-// A call site is never left half done.
-#[cfg(feature = "tracing")]
+// A call site is never left half done, nor is a repeat.
 impl UnwindSafe for Exemplar {}
-#[cfg(feature = "tracing")]
 impl RefUnwindSafe for Exemplar {}
 
 impl Exemplar {
     /// The longest text kept, in bytes; all fields together have as many again.
-    pub const MAX_TEXT: usize = 256;
+    pub const MAX_TEXT: usize = text::LONGEST;
     /// The most fields kept.
     pub const MAX_FIELDS: usize = 16;
 
@@ -62,37 +67,24 @@ impl Exemplar {
         Self { message: cut(message, Self::MAX_TEXT), ..Self::default() }
     }
 
-    /// Sets the text to one that may panic or fail.
-    pub(crate) fn set_message(&mut self, message: fmt::Arguments<'_>) {
-        self.message = text::capture(message, Self::MAX_TEXT);
-    }
-
     /// Adds a field. One that there is no room for is [left out](Self::left_out).
     #[must_use]
     pub fn field<'a>(mut self, key: &str, value: impl Into<Value<'a>>) -> Self {
-        self.push(Field { group: "", key, value: value.into() });
-        self
-    }
-
-    /// Adds a field, and returns whether there was room for it.
-    pub(crate) fn push(&mut self, field: Field<'_>) -> bool {
         let used = self.fields.iter().map(|(key, value)| key.len() + value.text_len());
         let room = Self::MAX_TEXT - used.sum::<usize>();
-        let key: Box<str> = match field.group {
-            "" => field.key.into(),
-            group => format!("{group}.{}", field.key).into(),
-        };
-        // With room for a mark, should the value be cut. The names of quell's own are taken.
-        let fits = !key.starts_with("quell.")
-            && self.fields.len() < Self::MAX_FIELDS
-            && key.len() + CUT.len_utf8() <= room;
-        if fits {
-            let value = AttrValue::capture(field.value, room - key.len());
-            self.fields.push((key, value));
+        let has_room = self.fields.len() < Self::MAX_FIELDS && fits(key.len(), room);
+        if has_room && !is_quells(key) {
+            let value = AttrValue::capture(value.into(), room - key.len());
+            self.fields.push((key.into(), value));
         } else {
             self.left_out += 1;
         }
-        fits
+        self
+    }
+
+    pub(crate) fn leave_out(mut self, fields: usize) -> Self {
+        self.left_out += fields;
+        self
     }
 
     /// Returns the fields that belong to its key. A field's key includes the groups that it is in.
@@ -120,6 +112,29 @@ impl Exemplar {
     pub fn highest_level(&self) -> Option<Level> {
         let of_all = self.highest.0.load();
         Level::ALL.into_iter().find(|level| *level as u8 == of_all).max(self.level)
+    }
+
+    /// Makes room for the first event suppressed from here on.
+    pub(crate) fn with_room(mut self, empty: Draft) -> Self {
+        self.repeat = Repeat(Some(Spare::new(empty)));
+        self
+    }
+
+    /// Takes the room, if there is some that nobody has taken.
+    pub(crate) fn take_room(self: &Arc<Self>) -> Option<Room> {
+        let room = self.repeat.0.as_ref()?.take()?;
+        Some(Room { of: Arc::clone(self), room })
+    }
+
+    /// Returns what summaries show: the first event suppressed since it was made, if that was
+    /// noted; else itself.
+    pub(crate) fn shown(self: Arc<Self>) -> Arc<Self> {
+        let Some(repeat) = self.repeat.0.as_ref().and_then(Spare::get) else { return self };
+        let repeat = repeat.to_exemplar().namespace(self.namespace);
+        if let Some(highest) = self.highest_level() {
+            repeat.raise_level(highest);
+        }
+        Arc::new(repeat)
     }
 
     pub(crate) fn raise_level(&self, level: Level) {
@@ -156,27 +171,104 @@ impl Exemplar {
     }
 }
 
+/// Whether a field whose name has so many bytes fits: with room for a mark, should its value be cut.
+pub(crate) fn fits(key_len: usize, room: usize) -> bool {
+    key_len + CUT.len_utf8() <= room
+}
+
+/// Whether a field of this name could be taken for one of quell's own.
+pub(crate) fn is_quells(key: &str) -> bool {
+    key.starts_with("quell.")
+}
+
+/// Room that this thread is to fill, once nothing of the cache is in its hands: what it notes may
+/// run user code.
+pub(crate) struct Room {
+    of: Arc<Exemplar>,
+    room: Taken<Draft>,
+}
+
+impl Room {
+    /// How many bytes it takes.
+    pub(crate) const BYTES: usize = Spare::<Draft>::BYTES;
+
+    /// Fills it by `draw`, and shows it unless that panics. Allocates nothing.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fill(mut self, draw: impl Fn(&mut Draft)) {
+        let draft = self.room.get_mut();
+        if catch_panic(|| draw(draft)).is_some() {
+            if let Some(spare) = &self.of.repeat.0 {
+                spare.show(self.room);
+            }
+        }
+    }
+}
+
+/// Room for the first event that is suppressed after an exemplar was made, where it may differ. Not
+/// part of what the exemplar says: a copy has none.
+#[derive(Default)]
+struct Repeat(Option<Spare<Draft>>);
+
+impl Clone for Repeat {
+    fn clone(&self) -> Self {
+        Self(None)
+    }
+}
+
+impl PartialEq for Repeat {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Repeat {}
+
+impl fmt::Debug for Repeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.is_some().fmt(f)
+    }
+}
+
 /// What a front end keeps of a record besides, to be found again by its type.
 #[derive(Clone, Default)]
-pub(crate) struct Extra(Option<Arc<dyn Any + Send + Sync + UnwindSafe + RefUnwindSafe>>);
+pub(crate) struct Extra(Option<Kept>);
+
+/// With how to make room for another.
+type Kept = (Arc<dyn Any + Send + Sync + UnwindSafe + RefUnwindSafe>, fn() -> Extra);
 
 impl Extra {
     #[cfg(feature = "slog")]
-    pub(crate) fn new(extra: impl Any + Send + Sync + UnwindSafe + RefUnwindSafe) -> Self {
-        Self(Some(Arc::new(extra)))
+    pub(crate) fn new<T>(extra: T, room: fn() -> Self) -> Self
+    where
+        T: Any + Send + Sync + UnwindSafe + RefUnwindSafe,
+    {
+        Self(Some((Arc::new(extra), room)))
     }
 
     #[cfg(feature = "slog")]
     pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
-        let extra: &dyn Any = self.0.as_deref()?;
+        let extra: &dyn Any = &*self.0.as_ref()?.0;
         extra.downcast_ref()
+    }
+
+    /// Returns it to be changed, if nobody else has it.
+    #[cfg(feature = "slog")]
+    pub(crate) fn get_mut<T: 'static>(&mut self) -> Option<&mut T> {
+        let extra: &mut dyn Any = Arc::get_mut(&mut self.0.as_mut()?.0)?;
+        extra.downcast_mut()
+    }
+
+    /// Returns room for another like it.
+    pub(crate) fn room(&self) -> Self {
+        self.0.as_ref().map(|(_, room)| room()).unwrap_or_default()
     }
 }
 
 impl PartialEq for Extra {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            (Some((one, _)), Some((two, _))) => Arc::ptr_eq(one, two),
             (None, None) => true,
             _ => false,
         }

@@ -24,7 +24,10 @@ pub struct Summary {
     /// When the message was last emitted; under a rule that lets several of a window pass, when
     /// the window began. In a sum, the earliest of them.
     pub since: Tick,
-    /// What the message looked like, if the caller gave one.
+    /// What the message looked like, if the caller gave an example. Where a key makes one message
+    /// of events that differ, front ends have it be one of those counted: the first that was
+    /// suppressed since the message was let through (under a rule that lets several of a window
+    /// pass, since the window began).
     pub exemplar: Option<Arc<Exemplar>>,
     /// What it is of the counts of a fleet (feature `fleet`), if it is.
     pub fleet: Option<FleetCount>,
@@ -70,7 +73,7 @@ impl From<Pending<Exemplar>> for Summary {
             namespace: pending.namespace,
             suppressed: pending.count,
             since: pending.since,
-            exemplar: pending.exemplar,
+            exemplar: pending.exemplar.map(Exemplar::shown),
             fleet: None,
         }
     }

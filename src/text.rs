@@ -99,27 +99,95 @@ pub(crate) fn cut(text: &str, max: usize) -> Box<str> {
     format!("{kept}{CUT}").into()
 }
 
-/// Formats `text` and [cuts](cut) it. Where it panics or fails, a marker stands.
+/// The most bytes that are kept of a text.
+pub(crate) const LONGEST: usize = 256;
+
+/// Formats `text` and [cuts](cut) it to at most `max` bytes, of which there are not more than
+/// [`LONGEST`]. Where it panics or fails, a marker stands.
 pub(crate) fn capture(text: fmt::Arguments<'_>, max: usize) -> Box<str> {
-    let mut prefix = Prefix { text: String::new(), max };
-    // An error says that it is full.
-    let _ = write_guarded(&mut prefix, text);
-    cut(&prefix.text, max)
+    let mut buffer = Buffer::<LONGEST>::default();
+    let part = buffer.add(text, max);
+    buffer.text(part).into()
 }
 
-/// Keeps the beginning of a text, a little more than `max`. Fails once it is full: that ends the
-/// formatting of a megabyte whose end nobody would see.
-struct Prefix {
-    text: String,
-    max: usize,
+/// Room for texts of `N` bytes, one after the other. Never allocates.
+pub(crate) struct Buffer<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
 }
 
-impl Write for Prefix {
+/// Where a text is in its [`Buffer`].
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Part {
+    start: u16,
+    end: u16,
+}
+
+impl Part {
+    pub(crate) fn len(self) -> usize {
+        (self.end - self.start).into()
+    }
+}
+
+impl<const N: usize> Default for Buffer<N> {
+    fn default() -> Self {
+        const { assert!(N <= u16::MAX as usize) };
+        Self { bytes: [0; N], len: 0 }
+    }
+}
+
+impl<const N: usize> Buffer<N> {
+    /// Adds what `text` writes, [cut] to `max` bytes and to the room that is left. Where it panics
+    /// or fails, a marker stands.
+    pub(crate) fn add(&mut self, text: fmt::Arguments<'_>, max: usize) -> Part {
+        let start = self.len;
+        let end = start + max.min(N - start);
+        let mut prefix = Prefix { buffer: self, end, is_cut: false };
+        // An error says that it is full.
+        let _ = write_guarded(&mut prefix, text);
+        if prefix.is_cut {
+            let all = Part { start: start as u16, end: self.len as u16 };
+            let room = end - start;
+            self.len = start + truncate(self.text(all), room.saturating_sub(CUT.len_utf8())).len();
+            if room >= CUT.len_utf8() {
+                self.push(CUT.encode_utf8(&mut [0; 4]));
+            }
+        }
+        Part { start: start as u16, end: self.len as u16 }
+    }
+
+    /// Takes back a part that was added last.
+    pub(crate) fn take_back(&mut self, part: Part) {
+        self.len = part.start.into();
+    }
+
+    /// Returns a part.
+    pub(crate) fn text(&self, part: Part) -> &str {
+        let bytes = self.bytes.get(part.start.into()..part.end.into()).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn push(&mut self, text: &str) {
+        let end = self.len + text.len();
+        self.bytes[self.len..end].copy_from_slice(text.as_bytes());
+        self.len = end;
+    }
+}
+
+/// Keeps the beginning of a text. Fails once there is no more room: that ends the formatting of a
+/// megabyte whose end nobody would see.
+struct Prefix<'a, const N: usize> {
+    buffer: &'a mut Buffer<N>,
+    end: usize,
+    is_cut: bool,
+}
+
+impl<const N: usize> Write for Prefix<'_, N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // One character more than fits: so it is seen that it must be cut.
-        let room = self.max + 4 - self.text.len().min(self.max);
-        self.text.push_str(truncate(text, room));
-        if self.text.len() > self.max { Err(fmt::Error) } else { Ok(()) }
+        let kept = truncate(text, self.end - self.buffer.len);
+        self.buffer.push(kept);
+        self.is_cut |= kept.len() < text.len();
+        if self.is_cut { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
@@ -281,9 +349,26 @@ mod tests {
 
     #[test]
     fn a_full_text_ends_the_formatting() {
-        let mut prefix = Prefix { text: String::new(), max: 256 };
+        let mut buffer = Buffer::<256>::default();
+        let mut prefix = Prefix { buffer: &mut buffer, end: 256, is_cut: false };
         assert!(write!(prefix, "{}", "é".repeat(200)).is_err());
         assert!(write!(prefix, "more").is_err());
-        assert!(prefix.text.len() > 256 && prefix.text.len() < 272);
+        assert_eq!(buffer.len, 256);
+    }
+
+    #[test]
+    fn a_buffer_has_room_for_so_much() {
+        let mut buffer = Buffer::<16>::default();
+        let parts = ["abcdef", "", "ghijklm", "no", "p"]
+            .map(|text| buffer.add(format_args!("{text}"), if text == "abcdef" { 5 } else { 9 }));
+        let texts = parts.map(|part| buffer.text(part).to_string());
+        assert_eq!(texts, ["ab\u{2026}", "", "ghijklm", "no", "p"]);
+        let last = buffer.add(format_args!("qr"), 9);
+        assert_eq!(buffer.text(last), "", "no room for a mark");
+        let mut buffer = Buffer::<8>::default();
+        let key = buffer.add(format_args!("key"), 8);
+        buffer.take_back(key);
+        let whole = buffer.add(format_args!("{}", "é".repeat(4)), 8);
+        assert_eq!((buffer.text(whole), whole.len()), ("éééé", 8));
     }
 }

@@ -22,6 +22,8 @@ struct Book(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     lines: Mutex<Vec<String>>,
+    /// What summaries say.
+    examples: Mutex<Vec<String>>,
     told: AtomicU64,
     processes: AtomicU64,
 }
@@ -35,6 +37,7 @@ impl Sink for Book {
 
     fn summary(&self, summary: &Summary) {
         self.0.told.fetch_add(summary.suppressed, Ordering::SeqCst);
+        self.0.examples.lock().unwrap().push(summary.to_string());
         let processes = summary.fleet.map_or(0, |fleet| fleet.processes);
         self.0.processes.fetch_max(processes, Ordering::SeqCst);
     }
@@ -176,6 +179,35 @@ fn loggers_and_places_of_one_name_agree() {
     assert_eq!(book.lines(), 1);
     drop(all);
     assert_eq!(book.sum(), 2, "what there is no guard for is told by the process itself");
+}
+
+/// With guards, which leave what they find to the fleet, and without.
+#[test]
+fn an_example_is_one_of_those_counted() {
+    for guarded in [true, false] {
+        let (memory, book) = (Memory::new(), Book::default());
+        let log = |process: u64| {
+            let cache = cache();
+            let wait = FleetError::MAX_WAIT;
+            let fleet = Fleet::builder(memory.clone()).wait(wait).build(&cache).unwrap();
+            let builder = Logger::builder(cache, book.clone()).key(Key::Callsite);
+            let log = builder.fleet(&fleet, "book").unwrap().build();
+            let guard = guarded.then(|| log.guard().unwrap());
+            for n in 0..3 {
+                log.error(format_args!("attempt {n} of process {process}"));
+            }
+            assert!(guard.is_none_or(|guard| guard.flush()));
+        };
+        (0..2).for_each(log);
+        assert_eq!((book.lines(), book.sum()), (1, 6));
+        let examples = book.0.examples.lock().unwrap();
+        assert!(!examples.is_empty());
+        for example in &*examples {
+            let is_counted =
+                example.starts_with("attempt ") && !example.starts_with("attempt 0 of process 0");
+            assert!(is_counted, "{examples:?}");
+        }
+    }
 }
 
 /// A store that never answers, or with errors alone.

@@ -300,6 +300,43 @@ fn exemplars_stay_within_the_bound() {
     assert!(grown <= bound + texts + allowance(4), "{grown} bytes, above {bound} + {texts}");
 }
 
+/// Each message has room for one that is suppressed, and each other one has such.
+#[test]
+fn repeats_stay_within_the_bound() {
+    struct Nowhere;
+    impl quell::Sink for Nowhere {
+        fn write(&self, _: &quell::Event<'_>) {}
+        fn summary(&self, _: &quell::Summary) {}
+    }
+    let _alone = alone();
+    let text = "x".repeat(300);
+    let (mut bound, mut slots) = (0, 0);
+    let grown = growth(|| {
+        let cache = std::sync::Arc::new(cache());
+        let builder = quell::Logger::builder(std::sync::Arc::clone(&cache), Nowhere);
+        let log = builder.key(quell::Key::Message).build();
+        let before = cache.memory_bound();
+        slots = cache.stats().capacity;
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let (log, text) = (&log, &text);
+                scope.spawn(move || {
+                    for n in 0..10_000 {
+                        (0..=n % 2).for_each(|_| log.info(format_args!("{thread} {n} {text}")));
+                    }
+                });
+            }
+        });
+        bound = cache.memory_bound();
+        assert!(bound > before);
+    });
+    // Beside it, as above: a text, and the path of the file.
+    let texts = (slots + slots / 2 + 256 + 128) * 2 * Exemplar::MAX_TEXT;
+    println!("the heap grew by {grown}; the bound is {bound}, and {texts} for texts");
+    assert!(grown <= bound + texts + allowance(4), "{grown} bytes, above {bound} + {texts}");
+    assert!(grown > bound / 8, "room was made: {grown} bytes of {bound}");
+}
+
 /// Eight threads need the words at once, and get one array.
 #[test]
 fn rules_stay_within_the_bound() {

@@ -12,4 +12,4 @@ mod world;
 
 pub use explore::{Bound, holds, must_fail};
 pub use law::Law;
-pub use world::{Caller, Racer, WINDOW, World, fp, racer};
+pub use world::{AGAIN, Caller, Racer, WINDOW, World, fp, racer};

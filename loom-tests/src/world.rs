@@ -70,6 +70,15 @@ impl Caller {
         self.note(fingerprint, now, Law::Once, decision);
     }
 
+    /// A check as front ends do it whose key makes one message of events that differ: what was
+    /// emitted is noted, and so is the first that is suppressed.
+    pub fn check_noted(&mut self, fingerprint: Fingerprint, now: u64) {
+        let decision = self.cache.check_at(fingerprint, Tick::from_millis(now));
+        self.note(fingerprint, now, Law::Once, decision);
+        let again = if decision.is_emit() { "" } else { AGAIN };
+        self.cache.note(fingerprint, decision, &format!("{}{again}", text(fingerprint)));
+    }
+
     fn note(&mut self, fingerprint: Fingerprint, now: u64, law: Law, decision: Decision) {
         self.events.push(Event::Check { fingerprint, now, law, decision });
     }
@@ -83,7 +92,8 @@ impl Caller {
         self.cache.drain(|summary| summaries.push(summary));
         for summary in &summaries {
             let is_own = |shown: &Exemplar| {
-                summary.fingerprint.is_some_and(|own| *shown.message == *text(own))
+                let shown = shown.message.strip_suffix(AGAIN).unwrap_or(&shown.message);
+                summary.fingerprint.is_some_and(|own| *shown == *text(own))
             };
             assert!(
                 summary.exemplar.as_deref().is_none_or(is_own),
@@ -120,6 +130,9 @@ impl Caller {
         }
     }
 }
+
+/// Ends the text of one that was suppressed.
+pub const AGAIN: &str = " again";
 
 fn text(of: Fingerprint) -> String {
     of.as_u128().to_string()

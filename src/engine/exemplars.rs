@@ -62,7 +62,7 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
 
     /// The most nodes that there are, with those that wait for their grace period: should these
     /// be many, because a thread stands still, no further exemplars are kept.
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         self.slots + self.slots / 2 + 256
     }
 
@@ -92,7 +92,7 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
         &self,
         at: At,
         fingerprint: Fingerprint,
-        look: impl FnOnce(&X) -> T,
+        look: impl FnOnce(&Arc<X>) -> T,
     ) -> Option<T> {
         let cell = &self.cells.get()?[at.0];
         let guard = self.reclaimer.pin();

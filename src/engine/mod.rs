@@ -17,7 +17,7 @@
 //! | `near.rs`, `page.rs` | counts near the thread |
 //! | `orphans.rs`, `sums.rs` | counts whose entry is gone |
 //! | `namespaces.rs` | which namespaces are in use |
-//! | `exemplars.rs` | what a summary shows |
+//! | `exemplars.rs`, `spare.rs` | what a summary shows |
 //! | `reclaim/` | grace periods, for exemplars only |
 //! | `on_demand.rs`, `zeroed.rs`, `sync.rs`, `thread_index.rs` | memory, atomics, threads |
 //! | `fault.rs` | steps that negative controls leave out |
@@ -41,6 +41,7 @@ mod quick;
 mod reclaim;
 mod rule_words;
 mod slot;
+mod spare;
 mod sums;
 mod sync;
 mod table;
@@ -52,6 +53,7 @@ mod zeroed;
 pub use fault::Fault;
 pub(crate) use fault::Faults;
 pub(crate) use pending::{Pending, Select};
+pub(crate) use spare::{Spare, Taken};
 #[cfg(loom)]
 pub use thread_index::set_thread_index;
 
@@ -208,11 +210,19 @@ impl<X: Send + Sync + 'static> Engine<X> {
         before
     }
 
-    /// Hands `look` the exemplar of an entry, if it has one.
-    pub(crate) fn look_at_exemplar(&self, fingerprint: crate::Fingerprint, look: impl FnOnce(&X)) {
-        if let Some((at, _)) = self.find(fingerprint) {
-            self.exemplars.look(at, fingerprint, look);
-        }
+    /// Hands `look` the exemplar of an entry, if it has one. It must be brief.
+    pub(crate) fn look_at_exemplar<T>(
+        &self,
+        fingerprint: crate::Fingerprint,
+        look: impl FnOnce(&std::sync::Arc<X>) -> T,
+    ) -> Option<T> {
+        let (at, _) = self.find(fingerprint)?;
+        self.exemplars.look(at, fingerprint, look)
+    }
+
+    /// The most exemplars that there are.
+    pub(crate) fn most_exemplars(&self) -> usize {
+        self.exemplars.limit()
     }
 
     pub(crate) fn stats(&self) -> Stats {

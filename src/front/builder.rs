@@ -149,7 +149,8 @@ impl<T, C: Clock> Builder<T, C> {
 
     /// Leaves numbers, times, addresses and the like in an event's text out of the key: with
     /// [`Classes::NUMBER`](crate::Classes), `request 17 failed` and `request 18 failed` are one
-    /// message. Off unless set. Reads the text in one pass, without an allocation.
+    /// message. Off unless set. Reads the text in one pass, without an allocation; that of the
+    /// first suppressed event of a window once more, for the summary.
     pub fn normalize(mut self, normalizer: impl Into<Normalizer>) -> Self {
         self.settings.normalizer = Some(normalizer.into());
         self

@@ -3,6 +3,7 @@
 use super::Builder;
 use super::builder::Settings;
 use super::decide::{Action, Decider, Emission};
+use crate::draft::Draft;
 use crate::panics::catch_panic;
 use crate::report::{InProgress, RecursionGuard, SummarySource};
 use crate::text::Field;
@@ -44,18 +45,19 @@ pub trait Record {
         self.each_field(chosen, |field| hasher.field(field.key, field.value))
     }
 
-    /// Adds the fields that `chosen` has to an exemplar.
-    fn add_fields(&self, chosen: &Fields, exemplar: &mut Exemplar) {
+    /// Adds the fields that `chosen` has to what a summary shows. Allocates nothing.
+    fn add_fields(&self, chosen: &Fields, draft: &mut Draft) {
         // If a value panics or fails, the ones before it are kept.
         catch_panic(|| {
             self.each_field(chosen, |field| {
-                exemplar.push(field);
+                draft.push(field);
             })
         });
     }
 
-    /// Adds what the front end wants to know again when it writes a summary.
-    fn complete(&self, _: &mut Exemplar) {}
+    /// Adds what the front end wants to know again when it writes a summary. Allocates nothing if
+    /// there is room for it in `draft`.
+    fn complete(&self, _draft: &mut Draft) {}
 }
 
 /// A logger behind quell.
@@ -166,10 +168,11 @@ impl<I: Inner, C: Clock> Core<I, C> {
         if !self.inner.enabled(record) {
             return Ok(());
         }
-        let exemplar = || self.exemplar(record);
+        let draw = |draft: &mut Draft| self.draw(record, draft);
+        let exemplar = || self.decider.exemplar(draw);
         let merges = self.merges(record);
         let key = |hasher: &mut FingerprintHasher| self.hash(record, merges, hasher);
-        match self.decider.decide(record.level(), record.target(), merges, key, exemplar) {
+        match self.decider.decide(record.level(), record.target(), merges, key, draw) {
             Action::Drop => Ok(()),
             Action::Pass(how) if how.suppressed == 0 => self.inner.forward(record, &how),
             Action::Pass(how) => {
@@ -257,20 +260,15 @@ impl<I: Inner, C: Clock> Core<I, C> {
     }
 
     #[cold]
-    fn exemplar(&self, record: &I::Record<'_>) -> Exemplar {
-        let (module, file, line) = record.location();
-        let mut exemplar = Exemplar::default()
-            .namespace(self.decider.namespace)
-            .level(record.level())
-            .target(record.target())
-            .location(module, file, line);
-        exemplar.set_message(record.message());
-        record.complete(&mut exemplar);
+    fn draw(&self, record: &I::Record<'_>, draft: &mut Draft) {
+        draft.set_level(record.level());
+        draft.set_origin(record.target(), record.location());
+        draft.set_message(record.message());
+        record.complete(draft);
         let (settings, key) = self.settings_for(record);
         if let Some(fields) = settings.fields(key) {
-            record.add_fields(fields, &mut exemplar);
+            record.add_fields(fields, draft);
         }
-        exemplar
     }
 
     pub(crate) fn flush_with<T>(&self, flush: impl FnOnce(&I::Wrapped) -> T) -> Option<T> {

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::builder::Settings;
+use crate::draft::Draft;
 #[cfg(feature = "fleet")]
 use crate::fleet::{self, Admission, Question};
 use crate::panics::catch_panic;
@@ -34,7 +35,7 @@ pub struct Emission {
 impl Emission {
     /// Returns the exemplar for the summary of what was suppressed before.
     pub(crate) fn exemplar_or(&self, exemplar: impl FnOnce() -> Exemplar) -> Arc<Exemplar> {
-        self.before.clone().unwrap_or_else(|| Arc::new(exemplar()))
+        self.before.clone().map_or_else(|| Arc::new(exemplar()), Exemplar::shown)
     }
 
     pub(crate) fn of(fingerprint: Fingerprint, now: Tick) -> Self {
@@ -107,9 +108,10 @@ impl<C: Clock> Decider<C> {
     /// Decides on an event.
     ///
     /// `key` writes what tells it from others into a hasher. If it panics or fails, the event
-    /// passes, and is counted as failed open. So it does if the clock panics. `exemplar` is
-    /// called on an emission. If the key `merges` records that differ, summaries show the one
-    /// that began their window, and the highest level.
+    /// passes, and is counted as failed open. So it does if the clock panics. `draw` is called on
+    /// an emission, to note what the message looks like. If the key `merges` records that differ,
+    /// it is called on the first that is suppressed after the one that began a window, too, and
+    /// summaries show that, and the highest level.
     #[inline]
     pub(crate) fn decide(
         &self,
@@ -117,7 +119,7 @@ impl<C: Clock> Decider<C> {
         target: &str,
         merges: bool,
         key: impl FnOnce(&mut FingerprintHasher) -> fmt::Result,
-        exemplar: impl Fn() -> Exemplar,
+        draw: impl Fn(&mut Draft) + Copy,
     ) -> Action {
         // Copied out at once: `key` runs user code.
         let rule = if self.settings.rules.is_once() {
@@ -144,8 +146,7 @@ impl<C: Clock> Decider<C> {
             revive_after_fork();
             return self.metered(level, Outcome::FailedOpen, Action::PassUnread);
         };
-        let exemplar = || exemplar().namespace(self.namespace);
-        let kept = || if merges { None } else { Some(exemplar()) };
+        let kept = || if merges { None } else { Some(self.exemplar(draw)) };
         let decided = match &rule {
             None => self.cache.check_with_at(fingerprint, now, &Rule::once(), kept),
             Some(rule) => self.cache.decide(fingerprint, now, rule, self.lines_tell, kept),
@@ -159,25 +160,31 @@ impl<C: Clock> Decider<C> {
                 // A line costs more than the system call.
                 revive_after_fork();
                 let since = since.unwrap_or(now);
+                let before = match merges {
+                    true if begins_window => self.replace_exemplar(fingerprint, draw),
+                    true => {
+                        self.cache.raise_level(fingerprint, level);
+                        None
+                    }
+                    false => None,
+                };
                 #[cfg(feature = "fleet")]
                 let suppressed = match self.sink.as_ref().filter(|_| !untracked) {
                     None => suppressed,
-                    Some(sink) => match self.admit(sink, fingerprint, suppressed, since, rule) {
-                        Some(own) => own,
-                        None => return self.metered(level, Outcome::Suppressed, Action::Drop),
-                    },
+                    Some(sink) => {
+                        let before = before.clone();
+                        match self.admit(sink, fingerprint, suppressed, since, rule, before) {
+                            Some(own) => own,
+                            None => return self.metered(level, Outcome::Suppressed, Action::Drop),
+                        }
+                    }
                 };
-                let mut how = Emission { suppressed, since, ..Emission::of(fingerprint, now) };
-                if merges && begins_window {
-                    how.before = self.cache.replace_exemplar(fingerprint, exemplar);
-                } else if merges {
-                    self.cache.raise_level(fingerprint, level);
-                }
+                let how = Emission { suppressed, since, before, ..Emission::of(fingerprint, now) };
                 let outcome = if untracked { Outcome::FailedOpen } else { Outcome::Emitted };
                 self.metered(level, outcome, Action::Pass(how))
             }
             Decision::Suppress { first } if merges => {
-                self.cache.raise_level(fingerprint, level);
+                self.note(fingerprint, level, draw);
                 let how = Emission::of(fingerprint, now);
                 let notice = first && self.settings.notices;
                 let action = if notice { Action::Notice(how) } else { Action::Drop };
@@ -188,6 +195,35 @@ impl<C: Clock> Decider<C> {
                 self.metered(level, Outcome::Suppressed, Action::Notice(how))
             }
             Decision::Suppress { .. } => self.metered(level, Outcome::Suppressed, Action::Drop),
+        }
+    }
+
+    /// Returns an exemplar of what `draw` draws.
+    // Not inlined, nor are the next two: each suppressed event would pay for their frames.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn exemplar(&self, draw: impl Fn(&mut Draft)) -> Exemplar {
+        Draft::exemplar(draw).namespace(self.namespace)
+    }
+
+    /// Keeps an exemplar for a message of records that differ, with room for one that is
+    /// suppressed. Returns the one before.
+    #[cold]
+    #[inline(never)]
+    fn replace_exemplar(
+        &self,
+        fingerprint: Fingerprint,
+        draw: impl Fn(&mut Draft),
+    ) -> Option<Arc<Exemplar>> {
+        let exemplar = || Draft::exemplar_with_room(draw).namespace(self.namespace);
+        self.cache.replace_exemplar(fingerprint, exemplar)
+    }
+
+    /// Has the summary of such a message know of one that is suppressed.
+    #[inline(never)]
+    fn note(&self, fingerprint: Fingerprint, level: Level, draw: impl Fn(&mut Draft)) {
+        if let Some(room) = self.cache.count_in(fingerprint, level) {
+            room.fill(draw);
         }
     }
 
@@ -213,9 +249,12 @@ impl<C: Clock> Decider<C> {
         suppressed: u64,
         since: Tick,
         rule: Option<Rule>,
+        before: Option<Arc<Exemplar>>,
     ) -> Option<u64> {
         let attached = self.settings.fleet.as_ref()?;
         let (progress, exemplar) = self.cache.look(fingerprint).unwrap_or_default();
+        // Of those that it counts, if there are any.
+        let exemplar = before.or(exemplar);
         let window = rule.unwrap_or(Rule::once()).window_at(progress, self.cache_window());
         let question =
             Question { fingerprint, suppressed, since, window, exemplar: exemplar.clone() };

@@ -89,7 +89,8 @@
 //!   one is in exactly one summary.
 //! * Formatted text and values are hashed as they are written, nested values
 //!   (`slog::Serde`) included: a suppressed record allocates nothing (what its own
-//!   `Display` and `FnValue` do aside).
+//!   `Display` and `FnValue` do aside and, with slog's feature `dynamic-keys`, copies of keys
+//!   that were made at run time, for a summary).
 //! * A value that panics or fails while it is read is no reason to lose a record: it
 //!   passes, unchecked, with a marker where its text failed, and is counted in
 //!   [`Stats::failed_open`](crate::Stats::failed_open). (A key-value that panics is handed
@@ -123,6 +124,7 @@
 //! is dropped.
 
 use super::{Emission, Inner};
+use crate::draft::Draft;
 use crate::exemplar::Extra;
 use crate::install_panic_hook;
 use crate::panics::catch_panic;
@@ -137,6 +139,7 @@ use ::slog::{
 };
 use std::error::Error;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 /// Builds a [`Dedup`]; start with [`Dedup::builder`].
@@ -381,6 +384,13 @@ struct Origin {
     keys: Vec<::slog::Key>,
 }
 
+impl Origin {
+    fn extra(keys: Vec<::slog::Key>) -> Extra {
+        let room = || Self::extra(Vec::with_capacity(Exemplar::MAX_FIELDS));
+        Extra::new(Self { keys, ..Self::default() }, room)
+    }
+}
+
 impl Default for Origin {
     /// That of quell's records which are about no one message.
     fn default() -> Self {
@@ -425,31 +435,33 @@ impl super::Record for Record<'_> {
         self.visit(&mut Visitor { chosen, each: |_: &::slog::Key, field: Field<'_>| each(field) })
     }
 
-    fn add_fields(&self, chosen: &Fields, exemplar: &mut Exemplar) {
-        let mut keys = Vec::new();
-        let each = |key: &::slog::Key, field: Field<'_>| {
-            if exemplar.push(field) {
-                keys.push(Clone::clone(key));
-            }
-        };
-        // If a value panics or fails, the ones before it are kept.
-        catch_panic(|| self.visit(&mut Visitor { chosen, each }));
-        exemplar.extra = Extra::new(self.origin(keys));
+    fn add_fields(&self, chosen: &Fields, draft: &mut Draft) {
+        let mut extra = mem::take(&mut draft.extra);
+        if let Some(origin) = extra.get_mut::<Origin>() {
+            let each = |key: &::slog::Key, field: Field<'_>| {
+                if draft.push(field) {
+                    origin.keys.push(Clone::clone(key));
+                }
+            };
+            // If a value panics or fails, the ones before it are kept.
+            catch_panic(|| self.visit(&mut Visitor { chosen, each }));
+        }
+        draft.extra = extra;
     }
 
-    fn complete(&self, exemplar: &mut Exemplar) {
-        exemplar.extra = Extra::new(self.origin(Vec::new()));
+    fn complete(&self, draft: &mut Draft) {
+        if draft.extra.get_mut::<Origin>().is_none() {
+            draft.extra = Origin::extra(Vec::new());
+        }
+        let Some(origin) = draft.extra.get_mut::<Origin>() else { return };
+        let RecordLocation { file, line, column, function, module } = *self.record.location();
+        origin.location = RecordLocation { file, line, column, function, module };
+        origin.level = self.record.level();
+        origin.tagged = !self.record.tag().is_empty();
     }
 }
 
 impl Record<'_> {
-    fn origin(&self, keys: Vec<::slog::Key>) -> Origin {
-        let RecordLocation { file, line, column, function, module } = *self.record.location();
-        let location = RecordLocation { file, line, column, function, module };
-        let (level, tagged) = (self.record.level(), !self.record.tag().is_empty());
-        Origin { level, tagged, location, keys }
-    }
-
     #[inline]
     fn visit(&self, visitor: &mut dyn Serializer) -> fmt::Result {
         let own = self.record.kv().serialize(self.record, visitor);

@@ -84,8 +84,9 @@ enum Repr {
     Bool(bool),
     I64(i64),
     U64(u64),
-    I128(i128),
-    U128(u128),
+    /// In bytes, which need no alignment: it makes all of them smaller.
+    I128([u8; 16]),
+    U128([u8; 16]),
     F64(f64),
     Char(char),
     Str(Box<str>),
@@ -102,8 +103,8 @@ impl AttrValue {
             Repr::Bool(v) => Value::Bool(*v),
             Repr::I64(v) => Value::I64(*v),
             Repr::U64(v) => Value::U64(*v),
-            Repr::I128(v) => Value::I128(*v),
-            Repr::U128(v) => Value::U128(*v),
+            Repr::I128(v) => Value::I128(i128::from_ne_bytes(*v)),
+            Repr::U128(v) => Value::U128(u128::from_ne_bytes(*v)),
             Repr::F64(v) => Value::F64(*v),
             Repr::Char(v) => Value::Char(*v),
             Repr::Str(v) => Value::Str(v),
@@ -113,20 +114,27 @@ impl AttrValue {
 
     /// Keeps a value, of a text at most `max` bytes.
     pub(crate) fn capture(value: Value<'_>, max: usize) -> Self {
-        Self(match value {
+        match value {
+            Value::Str(v) => Self(Repr::Str(text::cut(v, max))),
+            value => Self::plain(value).unwrap_or_else(|| {
+                Self(Repr::Formatted(text::capture(format_args!("{value}"), max)))
+            }),
+        }
+    }
+
+    /// Keeps a value that is no text. Allocates nothing.
+    pub(crate) fn plain(value: Value<'_>) -> Option<Self> {
+        Some(Self(match value {
             Value::Null => Repr::Null,
             Value::Bool(v) => Repr::Bool(v),
             Value::I64(v) => Repr::I64(v),
             Value::U64(v) => Repr::U64(v),
-            Value::I128(v) => Repr::I128(v),
-            Value::U128(v) => Repr::U128(v),
+            Value::I128(v) => Repr::I128(v.to_ne_bytes()),
+            Value::U128(v) => Repr::U128(v.to_ne_bytes()),
             Value::F64(v) => Repr::F64(v),
             Value::Char(v) => Repr::Char(v),
-            Value::Str(v) => Repr::Str(text::cut(v, max)),
-            Value::Bytes(_) | Value::Display(_) | Value::Debug(_) => {
-                Repr::Formatted(text::capture(format_args!("{value}"), max))
-            }
-        })
+            Value::Str(_) | Value::Bytes(_) | Value::Display(_) | Value::Debug(_) => return None,
+        }))
     }
 
     /// Returns how many bytes of text it holds.
@@ -180,7 +188,7 @@ macro_rules! from_plain {
 
         impl From<$ty> for AttrValue {
             fn from(value: $ty) -> Self {
-                Self(Repr::$variant(value as $wide))
+                Self::capture(value.into(), 0)
             }
         }
     )+)*};

@@ -1,6 +1,7 @@
 //! Attributes and groups, which a logger adds to each of its events.
 
 use crate::{AttrValue, Fields, FieldsHash, FingerprintHasher, Value};
+use std::iter;
 use std::sync::Arc;
 
 /// An immutable list of attributes and groups, newest first. Derived scopes share the tail.
@@ -64,15 +65,26 @@ impl Scope {
     /// Returns the attributes in the order in which they were added: the path of the group, the
     /// key and the value. Allocates.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str, Value<'_>)> {
-        let mut newest_first = Vec::new();
-        let mut next = &self.head;
-        while let Some(node) = next {
-            if let Some((key, value)) = &node.attr {
-                newest_first.push((&*node.path, &**key, value.as_value()));
-            }
-            next = &node.parent;
-        }
+        let newest_first: Vec<_> = self.newest_first().collect();
         newest_first.into_iter().rev()
+    }
+
+    /// The same of at most 64, without an allocation: of more the newest are left out.
+    pub(crate) fn oldest(&self) -> impl Iterator<Item = (&str, &str, Value<'_>)> {
+        let (mut ring, mut n) = ([None; 64], 0);
+        for attribute in self.newest_first() {
+            ring[n % ring.len()] = Some(attribute);
+            n += 1;
+        }
+        (1..=n.min(ring.len())).filter_map(move |back| ring[(n - back) % ring.len()])
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = (&str, &str, Value<'_>)> {
+        let nodes = iter::successors(self.head.as_deref(), |node| node.parent.as_deref());
+        nodes.filter_map(|node| {
+            let (key, value) = node.attr.as_ref()?;
+            Some((&*node.path, &**key, value.as_value()))
+        })
     }
 }
 
@@ -121,5 +133,7 @@ mod tests {
         let shared = scope.clone();
         drop(scope);
         assert_eq!(shared.attributes().count(), 200_000);
+        let oldest: Vec<_> = shared.oldest().map(|(_, _, value)| value.to_string()).collect();
+        assert_eq!(oldest, (0..64).map(|i| i.to_string()).collect::<Vec<_>>());
     }
 }

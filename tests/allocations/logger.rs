@@ -48,7 +48,7 @@ fn suppressed_events_allocate_nothing() {
     let (root, five) = loggers();
     let first = allocations(|| log_all(&root, &five));
     assert!(first > 0, "the allocator counts: lines and exemplars were made");
-    log_all(&root, &five);
+    assert_eq!(allocations(|| log_all(&root, &five)), 0, "the first that are suppressed");
     assert_eq!(allocations(|| (0..1000).for_each(|_| log_all(&root, &five))), 0);
     let stats = root.cache().stats();
     assert_eq!((stats.emitted, stats.suppressed), (CALLS, 1001 * CALLS));
@@ -89,4 +89,39 @@ fn nor_do_they_in_a_fleet() {
     assert_eq!(asked, CALLS);
     assert_eq!(allocations(|| (0..1000).for_each(|_| log_all(&root, &five))), 0);
     assert_eq!(fleet.stats().asked, asked, "nor is anything of it looked at");
+}
+
+/// The next of a key that makes one message of events that differ is noted.
+#[test]
+fn nor_do_the_first_that_are_merged() {
+    use quell::{Classes, Fields};
+    let _turn = turn();
+    for (key, fields) in [
+        (Key::Callsite, None),
+        (Key::Callsite, Some(Fields::except(["queue.id"]))),
+        (Key::Message, None),
+        (Key::Event, Some(Fields::except(["queue.id"]))),
+    ] {
+        let builder = Logger::builder(cache().0, WriteSink::new(std::io::sink()));
+        let builder = builder.key(key).normalize(Classes::all());
+        let builder = match fields {
+            Some(fields) => builder.fields(fields),
+            None => builder,
+        };
+        let root = builder.build();
+        let five = root.with_group("queue").with_attr("url", "x").with_attr("to", "y");
+        let many = (0..100).fold(five.clone(), |log, n| log.with_attr("n", n));
+        let log_all = |n: u32| {
+            root.warn(format_args!("attempt {n}"));
+            five.log_with(Level::Info, format_args!("gave up on {n}"), &[("id", n.into())]);
+            many.error(format_args!("many {:x>1000} {n}", ""));
+        };
+        assert!(allocations(|| log_all(0)) > 0);
+        assert_eq!(allocations(|| log_all(1)), 0, "{key:?}");
+        assert_eq!(allocations(|| (2..1000).for_each(log_all)), 0, "{key:?}");
+        let mut texts = Vec::new();
+        root.cache().drain(|summary| texts.push(summary.exemplar.unwrap().message.to_string()));
+        assert!(texts.iter().any(|text| text == "gave up on 1"), "{texts:?}");
+        assert_eq!(root.cache().stats().emitted, 3);
+    }
 }

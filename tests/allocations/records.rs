@@ -15,6 +15,7 @@ impl fmt::Debug for Shown {
 /// allocate.
 fn assert_free(log_all: impl Fn() + Sync) {
     assert!(allocations(&log_all) > 0, "the allocator counts: exemplars were made");
+    assert_eq!(allocations(&log_all), 0, "the first that are suppressed");
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -55,7 +56,7 @@ fn suppressed_records_of_log_allocate_nothing() {
         info!(logger: log, id = 3, peer:% = 7, what:? = Shown(1); "gave up on {}", "it");
     });
     let stats = log.cache().stats();
-    assert_eq!((stats.emitted, stats.suppressed), (calls, (1 + 2 * 1001 + 1000 - 1) * calls));
+    assert_eq!((stats.emitted, stats.suppressed), (calls, (2 + 2 * 1001 + 1000 - 1) * calls));
 }
 
 #[cfg(feature = "slog")]
@@ -89,5 +90,84 @@ fn suppressed_records_of_slog_allocate_nothing() {
         error!(nested, "connection refused");
     });
     let stats = dedup.cache().stats();
-    assert_eq!((stats.emitted, stats.suppressed), (calls, (1 + 2 * 1001 + 1000 - 1) * calls));
+    assert_eq!((stats.emitted, stats.suppressed), (calls, (2 + 2 * 1001 + 1000 - 1) * calls));
+}
+
+/// Keys that make one message of records that differ, and the next of which is noted.
+fn merging() -> impl Iterator<Item = (quell::Key, Option<quell::Fields>, bool)> {
+    use quell::{Fields, Key};
+    let all = Some(Fields::except(["id"]));
+    let with_fields = [(Key::Callsite, all.clone(), false), (Key::Event, all, true)];
+    [(Key::Callsite, None, false), (Key::Message, None, true)].into_iter().chain(with_fields)
+}
+
+#[cfg(feature = "log")]
+#[test]
+fn nor_do_the_first_that_log_merges() {
+    use log::{Log, Metadata, Record, info, warn};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    struct Nowhere;
+    impl Log for Nowhere {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, _: &Record<'_>) {}
+        fn flush(&self) {}
+    }
+    let _turn = crate::common::turn();
+    log::set_max_level(log::LevelFilter::Trace);
+    for (key, fields, normalizes) in merging() {
+        let builder = quell::front::log::Dedup::builder(crate::common::cache().0, Nowhere).key(key);
+        let builder = match fields {
+            Some(fields) => builder.fields(fields),
+            None => builder,
+        };
+        let builder = if normalizes { builder.normalize(quell::Classes::all()) } else { builder };
+        let log = builder.build();
+        let n = AtomicU32::new(0);
+        let calls = 3;
+        assert_free(|| {
+            let n = n.fetch_add(1, Ordering::Relaxed);
+            warn!(logger: log, "attempt {n} at {:?}", Shown(n));
+            info!(logger: log, id = n, peer:% = "10.0.0.1", tries = 3_u128; "gave up on {n}");
+            info!(logger: log, "long {:x>1000} {n}", "");
+        });
+        assert_eq!(log.cache().stats().emitted, calls, "{key:?}");
+        let mut texts = Vec::new();
+        log.cache().drain(|summary| texts.push(summary.exemplar.unwrap().message.to_string()));
+        assert!(texts.iter().any(|text| text == "gave up on 1"), "{texts:?}");
+    }
+}
+
+#[cfg(feature = "slog")]
+#[test]
+fn nor_do_the_first_that_slog_merges() {
+    use slog::{Logger, info, o, warn};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    let _turn = crate::common::turn();
+    for (key, fields, normalizes) in merging() {
+        let drain = crate::nowhere::Nowhere;
+        let builder = quell::front::slog::Dedup::builder(crate::common::cache().0, drain).key(key);
+        let builder = match fields {
+            Some(fields) => builder.fields(fields),
+            None => builder,
+        };
+        let builder = if normalizes { builder.normalize(quell::Classes::all()) } else { builder };
+        let dedup = std::sync::Arc::new(builder.build());
+        let root = Logger::root(std::sync::Arc::clone(&dedup), o!("job" => "prometheus"));
+        let n = AtomicU32::new(0);
+        let calls = 3;
+        assert_free(|| {
+            let n = n.fetch_add(1, Ordering::Relaxed);
+            warn!(root, "attempt {n} at {:?}", Shown(n));
+            info!(root, "gave up on {n}"; "id" => n, "peer" => %"10.0.0.1", "what" => ?Shown(1));
+            info!(root, "long {:x>1000} {n}", "");
+        });
+        assert_eq!(dedup.cache().stats().emitted, calls, "{key:?}");
+        let mut texts = Vec::new();
+        dedup.cache().drain(|summary| texts.push(summary.exemplar.unwrap().message.to_string()));
+        assert!(texts.iter().any(|text| text == "gave up on 1"), "{texts:?}");
+    }
 }

@@ -12,7 +12,6 @@ on_each_front_end! {
     by_message_only_the_text_counts,
     by_callsite_texts_do_not_matter,
     numbers_in_a_text_may_be_left_out,
-    the_example_is_of_the_window_that_it_sums,
     the_highest_level_of_a_message_counts,
     a_window_of_several_has_one_example,
     a_long_text_has_a_short_exemplar,
@@ -121,30 +120,6 @@ fn numbers_in_a_text_may_be_left_out<F: FrontEnd>() {
     assert_eq!(world.cache.stats().suppressed, 8);
 }
 
-fn the_example_is_of_the_window_that_it_sums<F: FrontEnd>() {
-    let normalizer = Normalizer::new(Classes::NUMBER);
-    for setup in
-        [Setup { normalizer, ..Setup::default() }, Setup { key: Key::Callsite, ..Setup::default() }]
-    {
-        let world = World::<F>::with(setup);
-        for attempt in 0..20 {
-            if attempt == 10 {
-                world.clock.advance(WINDOW);
-            }
-            world.say(Level::Info, "net", format!("attempt {attempt} failed"));
-        }
-        world.front_end.guard().flush();
-        assert_eq!(world.record_texts(), ["attempt 0 failed", "attempt 10 failed"]);
-        let sums = world.sums();
-        assert_eq!(sums.iter().map(|sum| sum.suppressed()).collect::<Vec<_>>(), [Some(9); 2]);
-        assert_eq!(sums[1].text, "attempt 10 failed");
-        // A `Logger` says it on the line that brings it.
-        if F::TELLS_AGE {
-            assert_eq!(sums[0].text, "attempt 0 failed");
-        }
-    }
-}
-
 fn a_window_of_several_has_one_example<F: FrontEnd>() {
     let rules = SharedRules::from(Rule::first_then_every(2, 2).unwrap());
     let world = World::<F>::with(Setup { key: Key::Message, rules, ..Setup::default() });
@@ -162,7 +137,7 @@ fn a_window_of_several_has_one_example<F: FrontEnd>() {
     let world = World::<F>::with(Setup { key: Key::Callsite, rules, ..Setup::default() });
     (0..5).for_each(|user| world.say(Level::Info, "net", format!("user {user}")));
     world.front_end.guard().flush();
-    assert_eq!(world.sums()[0].text, "user 0", "the one that began the window");
+    assert_eq!(world.sums()[0].text, "user 3", "the first that was suppressed");
 }
 
 fn the_highest_level_of_a_message_counts<F: FrontEnd>() {

@@ -1,8 +1,9 @@
 //! Reading an event: into a hash, and into the text of an exemplar.
 
+use crate::draft::Draft;
 use crate::front::builder::Settings;
 use crate::text::{ErrorChain, Field};
-use crate::{Exemplar, FingerprintHasher, Key, Level, Value};
+use crate::{FingerprintHasher, Key, Level, Value};
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::ops::Deref;
@@ -173,32 +174,29 @@ pub(super) fn write(
     result
 }
 
-/// Returns what summaries of an event are to show.
+/// Draws what summaries of an event are to show.
 #[cold]
-pub(super) fn exemplar(
+pub(super) fn draw(
     event: &Event<'_>,
     source: &EventSource<'_>,
     settings: &Settings,
     options: &Options,
-) -> Exemplar {
-    let mut exemplar = Exemplar::default().level(source.level()).target(source.target()).location(
-        source.module_path(),
-        source.file(),
-        source.line(),
-    );
-    exemplar.metadata = Some(event.metadata());
+    draft: &mut Draft,
+) {
+    draft.set_level(source.level());
+    draft.set_origin(source.target(), (source.module_path(), source.file(), source.line()));
+    draft.metadata = Some(event.metadata());
     let fields = match &options.custom_key {
         Some(_) => settings.fields.as_ref(),
         None => settings.fields(settings.key),
     };
     event.record(&mut Visitor(|key: &'static str, value: Value<'_>| {
         if key == "message" {
-            exemplar.set_message(format_args!("{value}"));
+            draft.set_message(format_args!("{value}"));
         } else if fields.is_some_and(|fields| fields.has(key)) && !source.adds(key) {
-            exemplar.push(Field { group: "", key, value });
+            draft.push(Field { group: "", key, value });
         }
     }));
-    exemplar
 }
 
 type CustomKey = Arc<dyn Fn(&Event<'_>, &mut FingerprintHasher) + Send + Sync>;

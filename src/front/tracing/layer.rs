@@ -6,6 +6,7 @@ use super::key::{self, EventSource, Seen};
 use super::probe::{self, PROBE};
 use super::state::{Shared, State};
 use super::summary_event::SummaryEvent;
+use crate::draft::Draft;
 use crate::front::decide::Action;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
@@ -67,13 +68,13 @@ impl<L, C: Clock> DedupLayer<L, C> {
         if recursion.is_too_deep() {
             return decider.count_only(level, &recursion);
         }
-        let exemplar = || {
-            let mut exemplar = key::exemplar(event, &source, &decider.settings, options);
+        let draw = |draft: &mut Draft| {
+            key::draw(event, &source, &decider.settings, options, draft);
             if !options.span_fields.is_empty() {
-                catch_panic(|| state.spans.show(event, &ctx, &options.span_fields, &mut exemplar));
+                catch_panic(|| state.spans.show(event, &ctx, &options.span_fields, draft));
             }
-            exemplar.namespace(decider.namespace)
         };
+        let exemplar = || decider.exemplar(draw);
         let action = decider.decide(
             level,
             source.target(),
@@ -86,7 +87,7 @@ impl<L, C: Clock> DedupLayer<L, C> {
                 }
                 state.spans.hash(event, &ctx, seen, hasher)
             },
-            exemplar,
+            draw,
         );
         match action {
             Action::Drop => {}

@@ -6,6 +6,7 @@
 
 use super::key::{FieldNames, Seen, Visitor};
 use crate::atomic_cell::AtomicCell;
+use crate::draft::Draft;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
 use crate::text::Field;
@@ -169,20 +170,20 @@ impl SpanFields {
         })
     }
 
-    /// Adds them to the event's exemplar, which has its own fields already.
+    /// Adds them to the event's draft, which has its own fields already.
     pub(super) fn show<S>(
         &self,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
         names: &FieldNames,
-        exemplar: &mut Exemplar,
+        draft: &mut Draft,
     ) where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let _ = self.each_around(event, ctx, |field| {
             let key = names.name(field.name);
-            if exemplar.fields().all(|own| own.key() != key) {
-                exemplar.push(Field { group: "", key, value: field.value.as_value() });
+            if !draft.has(key) {
+                draft.push(Field { group: "", key, value: field.value.as_value() });
             }
             Ok(())
         });
