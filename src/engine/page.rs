@@ -1,7 +1,8 @@
 //! The page of a thread's near counts: its entries, in sets of two, and the thread's totals.
 
 use super::fault::{Faults, broken};
-use super::sync::{AtomicU64, Ordering};
+use super::repeats::Repeats;
+use super::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::rules::RuleState;
 use crate::{Fingerprint, Tick};
 
@@ -83,31 +84,9 @@ impl Entry {
 
     /// Counts a call.
     #[inline(always)]
-    pub(super) fn bump(&self) {
+    fn bump(&self) {
         // Release (O-5): pairs with the Acquire in `take`; the label is seen with it.
         self.count.store(self.count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
-    }
-
-    /// Takes what is pending of a fingerprint. `taken` only grows, so somebody else's take makes
-    /// this one fail; and so does a label that changes.
-    pub(super) fn take(&self, taken: &AtomicU64, fingerprint: Fingerprint, faults: Faults) -> u64 {
-        loop {
-            // Acquire (O-5): before the label.
-            let before = taken.load(Ordering::Acquire);
-            if self.label() != fingerprint {
-                return 0;
-            }
-            // Acquire (O-5): pairs with the Release in `bump`; a label that was written
-            // before is seen.
-            let count = self.count.load(Ordering::Acquire);
-            if count == before || self.label() != fingerprint && !broken!(faults, TakeUnread) {
-                return 0;
-            }
-            // AcqRel (O-5): the owner's own take comes before its next label.
-            if taken.compare_exchange(before, count, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                return count.wrapping_sub(before);
-            }
-        }
     }
 }
 
@@ -127,7 +106,9 @@ pub(super) struct Page {
     pub(super) entries: [Entry; ENTRIES],
     pub(super) taken: [AtomicU64; ENTRIES],
     /// What the counts were when somebody last asked for their entries' places. The owner's own.
-    pub(super) asked: [AtomicU64; ENTRIES],
+    pub(super) asked: [AtomicU32; ENTRIES],
+    /// When the last call of each was. The owner's own.
+    last: [AtomicU64; ENTRIES],
     pub(super) totals: Totals,
 }
 
@@ -144,19 +125,56 @@ impl Page {
         self.entries[set..set + WAYS].try_into().expect("a set")
     }
 
-    pub(super) fn of(
-        &self,
-        fingerprint: Fingerprint,
-    ) -> impl Iterator<Item = (&Entry, &AtomicU64)> {
+    /// The places that a fingerprint's entry may have.
+    pub(super) fn places(fingerprint: Fingerprint) -> std::ops::Range<usize> {
         let set = Self::set(fingerprint.as_u128() as u64);
-        (set..set + WAYS).map(|i| (&self.entries[i], &self.taken[i]))
+        set..set + WAYS
     }
-}
 
-pub(super) fn pending(entry: &Entry, taken: &AtomicU64) -> u64 {
-    // Acquire, twice (O-5). Taken first: it is never ahead of the count that is read after it.
-    let taken = taken.load(Ordering::Acquire);
-    entry.count.load(Ordering::Acquire).wrapping_sub(taken)
+    /// Counts a call at `now`.
+    #[inline(always)]
+    pub(super) fn count(&self, i: usize, now: Tick) {
+        // Relaxed: published with the count.
+        self.last[i].store(now.as_millis(), Ordering::Relaxed);
+        self.entries[i].bump();
+    }
+
+    /// Takes what is pending of a fingerprint. `taken` only grows, so somebody else's take makes
+    /// this one fail; and so does a label that changes.
+    pub(super) fn take(&self, i: usize, fingerprint: Fingerprint, faults: Faults) -> Repeats {
+        let (entry, taken) = (&self.entries[i], &self.taken[i]);
+        loop {
+            // Acquire (O-5): before the label.
+            let before = taken.load(Ordering::Acquire);
+            if entry.label() != fingerprint {
+                return Repeats::default();
+            }
+            // Acquire (O-5): pairs with the Release in `bump`; a label that was written
+            // before is seen.
+            let count = entry.count.load(Ordering::Acquire);
+            if count == before || entry.label() != fingerprint && !broken!(faults, TakeUnread) {
+                return Repeats::default();
+            }
+            let last = self.last(i);
+            // AcqRel (O-5): the owner's own take comes before its next label.
+            if taken.compare_exchange(before, count, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return Repeats { count: count.wrapping_sub(before), last };
+            }
+        }
+    }
+
+    /// What is pending of whatever fingerprint.
+    pub(super) fn pending(&self, i: usize) -> Repeats {
+        // Acquire, twice (O-5). Taken first: it is never ahead of the count that is read after it.
+        let taken = self.taken[i].load(Ordering::Acquire);
+        let count = self.entries[i].count.load(Ordering::Acquire).wrapping_sub(taken);
+        Repeats { count, last: self.last(i) }
+    }
+
+    /// When the last call was that has been counted. After a look at the count.
+    fn last(&self, i: usize) -> Option<Tick> {
+        Some(Tick::from_millis(self.last[i].load(Ordering::Relaxed)))
+    }
 }
 
 #[cfg(not(loom))]
@@ -170,7 +188,8 @@ pub(super) fn new_page() -> *mut Page {
     Box::into_raw(Box::new(Page {
         entries: std::array::from_fn(|_| Entry::default()),
         taken: std::array::from_fn(|_| AtomicU64::new(0)),
-        asked: std::array::from_fn(|_| AtomicU64::new(0)),
+        asked: std::array::from_fn(|_| AtomicU32::new(0)),
+        last: std::array::from_fn(|_| AtomicU64::new(0)),
         totals: Totals::default(),
     }))
 }

@@ -25,6 +25,8 @@ pub struct Emission {
     pub(crate) suppressed: u64,
     /// When the message was last emitted.
     pub(crate) since: Tick,
+    /// When the last of them was, if it is known.
+    pub(crate) last: Option<Tick>,
     /// When it was decided on.
     pub(crate) now: Option<Tick>,
     /// The message's exemplar until then, if its key makes one message of various records.
@@ -81,6 +83,7 @@ impl<C: Clock> Decider<C> {
         _front_end: &'static str,
         lines_tell: bool,
     ) -> Self {
+        cache.keep_last();
         #[cfg(feature = "fleet")]
         let sink = settings.fleet.as_ref().map(|fleet| fleet.sink(&cache));
         #[cfg(feature = "fleet")]
@@ -151,7 +154,7 @@ impl<C: Clock> Decider<C> {
             Some(rule) => self.cache.decide(fingerprint, now, rule, self.lines_tell, kept),
         };
         match decided {
-            Decision::Emit { suppressed, since, untracked } => {
+            Decision::Emit { suppressed, since, last, untracked } => {
                 // Else what is pending is of the same window, and so is the exemplar.
                 let begins_window = since.is_none_or(|since| {
                     rule.is_none_or(|rule| !rule.is_within(since, now, self.cache_window()))
@@ -160,14 +163,18 @@ impl<C: Clock> Decider<C> {
                 revive_after_fork();
                 let since = since.unwrap_or(now);
                 #[cfg(feature = "fleet")]
-                let suppressed = match self.sink.as_ref().filter(|_| !untracked) {
-                    None => suppressed,
-                    Some(sink) => match self.admit(sink, fingerprint, suppressed, since, rule) {
-                        Some(own) => own,
-                        None => return self.metered(level, Outcome::Suppressed, Action::Drop),
-                    },
+                let (suppressed, last) = match self.sink.as_ref().filter(|_| !untracked) {
+                    None => (suppressed, last),
+                    Some(sink) => {
+                        match self.admit(sink, fingerprint, (suppressed, last), since, rule) {
+                            // Other processes' repeats are among them.
+                            Some(told) => (told, None),
+                            None => return self.metered(level, Outcome::Suppressed, Action::Drop),
+                        }
+                    }
                 };
-                let mut how = Emission { suppressed, since, ..Emission::of(fingerprint, now) };
+                let mut how =
+                    Emission { suppressed, since, last, ..Emission::of(fingerprint, now) };
                 if merges && begins_window {
                     how.before = self.cache.replace_exemplar(fingerprint, exemplar);
                 } else if merges {
@@ -210,7 +217,7 @@ impl<C: Clock> Decider<C> {
         &self,
         sink: &fleet::Sink,
         fingerprint: Fingerprint,
-        suppressed: u64,
+        (suppressed, last): (u64, Option<Tick>),
         since: Tick,
         rule: Option<Rule>,
     ) -> Option<u64> {
@@ -230,6 +237,7 @@ impl<C: Clock> Decider<C> {
                         namespace,
                         suppressed,
                         since,
+                        last,
                         exemplar,
                         fleet: None,
                     });
@@ -307,10 +315,10 @@ impl<C: Clock> Decider<C> {
         attached.fleet().hand_over(sink, summary, rule.window_at(0, self.cache_window()))
     }
 
-    /// Returns how long ago `since` was, in milliseconds; 0 if the clock panics, which loses
-    /// neither a summary nor the event that brings it.
-    pub(crate) fn age(&self, since: Tick) -> u64 {
-        catch_panic(|| self.cache.now()).map_or(0, |now| now.millis_since(since))
+    /// Reads the clock for a summary: `None` if it panics, which loses neither the summary nor the
+    /// event that brings it.
+    pub(crate) fn now(&self) -> Option<Tick> {
+        catch_panic(|| self.cache.now())
     }
 }
 
