@@ -52,6 +52,7 @@ pub struct FleetCount {
 impl Summary {
     /// Returns how many milliseconds ago `since` and `last` were, at `now`. Without a `now`, which
     /// a clock that panics does not tell, that is 0.
+    #[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
     pub(crate) fn ages(&self, now: Option<Tick>) -> (u64, Option<u64>) {
         let age = |tick: Tick| now.map_or(0, |now| now.millis_since(tick));
         (age(self.since), self.last.map(age))

@@ -86,7 +86,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
         if !self.table.load(at).is_same_emission(state) && !broken!(self.faults, MarkUnread) {
             mine.void(seat);
         }
-        mine.count(seat, now);
+        mine.bump(seat, now);
         if let Some(left) = left {
             self.take_back(left);
         }

@@ -6,7 +6,7 @@
 //! of the protocol (`check.rs`).
 
 use super::fault::Faults;
-use super::page::{ENTRIES, Mark, Page, Totals, WAYS, new_page};
+use super::page::{Entry, Mark, Page, Totals, WAYS, new_page};
 use super::repeats::Repeats;
 use super::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 use super::thread_index::{self, INDEXES};
@@ -107,8 +107,7 @@ impl Near {
     pub(super) fn void(&self, fingerprint: Fingerprint, newest: Tick) {
         // SeqCst (O-7): pairs with the fence in `set_mark`.
         fence(Ordering::SeqCst);
-        let entries = self.all().flat_map(|page| &page.entries[Page::places(fingerprint)]);
-        for entry in entries {
+        for entry in self.all().flat_map(|page| page.of(fingerprint)) {
             let mut mark = Mark(entry.mark.load(Ordering::Relaxed));
             while entry.label() == fingerprint && mark.is_valid() && mark.tick() <= newest {
                 // Relaxed: whoever must not find it valid is ordered by the fences, or by
@@ -129,33 +128,30 @@ impl Near {
 
     /// Takes what all pages hold of a fingerprint.
     pub(super) fn take(&self, fingerprint: Fingerprint) -> Repeats {
-        let take = |(page, i): (&Page, usize)| page.take(i, fingerprint, self.faults);
-        self.places(fingerprint).map(take).fold(Repeats::default(), Repeats::plus)
+        let entries = self.all().flat_map(|page| page.of(fingerprint));
+        let taken = entries.map(|entry| entry.take(fingerprint, self.faults));
+        taken.fold(Repeats::default(), Repeats::plus)
     }
 
     /// What all pages hold of a fingerprint, and keep.
     pub(super) fn pending(&self, fingerprint: Fingerprint) -> Repeats {
-        let own = |&(page, i): &(&Page, usize)| page.entries[i].label() == fingerprint;
-        let pending = self.places(fingerprint).filter(own).map(|(page, i)| page.pending(i));
-        pending.filter(|pending| pending.count != 0).fold(Repeats::default(), Repeats::plus)
-    }
-
-    fn places(&self, fingerprint: Fingerprint) -> impl Iterator<Item = (&Page, usize)> {
-        self.all().flat_map(move |page| Page::places(fingerprint).map(move |i| (page, i)))
+        let entries = self.all().flat_map(|page| page.of(fingerprint));
+        let own = entries.filter(|entry| entry.label() == fingerprint);
+        own.map(Entry::pending).fold(Repeats::default(), Repeats::plus)
     }
 
     /// The labels of entries with something pending, and when these were emitted.
     pub(super) fn labels(&self) -> impl Iterator<Item = (Fingerprint, Tick)> {
-        let entries = self.all().flat_map(|page| (0..ENTRIES).map(move |i| (page, i)));
-        entries.filter(|(page, i)| page.pending(*i).count != 0).map(|(page, i)| {
-            let mark = Mark(page.entries[i].mark.load(Ordering::Relaxed));
-            (page.entries[i].label(), mark.tick())
+        let entries = self.all().flat_map(|page| &page.entries);
+        entries.filter(|entry| entry.pending().count != 0).map(|entry| {
+            let mark = Mark(entry.mark.load(Ordering::Relaxed));
+            (entry.label(), mark.tick())
         })
     }
 
     /// All that is pending here.
     pub(super) fn sum(&self) -> u64 {
-        self.all().flat_map(|page| (0..ENTRIES).map(|i| page.pending(i).count)).sum()
+        self.all().flat_map(|page| &page.entries).map(|entry| entry.pending().count).sum()
     }
 
     /// Adds to a total: the calling thread's own, if it has a page.
@@ -207,12 +203,11 @@ impl Mine<'_> {
     #[inline(always)]
     pub(super) fn hit(self, fingerprint: Fingerprint, bound: u64, now: Tick) -> Option<bool> {
         let (low, high) = (fingerprint.as_u128() as u64, (fingerprint.as_u128() >> 64) as u64);
-        let ways = self.page.ways(low);
-        let way = ways.iter().position(|entry| entry.is_of(low, high))?;
+        let entry = self.page.ways(low).iter().find(|entry| entry.is_of(low, high))?;
         // Relaxed: what voids it and happened before this call is seen; another is concurrent.
-        let hit = ways[way].mark.load(Ordering::Relaxed) >= bound;
+        let hit = entry.mark.load(Ordering::Relaxed) >= bound;
         if hit {
-            self.page.count(Page::set(low) + way, now);
+            entry.bump(now);
         }
         Some(hit)
     }
@@ -231,8 +226,8 @@ impl Mine<'_> {
 
     /// Counts a call at `now`.
     #[inline(always)]
-    pub(super) fn count(self, seat: Seat, now: Tick) {
-        self.page.count(seat.0, now);
+    pub(super) fn bump(self, seat: Seat, now: Tick) {
+        self.page.entries[seat.0].bump(now);
     }
 
     /// Says what is known of an entry. The caller reads the table again afterwards, and
@@ -287,7 +282,7 @@ impl Mine<'_> {
             return None;
         }
         let since = Mark(entry.mark.load(Ordering::Relaxed)).tick();
-        let repeats = self.page.take(seat.0, before, Faults::default());
+        let repeats = entry.take(before, Faults::default());
         self.page.asked[seat.0].store(self.counts(seat.0), Ordering::Relaxed);
         // Nothing is pending while the label is neither the old one nor the new one.
         entry.mark.store(0, Ordering::Relaxed);
@@ -320,7 +315,7 @@ mod tests {
         let seat = mine.seat(fingerprint, bound, worth)?;
         let left = mine.label(seat, fingerprint);
         mine.set_mark(seat, mark);
-        mine.count(seat, mark.tick());
+        mine.bump(seat, mark.tick());
         Some(left)
     }
 

@@ -64,6 +64,7 @@ impl Lasts {
         self.words.get().or_else(|| self.words.get_or_new()).is_some()
     }
 
+    #[inline(always)]
     pub(super) fn are_kept(&self) -> bool {
         self.words.get().is_some()
     }

@@ -81,7 +81,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
             let known =
                 mine.find(fingerprint).and_then(|seat| Some((seat, mine.mark(seat).rule_state()?)));
             if let Some((seat, _)) = known.filter(|&(_, state)| rule.holds(state, now, base)) {
-                mine.count(seat, now);
+                mine.bump(seat, now);
                 return Decision::Suppress { first: false };
             }
         }

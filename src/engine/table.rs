@@ -133,10 +133,16 @@ impl Table {
         Some((Hit { slot, at: home.slot(i) }, (differs == 0).then_some(state)))
     }
 
-    /// Counts a call at `now` at what was hit, unless somebody interferes, or the count's lowest bits are
-    /// `full`: ones, as many as that has.
+    /// Counts a call at what was hit, unless somebody interferes, or the count's lowest bits are
+    /// `full`: ones, as many as that has. With a `now`, says first when it is.
     #[inline(always)]
-    pub(super) fn count_hit(&self, hit: &Hit<'_>, state: State, full: u64, now: Tick) -> bool {
+    pub(super) fn count_hit(
+        &self,
+        hit: &Hit<'_>,
+        state: State,
+        full: u64,
+        now: Option<Tick>,
+    ) -> bool {
         linger!();
         let word = &hit.slot.count;
         let seen = Count(word.load(Ordering::Relaxed));
@@ -145,11 +151,12 @@ impl Table {
         let exchange =
             || word.compare_exchange(seen.0, next(), Ordering::AcqRel, Ordering::Relaxed);
         let is_of_turn = seen.turn() == state.turn() || broken!(self.faults, CountAnyTurn);
-        if seen.count() & full == full || !is_of_turn {
-            return false;
+        seen.count() & full != full && is_of_turn && {
+            if let Some(now) = now {
+                self.lasts.note(hit.at, state.turn(), now);
+            }
+            exchange().is_ok()
         }
-        self.lasts.note(hit.at, state.turn(), now);
-        exchange().is_ok()
     }
 
     /// Finds what is LIVE or CLAIMED of a fingerprint.
@@ -380,7 +387,7 @@ mod tests {
         let count = |full| {
             let (hit, seen) = table.hit(id, table.first_home(id)).unwrap();
             assert_eq!((hit.at, seen), (at, Some(state)));
-            table.count_hit(&hit, state, full, Tick::from_millis(6))
+            table.count_hit(&hit, state, full, None)
         };
         assert!(!count(2) && count(1) && !count(1), "full of 10, room for one, no room");
         assert_eq!(table.take(at, state.turn()), (1 << 40) - 1);
