@@ -390,6 +390,6 @@ mod tests {
             table.count_hit(&hit, state, full, None)
         };
         assert!(!count(2) && count(1) && !count(1), "full of 10, room for one, no room");
-        assert_eq!(table.take(at, state.turn()), (1 << 40) - 1);
+        assert_eq!(table.take(at, state.turn()).count, (1 << 40) - 1);
     }
 }
