@@ -105,8 +105,14 @@ impl<X: Send + Sync + 'static> Engine<X> {
     /// Counts a call suppressed at `now` at an entry that is COUNTED.
     #[inline]
     pub(super) fn count_in_table(&self, at: At, fingerprint: Fingerprint, state: State, now: Tick) {
-        self.table.lasts.note(at, state.turn(), now);
+        let note = || self.table.lasts.note(at, state.turn(), now);
+        if !broken!(self.faults, LastAfterCount) {
+            note();
+        }
         self.add_in_table(at, fingerprint, state, Repeats::one(now));
+        if broken!(self.faults, LastAfterCount) {
+            note();
+        }
     }
 
     /// Adds what was counted elsewhere to an entry that is COUNTED.
