@@ -33,7 +33,7 @@
 //! In each, level, target, text and typed fields tell messages apart, as far as `Fields`
 //! and `Key` leave them in; each sink has a [`Namespace`], so it sees the first of each
 //! message whatever others saw; and summaries are records like the original, with
-//! `quell.suppressed` and `quell.since_ms`.
+//! `quell.suppressed`, `quell.since_ms` and `quell.last_ms`.
 //!
 //! # Rules
 //!

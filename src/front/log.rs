@@ -68,7 +68,7 @@
 //!
 //! | record | text | key-values besides |
 //! |---|---|---|
-//! | summary | `connection refused: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass |
+//! | summary | `connection refused: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass; `quell.last_ms`: how many milliseconds ago the last of them was |
 //! | notice | `connection refused: repeats are suppressed from here on` | `quell.notice` = true |
 //!
 //! A summary comes right before the record that ends the silence, or when its window is

@@ -75,7 +75,7 @@
 //!
 //! | record | key-values |
 //! |---|---|
-//! | summary | `quell.suppressed`: how many; `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass |
+//! | summary | `quell.suppressed`: how many; `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass; `quell.last_ms`: how many milliseconds ago the last of them was |
 //! | notice | `quell.notice` = true: repeats are suppressed from here on |
 //!
 //! A summary comes right before the record that ends the silence, or when its window is
