@@ -36,6 +36,9 @@ pub enum Decision {
         /// The time of the emission before, if that is known. Under a rule that counts,
         /// the time at which its window began.
         since: Option<Tick>,
+        /// When the last of the suppressed calls was, as [`Summary::last`] says it; not after this
+        /// call.
+        last: Option<Tick>,
         /// True if the call leaves no trace in the cache: it failed open.
         untracked: bool,
     },
@@ -130,7 +133,7 @@ pub struct Stats {
 /// callbacks run outside of it.
 ///
 /// A suppressed call allocates nothing, and neither does one that emits, exemplars aside. A
-/// thread's first call in a cache allocates twelve kilobytes to count in, for up to 64
+/// thread's first call in a cache allocates thirteen kilobytes to count in, for up to 64
 /// threads at a time; further ones count in the table.
 ///
 /// # Panics
@@ -513,6 +516,11 @@ impl<C: Clock> Cache<C> {
         &self.secret
     }
 
+    /// Keeps from here on when the last suppressed calls were; without memory for it, as before.
+    pub(crate) fn keep_last(&self) {
+        let _ = self.engine.keep_last();
+    }
+
     /// Makes a count pending again that was handed out, by an
     /// [`Emit`](Decision::Emit) or a summary, and could not be delivered.
     #[cfg(any(feature = "tracing", feature = "fleet", test))]
@@ -609,10 +617,13 @@ impl<C: Clock> Cache<C> {
     /// most [`Exemplar::MAX_TEXT`] bytes, besides 40 for each of at most
     /// [`Exemplar::MAX_FIELDS`] fields. It rises again when a front end whose key makes one
     /// message of events that differ keeps the first, by 1.6 KiB for each exemplar that there can
-    /// be: all the room for one of those suppressed (with slog, 0.5 KiB more for its own). It rises when the first [`Rule`] is used that
-    /// counts, by one word for each slot.
+    /// be: room for one of those suppressed (with slog, 0.5 KiB more, which is not in it).
     ///
-    /// What each of up to 64 threads counts in is in it, twelve kilobytes for each; a cache
+    /// It rises by one word for each slot when the first [`Rule`] is used that counts, and by
+    /// another when the times of the last repeats are kept
+    /// ([`CacheBuilder::last_repeat`](crate::CacheBuilder::last_repeat), or a front end).
+    ///
+    /// What each of up to 64 threads counts in is in it, thirteen kilobytes for each; a cache
     /// that fewer threads use holds less. The books of the reclaimer, which belong to the
     /// process, come on top: a few kilobytes for each thread that has kept or replaced an
     /// exemplar.
@@ -719,6 +730,7 @@ mod tests {
             namespace: Namespace(7),
             suppressed: 3,
             since: at(0),
+            last: None,
             exemplar: None,
             fleet: None,
         };
@@ -739,6 +751,7 @@ mod tests {
             namespace: Namespace::MIXED,
             suppressed: 2,
             since: at(0),
+            last: None,
             exemplar: None,
             fleet: None,
         };
@@ -754,6 +767,7 @@ mod tests {
             let emit = |suppressed, since: Option<u64>| Decision::Emit {
                 suppressed,
                 since: since.map(at),
+                last: None,
                 untracked: false,
             };
             assert_eq!(ask(5), emit(0, None));
@@ -767,7 +781,7 @@ mod tests {
             let ended = ask(u64::MAX);
             assert_eq!(
                 ended,
-                Decision::Emit { suppressed: 0, since: Some(at(30)), untracked: true }
+                Decision::Emit { suppressed: 0, since: Some(at(30)), last: None, untracked: true }
             );
         }
     }

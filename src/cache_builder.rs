@@ -24,6 +24,7 @@ pub struct CacheBuilder<C = Coarse> {
     max_entries: usize,
     clock: C,
     secret: Option<Secret>,
+    last_repeat: bool,
     tiny: Option<Shape>,
     faults: Faults,
 }
@@ -37,6 +38,7 @@ impl Cache {
             max_entries: 1024,
             clock: Coarse::new(),
             secret: None,
+            last_repeat: false,
             tiny: None,
             faults: Faults::default(),
         }
@@ -63,13 +65,32 @@ impl<C: Clock> CacheBuilder<C> {
 
     /// Sets the clock that [`Cache::check`] reads; [`Coarse`] unless set. See [`Clock`].
     pub fn clock<D: Clock>(self, clock: D) -> CacheBuilder<D> {
-        let Self { window, max_entries, clock: _, secret, tiny, faults } = self;
-        CacheBuilder { window, max_entries, clock, secret, tiny, faults }
+        let Self { window, max_entries, clock: _, secret, last_repeat, tiny, faults } = self;
+        CacheBuilder { window, max_entries, clock, secret, last_repeat, tiny, faults }
     }
 
     /// Sets the key of the hash; [`Secret::random`] unless set.
     pub fn secret(mut self, secret: Secret) -> Self {
         self.secret = Some(secret);
+        self
+    }
+
+    /// Sets whether to keep when the last suppressed call of each message was, for
+    /// [`Summary::last`](crate::Summary::last) and [`Decision::Emit`](crate::Decision::Emit); off
+    /// unless set, or a front end is built over the cache. It takes 20 bytes for each of
+    /// [`max_entries`](Self::max_entries).
+    ///
+    /// ```
+    /// use quell::{Cache, Fingerprint, Tick};
+    /// let cache = Cache::builder().last_repeat(true).build()?;
+    /// for millis in [0, 10, 2000] {
+    ///     let _ = cache.check_at(Fingerprint::from_u128(7), Tick::from_millis(millis));
+    /// }
+    /// cache.drain(|summary| assert_eq!(summary.last, Some(Tick::from_millis(2000))));
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    pub fn last_repeat(mut self, on: bool) -> Self {
+        self.last_repeat = on;
         self
     }
 
@@ -105,6 +126,9 @@ impl<C: Clock> CacheBuilder<C> {
             asked => return Err(ConfigError::TooManyEntries { asked }),
         };
         let engine = Engine::new(shape, window, self.faults)?;
+        if self.last_repeat {
+            engine.keep_last()?;
+        }
         Ok(Cache::from_parts(engine, self.clock, self.secret.unwrap_or_else(Secret::random)))
     }
 }

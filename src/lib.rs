@@ -29,8 +29,8 @@
 //!
 //! Level, target, text and typed fields tell messages apart, as far as [`Fields`] and [`Key`]
 //! leave them in. Each sink has a [`Namespace`], so it sees the first of each message whatever
-//! other sinks saw. Summaries are records like the original, with `quell.suppressed` and
-//! `quell.since_ms`.
+//! other sinks saw. Summaries are records like the original, with `quell.suppressed`,
+//! `quell.since_ms` and `quell.last_ms`.
 //!
 //! A message passes once in the cache's window, unless a [`Rule`] says otherwise; [`Rules`] say
 //! which rule holds for which level and target, and [`SharedRules`] swap them at run time.

@@ -1,6 +1,6 @@
 //! How many events of a message were suppressed.
 
-use crate::engine::Pending;
+use crate::engine::{Pending, Repeats};
 use crate::{Exemplar, Fingerprint, Namespace, Tick};
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +24,14 @@ pub struct Summary {
     /// When the message was last emitted; under a rule that lets several of a window pass, when
     /// the window began. In a sum, the earliest of them.
     pub since: Tick,
+    /// When the last of these calls was, if the cache keeps that
+    /// ([`CacheBuilder::last_repeat`](crate::CacheBuilder::last_repeat)) and it is known. In a
+    /// sum, the latest of them. Never before `since`. `None` in a summary of a fleet.
+    ///
+    /// Exact, but where calls of the message overlap: then it is when one of these was, and may
+    /// be that of a call which is counted next. Should the clock go back, it is when some call
+    /// was.
+    pub last: Option<Tick>,
     /// What the message looked like, if the caller gave an example. Where a key makes one message
     /// of events that differ, front ends have it be one of those counted: the first that was
     /// suppressed since the message was let through (under a rule that lets several of a window
@@ -45,6 +53,26 @@ pub struct FleetCount {
 }
 
 impl Summary {
+    /// Returns how many milliseconds ago `since` and `last` were, at `now`. Without a `now`, which
+    /// a clock that panics does not tell, that is 0.
+    #[cfg(any(feature = "log", feature = "slog", feature = "tracing"))]
+    pub(crate) fn ages(&self, now: Option<Tick>) -> (u64, Option<u64>) {
+        let age = |tick: Tick| now.map_or(0, |now| now.millis_since(tick));
+        (age(self.since), self.last.map(age))
+    }
+
+    /// The fields of a summary that is written at `now`.
+    #[cfg(any(feature = "log", feature = "slog"))]
+    pub(crate) fn fields(
+        &self,
+        now: Option<Tick>,
+    ) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let (since, last) = self.ages(now);
+        let own = [("quell.suppressed", self.suppressed), ("quell.since_ms", since)];
+        let last = last.map(|last| ("quell.last_ms", last));
+        own.into_iter().chain(last).chain(self.fleet_fields())
+    }
+
     /// The fields that only a fleet's summary has.
     pub(crate) fn fleet_fields(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let processes = self.fleet.map(|fleet| ("quell.processes", fleet.processes));
@@ -71,8 +99,9 @@ impl From<Pending<Exemplar>> for Summary {
         Self {
             fingerprint: pending.fingerprint,
             namespace: pending.namespace,
-            suppressed: pending.count,
+            suppressed: pending.repeats.count,
             since: pending.since,
+            last: pending.repeats.last,
             exemplar: pending.exemplar.map(Exemplar::shown),
             fleet: None,
         }
@@ -84,7 +113,7 @@ impl From<Summary> for Pending<Exemplar> {
         Self {
             fingerprint: summary.fingerprint,
             namespace: summary.namespace,
-            count: summary.suppressed,
+            repeats: Repeats { count: summary.suppressed, last: summary.last },
             since: summary.since,
             exemplar: summary.exemplar,
         }

@@ -151,6 +151,123 @@ fn a_count_is_reported_once_whoever_reports_it() {
     assert_eq!((stats.emitted, stats.suppressed), (4, 18));
 }
 
+/// How many repeats of a message that was emitted at 0, 10 milliseconds apart.
+const REPEATS: [u64; 4] = [1, 2, 17, 200];
+
+#[test]
+fn the_last_repeat_is_told_if_asked_for() {
+    let _alone = alone();
+    let last = |decision| match decision {
+        Decision::Emit { suppressed, last, .. } => Some((suppressed, last)),
+        Decision::Suppress { .. } => None,
+    };
+    let rules = [
+        Rule::once(),
+        Rule::back_off(Duration::from_secs(60)).unwrap(),
+        Rule::first_then_every(1, 1000).unwrap(),
+    ];
+    for (rule, repeats) in rules.iter().flat_map(|rule| REPEATS.map(|n| (rule, n))) {
+        for asked in [false, true] {
+            let builder = Cache::builder().window(Duration::from_secs(10)).last_repeat(asked);
+            let cache = builder.build().unwrap();
+            let ask = |now| last(cache.check_with_at(fp(1), at(now), rule, || None));
+            // Each from 10 to 10 * repeats after `begin`.
+            let repeat = |begin: u64| {
+                for n in 1..=repeats {
+                    assert_eq!(ask(begin + 10 * n), None, "{rule:?}");
+                }
+            };
+            let told = |begin: u64| asked.then_some(at(begin + 10 * repeats));
+            assert_eq!(ask(0), Some((0, None)));
+            repeat(0);
+            let top = cache.top(1);
+            assert_eq!((top[0].suppressed, top[0].last), (repeats, told(0)));
+            assert_eq!(ask(3_600_000), Some((repeats, told(0))), "an hour of silence");
+            repeat(3_600_000);
+            let summaries = drained(&cache);
+            assert_eq!((summaries[0].suppressed, summaries[0].last), (repeats, told(3_600_000)));
+            assert_eq!(ask(7_200_000), Some((0, None)), "told already");
+            repeat(7_200_000);
+            assert!(cache.forget(fp(1)));
+            let summaries = drained(&cache);
+            assert_eq!((summaries[0].suppressed, summaries[0].last), (repeats, told(7_200_000)));
+        }
+    }
+}
+
+#[test]
+fn the_last_repeat_outlives_its_entry() {
+    let _alone = alone();
+    for repeats in REPEATS {
+        let builder = Cache::builder().window(Duration::from_secs(10)).tiny(2);
+        let cache = builder.last_repeat(true).build().unwrap();
+        assert!(cache.check_at(fp(1), at(0)).is_emit());
+        for n in 1..=repeats {
+            assert!(!cache.check_at(fp(1), at(10 * n)).is_emit());
+        }
+        for n in 2..200 {
+            assert!(cache.check_at(fp(n), at(5000)).is_emit());
+        }
+        assert!(cache.check_at(fp(1), at(6000)).is_emit(), "forgotten");
+        assert!(!cache.check_at(fp(1), at(6001)).is_emit());
+        let summaries = drained(&cache);
+        let told: Vec<_> = summaries.iter().map(|s| (s.suppressed, s.since, s.last)).collect();
+        assert_eq!(told, [(repeats + 1, at(6000), Some(at(6001)))], "with what came after");
+    }
+    // Of so many that they are summed.
+    let builder = Cache::builder().window(Duration::from_secs(10)).tiny(2);
+    let cache = builder.last_repeat(true).build().unwrap();
+    for n in 0..500 {
+        assert!(cache.check_at(fp(n.into()), at(n)).is_emit());
+        assert!(!cache.check_at(fp(n.into()), at(n + 1)).is_emit());
+    }
+    let summaries = drained(&cache);
+    let (sums, single): (Vec<_>, Vec<_>) = summaries.iter().partition(|s| s.suppressed > 1);
+    assert!(single.iter().all(|s| s.last == Some(at(s.since.as_millis() + 1))));
+    assert!(single.len() > 4 && sums.len() == 1, "{summaries:?}");
+    let (sum, last) = (sums[0], sums[0].last.unwrap());
+    assert!(sum.fingerprint.is_none() && last >= at(sum.suppressed) && last <= at(500), "{sum:?}");
+}
+
+#[test]
+fn a_last_repeat_is_within_its_window() {
+    let _alone = alone();
+    let cache = Cache::builder().window(Duration::from_millis(100)).last_repeat(true);
+    let cache = cache.build().unwrap();
+    let last = |now| match cache.check_at(fp(1), at(now)) {
+        Decision::Emit { last, .. } => last,
+        Decision::Suppress { .. } => None,
+    };
+    assert_eq!((last(1000), last(900)), (None, None), "the clock went back");
+    assert_eq!(drained(&cache)[0].last, Some(at(1000)), "not before the emission");
+    assert_eq!((last(1050), last(1020)), (None, None));
+    let told = last(1100).unwrap();
+    assert!((at(1020)..=at(1050)).contains(&told), "{told:?}");
+    // A caller's clock that is ahead, of calls that have no part in the next emission.
+    assert_eq!(last(1150), None);
+    assert_eq!((cache.set_window(Duration::MAX), last(9000)), (Ok(()), None));
+    assert_eq!(cache.set_window(Duration::from_millis(100)), Ok(()));
+    assert_eq!(last(1200), Some(at(1200)), "not after the emission");
+}
+
+#[test]
+fn who_asks_for_the_last_repeat_pays() {
+    let _alone = alone();
+    let bound = |asked| {
+        let cache = Cache::builder().max_entries(16_384).last_repeat(asked).build().unwrap();
+        (cache.memory_bound(), cache)
+    };
+    let ((without, cache), (with, _)) = (bound(false), bound(true));
+    let slots = cache.stats().capacity;
+    assert!((8 * slots..8 * slots + 1000).contains(&(with - without)), "{with} - {without}");
+    let cache = std::sync::Arc::new(cache);
+    let log = quell::Logger::new(cache.clone(), quell::WriteSink::new(std::io::sink()));
+    assert_eq!(cache.memory_bound(), with, "with the first front end");
+    let again = quell::Logger::new(cache.clone(), quell::WriteSink::new(std::io::sink()));
+    assert_eq!(cache.memory_bound(), with);
+    drop((log, again));
+}
+
 #[test]
 fn an_emission_says_when_the_one_before_was() {
     let _alone = alone();

@@ -43,8 +43,15 @@ fn values_pass_unchanged_and_a_flush_sums_them() {
     assert_eq!(sum.text, "seg 7 failed: 2 more suppressed");
     assert_eq!(
         sum.pairs,
-        [&first.pairs[..], &pairs(&[("quell.suppressed", "2"), ("quell.since_ms", "1234")])]
-            .concat()
+        [
+            &first.pairs[..],
+            &pairs(&[
+                ("quell.suppressed", "2"),
+                ("quell.since_ms", "1234"),
+                ("quell.last_ms", "1234")
+            ])
+        ]
+        .concat()
     );
     assert_eq!((&sum.file, sum.line), (&first.file, first.line));
     log.flush();

@@ -7,6 +7,7 @@
 //! * Of what was, no more is emitted again than entries were forgotten and calls failed open.
 //! * `first` is said once between two emissions of an entry.
 //! * No count is reported that was not suppressed, and after a drain all are.
+//! * The last repeat that is told of is one that was.
 
 mod common;
 
@@ -64,12 +65,33 @@ struct Entry {
     exemplar: Option<String>,
 }
 
+/// Suppressed calls to be reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pending {
+    count: u64,
+    latest: u64,
+    greatest: u64,
+}
+
+impl Pending {
+    /// Whether `last` may be told of them with an emission at `since`, until `now`: exactly the
+    /// last, unless the clock went back.
+    fn may_tell(self, last: Option<Tick>, since: u64, now: u64) -> bool {
+        let told = |tick: u64| tick.min(now).max(since);
+        let range = told(self.latest)..=told(self.greatest);
+        match last {
+            Some(last) => self.count != 0 && range.contains(&last.as_millis()),
+            None => self.count == 0,
+        }
+    }
+}
+
 /// The state of the specification.
 #[derive(Default)]
 struct Spec {
     window: u64,
     entries: HashMap<u8, Entry>,
-    pending: HashMap<u8, u64>,
+    pending: HashMap<u8, Pending>,
 }
 
 impl Spec {
@@ -77,14 +99,16 @@ impl Spec {
         self.entries.get(&message).is_some_and(|entry| now.saturating_sub(entry.last) < self.window)
     }
 
-    fn suppress(&mut self, message: u8) -> Expected {
-        *self.pending.entry(message).or_default() += 1;
+    fn suppress(&mut self, message: u8, now: u64) -> Expected {
+        let pending = self.pending.entry(message).or_default();
+        let greatest = pending.greatest.max(now);
+        *pending = Pending { count: pending.count + 1, latest: now, greatest };
         let entry = self.entries.get_mut(&message).unwrap();
         Expected::Suppress { first: !std::mem::replace(&mut entry.noticed, true) }
     }
 
     fn emit(&mut self, message: u8, now: u64) -> Expected {
-        let suppressed = self.pending.remove(&message).unwrap_or(0);
+        let suppressed = self.pending.remove(&message).unwrap_or_default().count;
         let entry = self.entries.entry(message).or_default();
         (entry.last, entry.noticed) = (now, false);
         emit(suppressed)
@@ -105,7 +129,7 @@ fn far(step: i8) -> u64 {
 }
 
 /// The report of one drain, sorted.
-type Reported = Vec<(Option<Fingerprint>, Namespace, u64, u64, Option<String>)>;
+type Reported = Vec<(Option<Fingerprint>, Namespace, u64, u64, Option<String>, Option<Tick>)>;
 
 fn report(drain: impl FnOnce(&mut dyn FnMut(Summary))) -> Reported {
     let mut all = Vec::new();
@@ -117,6 +141,7 @@ fn report(drain: impl FnOnce(&mut dyn FnMut(Summary))) -> Reported {
             summary.suppressed,
             summary.since.as_millis(),
             text,
+            summary.last,
         ));
     });
     all.sort();
@@ -155,7 +180,8 @@ fn a_cache_with_room_is_the_specification() {
     let _turn = turn();
     run(200, 6, |ops| {
         let window = 10;
-        let cache = Cache::builder().window(Duration::from_millis(window)).build().unwrap();
+        let builder = Cache::builder().window(Duration::from_millis(window));
+        let cache = builder.last_repeat(true).build().unwrap();
         let mut spec = Spec { window, ..Spec::default() };
         let mut now = 1000u64;
         let (mut emitted, mut suppressed, mut failed_open) = (0, 0, 0);
@@ -171,10 +197,11 @@ fn a_cache_with_room_is_the_specification() {
                     }
                     let untracked = call == Tick::MAX.as_millis() && !spec.is_fresh(message, call);
                     failed_open += u64::from(untracked);
+                    let pending = spec.pending.get(&message).copied().unwrap_or_default();
                     let expected = if spec.is_fresh(message, call) {
-                        spec.suppress(message)
+                        spec.suppress(message, call)
                     } else if untracked {
-                        emit(spec.pending.remove(&message).unwrap_or(0))
+                        emit(spec.pending.remove(&message).unwrap_or_default().count)
                     } else {
                         spec.emit(message, call)
                     };
@@ -190,6 +217,13 @@ fn a_cache_with_room_is_the_specification() {
                         cache.check_at(fingerprint(message), at(call))
                     };
                     prop_assert_eq!(decision, expected);
+                    if let Decision::Emit { last, since, .. } = decision {
+                        let since = since.unwrap_or_default().as_millis();
+                        prop_assert!(
+                            pending.may_tell(last, since, call),
+                            "{last:?} of {pending:?} at {call}"
+                        );
+                    }
                     if let Some(entry) = spec.entries.get_mut(&message) {
                         prop_assert_eq!(
                             asked.get(),
@@ -212,21 +246,33 @@ fn a_cache_with_room_is_the_specification() {
                 drain => {
                     let mut expected = Vec::new();
                     for (message, entry) in &spec.entries {
-                        let taken = spec.pending.get(message).copied().unwrap_or(0);
-                        if taken != 0 && takes(&spec, drain, now, *message) {
+                        let taken = spec.pending.get(message).copied().unwrap_or_default();
+                        if taken.count != 0 && takes(&spec, drain, now, *message) {
                             let fingerprint = fingerprint(*message);
                             let exemplar = entry.exemplar.clone();
                             expected.push((
                                 Some(fingerprint),
                                 fingerprint.namespace(),
-                                taken,
+                                taken.count,
                                 entry.last,
                                 exemplar,
+                                taken,
                             ));
                         }
                     }
-                    expected.sort();
-                    prop_assert_eq!(drain_by(&cache, drain, now), expected);
+                    expected.sort_by_key(|told| told.0);
+                    let told = drain_by(&cache, drain, now);
+                    prop_assert_eq!(told.len(), expected.len());
+                    for (told, expected) in told.into_iter().zip(expected) {
+                        let (of, namespace, count, since, exemplar, last) = told;
+                        let pending = expected.5;
+                        prop_assert!(
+                            pending.may_tell(last, since, u64::MAX),
+                            "{last:?} of {pending:?} since {since}"
+                        );
+                        let told = (of, namespace, count, since, exemplar, pending);
+                        prop_assert_eq!(told, expected);
+                    }
                     let taken: Vec<u8> = spec
                         .pending
                         .keys()
@@ -256,6 +302,7 @@ struct Sight {
     suppressed: u64,
     reported: u64,
     emissions: HashSet<u64>,
+    repeats: HashSet<u64>,
     /// It was out of its window for a call that made an entry and for the one before: if a
     /// clock goes back afterwards, it may be gone without having been forgotten.
     expired: bool,
@@ -284,7 +331,7 @@ fn a_tiny_cache_forgets_by_the_rules() {
         run(120, messages, |ops| {
             let window = 10;
             let builder = Cache::builder().window(Duration::from_millis(window));
-            let cache = builder.tiny(buckets).build().unwrap();
+            let cache = builder.tiny(buckets).last_repeat(true).build().unwrap();
             tiny_case(&cache, window, ops, &mut seen.borrow_mut())
         });
         let seen = seen.into_inner();
@@ -311,7 +358,8 @@ fn tiny_case(
                    sights: &mut HashMap<u8, Sight>,
                    reported: &mut u64,
                    seen: &mut Seen| {
-        for (of, namespace, count, since, exemplar) in summaries {
+        for (of, namespace, count, since, exemplar, last) in summaries {
+            let last = last.unwrap().as_millis();
             prop_assert!(*count > 0);
             *reported += count;
             match of {
@@ -326,6 +374,10 @@ fn tiny_case(
                         "since {since}, which was no emission of {of:?}"
                     );
                     prop_assert!(
+                        last >= *since && (last == *since || sight.repeats.contains(&last)),
+                        "the last at {last}, since {since}, which was no repeat of {of:?}"
+                    );
+                    prop_assert!(
                         exemplar.as_ref().is_none_or(|text| sight.exemplars.contains(text)),
                         "{exemplar:?}"
                     );
@@ -333,6 +385,8 @@ fn tiny_case(
                 None => {
                     seen.sums += 1;
                     prop_assert!(exemplar.is_none() && namespace.0 < NAMESPACES.into());
+                    let was = |sight: &Sight| sight.repeats.contains(&last);
+                    prop_assert!(last == *since || sights.values().any(was));
                 }
             }
         }
@@ -371,7 +425,8 @@ fn tiny_case(
                             "suppressed at {call}, without an emission in the window: {spec:?}",
                             spec = spec.entries.get(&message)
                         );
-                        let expected = spec.suppress(message);
+                        let expected = spec.suppress(message, call);
+                        sight.repeats.insert(call);
                         prop_assert_eq!(decision, expected);
                         sight.suppressed += 1;
                         suppressed += 1;
@@ -380,7 +435,12 @@ fn tiny_case(
                         prop_assert!(!asked.get(), "an exemplar of a duplicate");
                         prop_assert_eq!((failed_open, after.forgotten), (0, before.forgotten));
                     }
-                    Decision::Emit { suppressed: counted, since, untracked, .. } => {
+                    Decision::Emit {
+                        suppressed: counted, since, last: told, untracked, ..
+                    } => {
+                        let bound = since.unwrap_or_default()..=at(call);
+                        prop_assert_eq!(told.is_some(), counted != 0);
+                        prop_assert!(told.is_none_or(|told| bound.contains(&told)));
                         emitted += 1;
                         reported += counted;
                         sight.reported += counted;
@@ -388,8 +448,9 @@ fn tiny_case(
                             sight.reported <= sight.suppressed,
                             "reported twice: {message}"
                         );
-                        let pending = spec.pending.get(&message).copied().unwrap_or(0);
-                        prop_assert!(counted <= pending);
+                        let pending = spec.pending.get(&message).copied().unwrap_or_default();
+                        prop_assert!(counted <= pending.count);
+                        let pending = Pending { count: pending.count - counted, ..pending };
                         prop_assert_eq!(failed_open, u64::from(untracked));
                         prop_assert!(
                             since.is_none_or(|since| sight.emissions.contains(&since.as_millis()))
@@ -409,7 +470,7 @@ fn tiny_case(
                             );
                         }
                         prop_assert!(!asked.get() || with && !untracked);
-                        spec.pending.insert(message, pending - counted);
+                        spec.pending.insert(message, pending);
                         if untracked {
                             // The entry stays as it was, expired, or there is none.
                             prop_assert_eq!(call, Tick::MAX.as_millis(), "one thread finds room");
@@ -422,7 +483,6 @@ fn tiny_case(
                             }
                             let sight = sights.get_mut(&message).unwrap();
                             sight.expired = false;
-                            let pending = pending - counted;
                             let _ = spec.emit(message, call);
                             spec.pending.insert(message, pending);
                             sight.emissions.insert(call);
@@ -444,7 +504,7 @@ fn tiny_case(
                 for (of, _, count, ..) in &summaries {
                     // Which messages a sum is of is not known; an upper limit stays one.
                     if let Some(message) = sights.keys().find(|m| Some(fingerprint(**m)) == *of) {
-                        *spec.pending.get_mut(message).unwrap() -= count;
+                        spec.pending.get_mut(message).unwrap().count -= count;
                     }
                 }
             }

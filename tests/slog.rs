@@ -87,6 +87,7 @@ fn summaries_keep_tag_level_and_place() {
         pairs(&[
             ("host", "web1"),
             ("peer", "db1"),
+            ("quell.last_ms", "1234"),
             ("quell.since_ms", "1234"),
             ("quell.suppressed", "2"),
             ("shard", "3")

@@ -22,6 +22,7 @@ pub(crate) enum Event {
         fingerprint: Option<Fingerprint>,
         suppressed: u64,
         since: u64,
+        last: Option<u64>,
     },
 }
 
@@ -31,6 +32,7 @@ impl Event {
             fingerprint: summary.fingerprint,
             suppressed: summary.suppressed,
             since: summary.since.as_millis(),
+            last: summary.last.map(|last| last.as_millis()),
         }
     }
 
@@ -54,6 +56,8 @@ pub(crate) struct History {
     pub(crate) may_miss_first: bool,
     pub(crate) may_forget: HashSet<Fingerprint>,
     pub(crate) may_fail_open: bool,
+    /// Reports say when the last repeat was.
+    pub(crate) keeps_last: bool,
     phases: Vec<Vec<Vec<Event>>>,
     /// The windows of each phase, and whether `first` may be missed.
     allowed: Vec<(Vec<u64>, bool)>,
@@ -84,6 +88,7 @@ impl History {
             may_miss_first: false,
             may_forget: HashSet::new(),
             may_fail_open: false,
+            keeps_last: false,
             phases: Vec::new(),
             allowed: Vec::new(),
         }
@@ -124,6 +129,9 @@ impl History {
         );
         for fingerprint in fingerprints {
             self.check_counts(fingerprint);
+            if self.keeps_last {
+                self.check_lasts(fingerprint);
+            }
         }
     }
 
@@ -197,6 +205,57 @@ impl History {
                     self.phases
                 );
             }
+        }
+    }
+
+    /// Each report says when a suppressed call was, between the emission and the latest of them.
+    /// Of all reports one says when the latest was, if no other overlapped with it: with the
+    /// clock's greatest tick, in the last phase that has any.
+    fn check_lasts(&self, own: Fingerprint) {
+        let suppressed = |event: &Event| match *event {
+            Event::Check { fingerprint, now, decision: Decision::Suppress { .. }, .. } => {
+                (fingerprint == own).then_some(now)
+            }
+            _ => None,
+        };
+        let ticks: BTreeSet<u64> = self.events().filter_map(suppressed).collect();
+        let reports = self.events().filter_map(|event| match *event {
+            Event::Summary { fingerprint, since, last, .. } if fingerprint == Some(own) => {
+                Some((since, last, u64::MAX))
+            }
+            Event::Check {
+                fingerprint,
+                now,
+                decision: Decision::Emit { suppressed, since, last, .. },
+                ..
+            } if fingerprint == own && suppressed != 0 => {
+                let since = since.map_or(0, |since| since.as_millis());
+                Some((since, last.map(|last| last.as_millis()), now))
+            }
+            _ => None,
+        });
+        let mut told = BTreeSet::new();
+        for (since, last, now) in reports {
+            let is_one = |&last: &u64| ticks.iter().any(|tick| *tick.min(&now).max(&since) == last);
+            let last = last.filter(is_one).unwrap_or_else(|| {
+                panic!("last: of {own:?} {last:?}, no repeat since {since}, in {:?}", self.phases)
+            });
+            told.insert(last);
+        }
+        let phases = self.phases.iter().map(|threads| {
+            threads.iter().filter(|events| events.iter().any(|x| suppressed(x).is_some()))
+        });
+        let Some(threads) = phases.map(Iterator::collect::<Vec<_>>).rfind(|x| !x.is_empty()) else {
+            return;
+        };
+        let last = threads[0].iter().filter_map(suppressed).last();
+        if threads.len() == 1 && last == ticks.last().copied() {
+            // Later only if an emission came between the call and its count.
+            assert!(
+                told.last().copied() >= last,
+                "last: of {own:?} nobody told {last:?}, in {:?}",
+                self.phases
+            );
         }
     }
 

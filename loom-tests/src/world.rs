@@ -168,6 +168,19 @@ impl World {
     /// If the cache cannot be built.
     #[must_use]
     pub fn new(fault: Option<Fault>) -> Self {
+        Self::build(fault, false)
+    }
+
+    /// As `new`, and it is kept when the last repeats were.
+    ///
+    /// # Panics
+    /// If the cache cannot be built.
+    #[must_use]
+    pub fn keeping_last(fault: Option<Fault>) -> Self {
+        Self::build(fault, true)
+    }
+
+    fn build(fault: Option<Fault>, keeps_last: bool) -> Self {
         set_thread_index(0);
         let builder =
             Cache::builder().window(Duration::from_millis(WINDOW)).tiny(2).clock(Monotonic::new());
@@ -175,8 +188,10 @@ impl World {
             Some(fault) => builder.fault(fault),
             None => builder,
         };
-        let cache = Arc::new(builder.build().expect("valid"));
-        Self { main: ManuallyDrop::new(Caller::new(&cache)), history: spec::History::new(WINDOW) }
+        let cache = Arc::new(builder.last_repeat(keeps_last).build().expect("valid"));
+        let mut history = spec::History::new(WINDOW);
+        history.keeps_last = keeps_last;
+        Self { main: ManuallyDrop::new(Caller::new(&cache)), history }
     }
 
     /// Occupies slots, as threads do that stopped in the middle of a call.

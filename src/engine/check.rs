@@ -6,6 +6,7 @@ use super::id::Id;
 use super::near::{Left, Mine, Seat};
 use super::page::Mark;
 use super::pending::Pending;
+use super::repeats::Repeats;
 use super::slot::{At, Homes};
 use super::sync::{AtomicU64, Ordering};
 use super::thread_index::{self, INDEXES};
@@ -44,13 +45,14 @@ impl<X: Send + Sync + 'static> Engine<X> {
         self.table.find(id, self.table.homes(id))
     }
 
-    /// Counts a suppressed call at an entry that is COUNTED: near the thread if it repeats enough,
+    /// Counts a call suppressed at `now` at an entry that is COUNTED: near the thread if it repeats enough,
     /// where `mark` holds, else in the table. What near tables know before `oldest` is idle.
     pub(super) fn count(
         &self,
         at: At,
         fingerprint: Fingerprint,
         state: State,
+        now: Tick,
         oldest: u64,
         mark: Mark,
     ) {
@@ -61,8 +63,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
             if count % INSISTENCE == 0 { INSISTENCE } else { u64::from(count % REPEATS == 0) };
         match mine.and_then(|mine| Some((mine, mine.seat(fingerprint, Mark::from(oldest), worth)?)))
         {
-            Some((mine, seat)) => self.count_near(mine, seat, fingerprint, at, state, mark),
-            None => self.count_in_table(at, fingerprint, state, 1),
+            Some((mine, seat)) => self.count_near(mine, seat, fingerprint, (at, state), now, mark),
+            None => self.count_in_table(at, fingerprint, state, now),
         }
     }
 
@@ -73,8 +75,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
         mine: Mine<'_>,
         seat: Seat,
         of: Fingerprint,
-        at: At,
-        state: State,
+        (at, state): (At, State),
+        now: Tick,
         mark: Mark,
     ) {
         let left = mine.label(seat, of);
@@ -84,7 +86,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
         if !self.table.load(at).is_same_emission(state) && !broken!(self.faults, MarkUnread) {
             mine.void(seat);
         }
-        mine.bump(seat);
+        mine.bump(seat, now);
         if let Some(left) = left {
             self.take_back(left);
         }
@@ -93,43 +95,69 @@ impl<X: Send + Sync + 'static> Engine<X> {
     /// Puts what a near entry held at its slot, or among the orphans.
     #[cold]
     fn take_back(&self, left: Left) {
-        let Left { fingerprint, count, since } = left;
+        let Left { fingerprint, repeats, since } = left;
         match self.find(fingerprint).filter(|(_, state)| state.is_live() && state.is_counted()) {
-            Some((at, state)) => self.count_in_table(at, fingerprint, state, count),
-            None => self.orphan(fingerprint, count, since),
+            Some((at, state)) => self.move_to_table(at, fingerprint, state, repeats),
+            None => self.orphan(fingerprint, repeats, since),
         }
+    }
+
+    /// Counts a call suppressed at `now` at an entry that is COUNTED.
+    #[inline]
+    pub(super) fn count_in_table(&self, at: At, fingerprint: Fingerprint, state: State, now: Tick) {
+        let note = || self.table.lasts.note(at, state.turn(), now);
+        if !broken!(self.faults, LastAfterCount) {
+            note();
+        }
+        self.add_in_table(at, fingerprint, state, Repeats::one(now));
+        if broken!(self.faults, LastAfterCount) {
+            note();
+        }
+    }
+
+    /// Adds what was counted elsewhere to an entry that is COUNTED.
+    fn move_to_table(&self, at: At, fingerprint: Fingerprint, state: State, repeats: Repeats) {
+        self.table.lasts.raise(at, state.turn(), repeats.last);
+        self.add_in_table(at, fingerprint, state, repeats);
     }
 
     /// Adds to the count of an entry that is COUNTED, or to the orphans if its turn is over.
     #[inline]
-    pub(super) fn count_in_table(&self, at: At, fingerprint: Fingerprint, state: State, n: u64) {
-        if !self.table.add(at, state.turn(), n) {
-            self.orphan(fingerprint, n, state.tick());
+    fn add_in_table(&self, at: At, fingerprint: Fingerprint, state: State, repeats: Repeats) {
+        if !self.table.add(at, state.turn(), repeats.count) {
+            self.orphan(fingerprint, repeats, state.tick());
         }
     }
 
     #[cold]
-    pub(super) fn orphan(&self, fingerprint: Fingerprint, count: u64, since: Tick) {
-        self.orphans.add(Pending::of(fingerprint, count, since, None));
+    pub(super) fn orphan(&self, fingerprint: Fingerprint, repeats: Repeats, since: Tick) {
+        self.orphans.add(Pending::of(fingerprint, repeats, since, None));
     }
 
     /// Takes all that has been counted of an entry of `state`'s turn.
-    pub(super) fn take_counts(&self, at: At, state: State, fingerprint: Fingerprint) -> u64 {
-        self.table.take(at, state.turn()) + self.near.take(fingerprint)
+    pub(super) fn take_counts(&self, at: At, state: State, fingerprint: Fingerprint) -> Repeats {
+        self.table.take(at, state.turn()).plus(self.near.take(fingerprint))
+    }
+
+    /// What is told of calls that were suppressed since the emission at `since`, until `now`.
+    pub(super) fn told(&self, repeats: Repeats, since: Tick, now: Tick) -> Repeats {
+        let is_known = repeats.count != 0 && self.table.lasts.are_kept();
+        let last = repeats.last.filter(|_| is_known).map(|last| last.min(now).max(since));
+        Repeats { last, ..repeats }
     }
 
     /// Moves what threads have counted near of an entry to its slot, which says that it was
     /// touched. Returns whether there was anything.
     pub(super) fn touch_near(&self, at: At, state: State) -> bool {
         let Some(id) = self.table.identify(at, state) else { return false };
-        if self.near.pending(id.fingerprint()) == 0 {
+        if self.near.pending(id.fingerprint()).count == 0 {
             return false;
         }
         // First: whoever finds that the counts are taken finds the stamp.
         self.table.touch(at, state.turn());
-        let count = self.near.take(id.fingerprint());
-        if count != 0 {
-            self.count_in_table(at, id.fingerprint(), state, count);
+        let repeats = self.near.take(id.fingerprint());
+        if repeats.count != 0 {
+            self.move_to_table(at, id.fingerprint(), state, repeats);
         }
         true
     }
@@ -157,7 +185,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
             }
         }
         let mark = Mark::of_level(state.tick(), state.level());
-        self.count(at, fingerprint, state, oldest_fresh(now, window), mark);
+        self.count(at, fingerprint, state, now, oldest_fresh(now, window), mark);
         Some(Decision::Suppress { first })
     }
 
@@ -173,10 +201,11 @@ impl<X: Send + Sync + 'static> Engine<X> {
         now: Tick,
         level: u32,
     ) -> Option<Decision> {
-        let since = Some(state.tick());
+        let since = state.tick();
         if now == Tick::MAX {
             // It could not be told from a later one: no trace of it.
-            return Some(self.emit(self.take_counts(at, state, fingerprint), since, true));
+            let repeats = self.told(self.take_counts(at, state, fingerprint), since, now);
+            return Some(self.emit(repeats, Some(since), true));
         }
         if broken!(self.faults, VoidEarly) {
             self.near.void(fingerprint, state.tick());
@@ -188,15 +217,17 @@ impl<X: Send + Sync + 'static> Engine<X> {
         } else {
             self.table.exchange(at, state, next).ok()?;
         }
-        let suppressed =
-            if state.is_counted() { self.take_renewed(at, state, fingerprint, now) } else { 0 };
+        let mut repeats = Repeats::default();
+        if state.is_counted() {
+            repeats = self.told(self.take_renewed(at, state, fingerprint, now), since, now);
+        }
         self.table.touch(at, state.turn());
-        Some(self.emit(suppressed, since, false))
+        Some(self.emit(repeats, Some(since), false))
     }
 
     /// Takes what was counted before an emission at `now`, and voids what near tables know of it.
     #[cold]
-    fn take_renewed(&self, at: At, state: State, fingerprint: Fingerprint, now: Tick) -> u64 {
+    fn take_renewed(&self, at: At, state: State, fingerprint: Fingerprint, now: Tick) -> Repeats {
         if broken!(self.faults, NoVoid) {
             return self.take_counts(at, state, fingerprint);
         }
@@ -209,7 +240,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
 
     /// Says that a call is emitted, and what it reports.
     #[inline(always)]
-    pub(super) fn emit(&self, suppressed: u64, since: Option<Tick>, untracked: bool) -> Decision {
+    pub(super) fn emit(&self, told: Repeats, since: Option<Tick>, untracked: bool) -> Decision {
+        let Repeats { count: suppressed, last } = told;
         let mine = self.near.mine_or_new();
         let emitted = self.near.tally_by(mine, |totals| &totals.emitted, 1);
         // Threads that emit alike let the clock go on one after the other.
@@ -223,13 +255,13 @@ impl<X: Send + Sync + 'static> Engine<X> {
         if untracked {
             self.near.tally_by(mine, |totals| &totals.failed_open, 1);
         }
-        Decision::Emit { suppressed, since, untracked }
+        Decision::Emit { suppressed, since, last, untracked }
     }
 
     /// Emits without a trace, hence one of any number.
     #[cold]
     pub(super) fn emit_untracked(&self) -> Decision {
-        self.emit(0, None, true)
+        self.emit(Repeats::default(), None, true)
     }
 }
 

@@ -8,6 +8,7 @@ use super::check::Call;
 use super::exemplars::Evicted;
 use super::fault::{broken, linger};
 use super::pending::Pending;
+use super::repeats::Repeats;
 use super::slot::At;
 use super::words::{Count, State};
 use super::{Engine, rule_words, sync};
@@ -18,7 +19,7 @@ use std::sync::atomic::Ordering;
 pub(super) struct Remains<X> {
     /// Whose slot it was, if it was counted.
     counted: Option<Fingerprint>,
-    count: u64,
+    repeats: Repeats,
     since: Tick,
     exemplar: Option<Evicted<X>>,
 }
@@ -116,7 +117,7 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
     /// Linearization point of an entry's first emission.
     fn decide_claim(&self, at: At, claim: State) -> Option<Decision> {
         self.engine.table.exchange(at, claim, claim.decided(self.now)).ok()?;
-        Some(self.engine.emit(0, None, false))
+        Some(self.engine.emit(Repeats::default(), None, false))
     }
 }
 
@@ -124,10 +125,11 @@ impl<X: Send + Sync + 'static> Engine<X> {
     /// Empties a slot that the calling thread has TAKEN, but for key and rest.
     pub(super) fn bequeath(&self, at: At, before: State, taken: State) -> Option<Remains<X>> {
         let fresh = Count::new(taken.turn(), self.table.clock()).0;
-        let mut count = 0;
+        let mut repeats = Repeats::default();
         if before.is_counted() && !broken!(self.faults, LostCount) {
             // AcqRel (O-4): late counts of the turn before fail from here on.
-            count = Count(self.table.count(at).swap(fresh, Ordering::AcqRel)).count();
+            let count = Count(self.table.count(at).swap(fresh, Ordering::AcqRel)).count();
+            repeats = Repeats { count, last: self.table.lasts.read(at, before.turn()) };
         } else {
             // Release (O-4): nobody counts at an entry that is not COUNTED.
             self.table.count(at).store(fresh, Ordering::Release);
@@ -135,21 +137,21 @@ impl<X: Send + Sync + 'static> Engine<X> {
         // Nobody else writes key, rest and low of a slot that is TAKEN.
         let counted = before.is_counted().then(|| self.table.stored(at).1.fingerprint());
         let exemplar = self.exemplars.evict(at);
-        let remains = Remains { counted, count, since: before.tick(), exemplar };
+        let remains = Remains { counted, repeats, since: before.tick(), exemplar };
         (remains.counted.is_some() || remains.exemplar.is_some()).then_some(remains)
     }
 
     /// Puts what an entry has left where a drain finds it.
     pub(super) fn bury(&self, remains: Remains<X>) {
-        let Remains { counted, mut count, since, exemplar } = remains;
+        let Remains { counted, repeats, since, exemplar } = remains;
         let exemplar = exemplar.and_then(|evicted| self.exemplars.put_away(evicted, counted));
         let Some(fingerprint) = counted else { return };
         if !broken!(self.faults, NoVoid) {
             self.near.void(fingerprint, since);
         }
-        count += self.near.take(fingerprint);
-        if count != 0 {
-            self.orphans.add(Pending::of(fingerprint, count, since, exemplar));
+        let repeats = repeats.plus(self.near.take(fingerprint));
+        if repeats.count != 0 {
+            self.orphans.add(Pending::of(fingerprint, repeats, since, exemplar));
         }
     }
 }

@@ -31,6 +31,8 @@ pub enum Fault {
     TakeBlindly,
     /// A call is counted whatever the turn of the count word.
     CountAnyTurn,
+    /// A call says when it was after it is counted.
+    LastAfterCount,
     /// Emissions and evictions leave near marks alone.
     NoVoid,
     /// Near marks are voided before the state changes.

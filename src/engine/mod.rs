@@ -15,6 +15,7 @@
 //! | `words.rs`, `id.rs` | the words of a slot: layout and transitions; what they hold of a fingerprint |
 //! | `table.rs`, `slot.rs` | buckets, look-up, the count word |
 //! | `near.rs`, `page.rs` | counts near the thread |
+//! | `repeats.rs` | when the last of them was |
 //! | `orphans.rs`, `sums.rs` | counts whose entry is gone |
 //! | `namespaces.rs` | which namespaces are in use |
 //! | `exemplars.rs`, `spare.rs` | what a summary shows |
@@ -39,6 +40,7 @@ mod page;
 mod pending;
 mod quick;
 mod reclaim;
+mod repeats;
 mod rule_words;
 mod slot;
 mod spare;
@@ -53,6 +55,7 @@ mod zeroed;
 pub use fault::Fault;
 pub(crate) use fault::Faults;
 pub(crate) use pending::{Pending, Select};
+pub(crate) use repeats::Repeats;
 pub(crate) use spare::{Spare, Taken};
 #[cfg(loom)]
 pub use thread_index::set_thread_index;
@@ -150,6 +153,13 @@ impl<X: Send + Sync + 'static> Engine<X> {
         let _ = self.emit_untracked();
     }
 
+    /// Keeps from here on when the last suppressed calls were.
+    pub(crate) fn keep_last(&self) -> Result<(), ConfigError> {
+        let bytes = || self.table.len().saturating_mul(size_of::<AtomicU64>());
+        let is_kept = self.table.lasts.keep();
+        is_kept.then_some(()).ok_or_else(|| ConfigError::OutOfMemory { bytes: bytes() })
+    }
+
     pub(crate) fn count_exempt(&self) {
         self.near.tally(|totals| &totals.exempt, 1);
     }
@@ -157,7 +167,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
     /// Makes a count pending again that was handed out.
     pub(crate) fn put_back(&self, pending: Pending<X>) {
         // Less than zero it may be in one thread's total, not in their sum.
-        self.near.tally(|totals| &totals.reported, pending.count.wrapping_neg());
+        self.near.tally(|totals| &totals.reported, pending.repeats.count.wrapping_neg());
         self.orphans.add(pending);
     }
 
@@ -170,7 +180,8 @@ impl<X: Send + Sync + 'static> Engine<X> {
     }
 
     pub(crate) fn count_unattributed(&self, namespace: Namespace, count: u64, since: Tick) {
-        self.orphans.add(Pending::sum(namespace, count, since));
+        let last = (since != Tick::MAX).then_some(since);
+        self.orphans.add(Pending::sum(namespace, Repeats { count, last }, since));
     }
 
     /// Whether an entry of the fingerprint is here that has no exemplar.
@@ -247,6 +258,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
         fixed
             .saturating_add(self.exemplars.bytes())
             .saturating_add(self.rule_words.bytes())
+            .saturating_add(self.table.lasts.bytes())
             .saturating_add(self.namespaces.bytes())
     }
 }

@@ -101,7 +101,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
     fn clear_namespace(&self, namespace: Namespace) {
         self.forget_where(|fingerprint, _| fingerprint.namespace() == namespace);
         self.drain(Select::all().of(namespace), &mut |pending| {
-            self.put_back(Pending::sum(Namespace::MIXED, pending.count, pending.since));
+            self.put_back(Pending::sum(Namespace::MIXED, pending.repeats, pending.since));
         });
     }
 }

@@ -6,7 +6,8 @@
 //! of the protocol (`check.rs`).
 
 use super::fault::Faults;
-use super::page::{Mark, Page, Totals, WAYS, new_page, pending};
+use super::page::{Entry, Mark, Page, Totals, WAYS, new_page};
+use super::repeats::Repeats;
 use super::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 use super::thread_index::{self, INDEXES};
 use crate::{Fingerprint, Tick};
@@ -29,7 +30,7 @@ pub(super) struct Near {
 /// What an owner gave away with an entry.
 pub(super) struct Left {
     pub(super) fingerprint: Fingerprint,
-    pub(super) count: u64,
+    pub(super) repeats: Repeats,
     pub(super) since: Tick,
 }
 
@@ -106,7 +107,7 @@ impl Near {
     pub(super) fn void(&self, fingerprint: Fingerprint, newest: Tick) {
         // SeqCst (O-7): pairs with the fence in `set_mark`.
         fence(Ordering::SeqCst);
-        for (entry, _) in self.all().flat_map(|page| page.of(fingerprint)) {
+        for entry in self.all().flat_map(|page| page.of(fingerprint)) {
             let mut mark = Mark(entry.mark.load(Ordering::Relaxed));
             while entry.label() == fingerprint && mark.is_valid() && mark.tick() <= newest {
                 // Relaxed: whoever must not find it valid is ordered by the fences, or by
@@ -126,24 +127,23 @@ impl Near {
     }
 
     /// Takes what all pages hold of a fingerprint.
-    pub(super) fn take(&self, fingerprint: Fingerprint) -> u64 {
+    pub(super) fn take(&self, fingerprint: Fingerprint) -> Repeats {
         let entries = self.all().flat_map(|page| page.of(fingerprint));
-        entries.map(|(entry, taken)| entry.take(taken, fingerprint, self.faults)).sum()
+        let taken = entries.map(|entry| entry.take(fingerprint, self.faults));
+        taken.fold(Repeats::default(), Repeats::plus)
     }
 
     /// What all pages hold of a fingerprint, and keep.
-    pub(super) fn pending(&self, fingerprint: Fingerprint) -> u64 {
+    pub(super) fn pending(&self, fingerprint: Fingerprint) -> Repeats {
         let entries = self.all().flat_map(|page| page.of(fingerprint));
-        entries
-            .filter(|(entry, _)| entry.label() == fingerprint)
-            .map(|(entry, taken)| pending(entry, taken))
-            .sum()
+        let own = entries.filter(|entry| entry.label() == fingerprint);
+        own.map(Entry::pending).fold(Repeats::default(), Repeats::plus)
     }
 
     /// The labels of entries with something pending, and when these were emitted.
     pub(super) fn labels(&self) -> impl Iterator<Item = (Fingerprint, Tick)> {
-        let entries = self.all().flat_map(|page| page.entries.iter().zip(&page.taken));
-        entries.filter(|(entry, taken)| pending(entry, taken) != 0).map(|(entry, _)| {
+        let entries = self.all().flat_map(|page| &page.entries);
+        entries.filter(|entry| entry.pending().count != 0).map(|entry| {
             let mark = Mark(entry.mark.load(Ordering::Relaxed));
             (entry.label(), mark.tick())
         })
@@ -151,10 +151,7 @@ impl Near {
 
     /// All that is pending here.
     pub(super) fn sum(&self) -> u64 {
-        self.all()
-            .flat_map(|page| page.entries.iter().zip(&page.taken))
-            .map(|(entry, taken)| pending(entry, taken))
-            .sum()
+        self.all().flat_map(|page| &page.entries).map(|entry| entry.pending().count).sum()
     }
 
     /// Adds to a total: the calling thread's own, if it has a page.
@@ -201,16 +198,16 @@ impl Drop for Near {
 }
 
 impl Mine<'_> {
-    /// Counts a suppressed call if there is a mark from `bound` on. Returns whether there
+    /// Counts a call suppressed at `now` if there is a mark from `bound` on. Returns whether there
     /// was; `None` if the fingerprint has no entry here. Wait-free; the usual call.
     #[inline(always)]
-    pub(super) fn hit(self, fingerprint: Fingerprint, bound: u64) -> Option<bool> {
+    pub(super) fn hit(self, fingerprint: Fingerprint, bound: u64, now: Tick) -> Option<bool> {
         let (low, high) = (fingerprint.as_u128() as u64, (fingerprint.as_u128() >> 64) as u64);
         let entry = self.page.ways(low).iter().find(|entry| entry.is_of(low, high))?;
         // Relaxed: what voids it and happened before this call is seen; another is concurrent.
         let hit = entry.mark.load(Ordering::Relaxed) >= bound;
         if hit {
-            entry.bump();
+            entry.bump(now);
         }
         Some(hit)
     }
@@ -227,10 +224,10 @@ impl Mine<'_> {
         Mark(self.page.entries[seat.0].mark.load(Ordering::Relaxed))
     }
 
-    /// Counts a call.
+    /// Counts a call at `now`.
     #[inline(always)]
-    pub(super) fn bump(self, seat: Seat) {
-        self.page.entries[seat.0].bump();
+    pub(super) fn bump(self, seat: Seat, now: Tick) {
+        self.page.entries[seat.0].bump(now);
     }
 
     /// Says what is known of an entry. The caller reads the table again afterwards, and
@@ -255,14 +252,14 @@ impl Mine<'_> {
         let is_idle = |&i: &usize| self.page.entries[i].mark.load(Ordering::Relaxed) < bound;
         let has_counted = |i: usize| {
             let asked = self.page.asked[i].load(Ordering::Relaxed);
-            let counted = self.page.entries[i].count.load(Ordering::Relaxed).wrapping_sub(asked);
+            let counted = self.counts(i).wrapping_sub(asked);
             // Half of it counts for the next who asks, too.
             self.page.asked[i].store(asked.wrapping_add(counted / 2), Ordering::Relaxed);
             counted
         };
         let least = || {
             let (least, i) = (set..set + WAYS).map(|i| (has_counted(i), i)).min()?;
-            (least < worth).then_some(i)
+            (u64::from(least) < worth).then_some(i)
         };
         self.find(fingerprint).or_else(|| match worth {
             0 => None,
@@ -271,23 +268,28 @@ impl Mine<'_> {
         })
     }
 
+    /// All that an entry has counted, modulo 2^32.
+    fn counts(self, i: usize) -> u32 {
+        self.page.entries[i].count.load(Ordering::Relaxed) as u32
+    }
+
     /// Gives an entry to a fingerprint; if that is news, without a mark. What another had counted
     /// there is the caller's to keep.
     pub(super) fn label(self, seat: Seat, fingerprint: Fingerprint) -> Option<Left> {
-        let (entry, taken) = (&self.page.entries[seat.0], &self.page.taken[seat.0]);
+        let entry = &self.page.entries[seat.0];
         let before = entry.label();
         if before == fingerprint {
             return None;
         }
         let since = Mark(entry.mark.load(Ordering::Relaxed)).tick();
-        let count = entry.take(taken, before, Faults::default());
-        self.page.asked[seat.0].store(entry.count.load(Ordering::Relaxed), Ordering::Relaxed);
+        let repeats = entry.take(before, Faults::default());
+        self.page.asked[seat.0].store(self.counts(seat.0), Ordering::Relaxed);
         // Nothing is pending while the label is neither the old one nor the new one.
         entry.mark.store(0, Ordering::Relaxed);
         // Relaxed, twice: published by the next `bump`.
         entry.low.store(fingerprint.as_u128() as u64, Ordering::Relaxed);
         entry.high.store((fingerprint.as_u128() >> 64) as u64, Ordering::Relaxed);
-        (count != 0).then_some(Left { fingerprint: before, count, since })
+        (repeats.count != 0).then_some(Left { fingerprint: before, repeats, since })
     }
 }
 
@@ -313,7 +315,7 @@ mod tests {
         let seat = mine.seat(fingerprint, bound, worth)?;
         let left = mine.label(seat, fingerprint);
         mine.set_mark(seat, mark);
-        mine.bump(seat);
+        mine.bump(seat, mark.tick());
         Some(left)
     }
 
@@ -323,16 +325,19 @@ mod tests {
         assert!(near.mine().is_none());
         let mine = near.mine_or_new().unwrap();
         let one = fp(3, 1);
-        assert_eq!(mine.hit(one, Mark::from(0)), None);
+        assert_eq!(mine.hit(one, Mark::from(0), at(9)), None);
         assert!(admit(mine, one, Mark::of_level(at(10), 0), Mark::from(0), 1).is_some());
-        let hits =
-            [(one, 10), (one, 11), (fp(3, 2), 0)].map(|(of, from)| mine.hit(of, Mark::from(from)));
+        let hits = [(one, 10), (one, 11), (fp(3, 2), 0)]
+            .map(|(of, from)| mine.hit(of, Mark::from(from), at(12)));
         assert_eq!(hits, [Some(true), Some(false), None]);
-        assert_eq!((near.pending(one), near.sum(), near.take(one), near.take(one)), (2, 2, 2, 0));
+        let two = Repeats { count: 2, last: Some(at(12)) };
+        assert_eq!((near.pending(one), near.sum(), near.take(one)), (two, 2, two));
+        assert_eq!((near.pending(one), near.take(one)), Default::default(), "nothing is left");
         near.void(one, at(9));
-        assert_eq!(mine.hit(one, Mark::from(10)), Some(true));
+        assert_eq!(mine.hit(one, Mark::from(10), at(13)), Some(true));
         near.void(one, at(10));
-        assert_eq!(mine.hit(one, Mark::from(0)), Some(false));
+        assert_eq!(mine.hit(one, Mark::from(0), at(14)), Some(false));
+        assert_eq!(near.pending(one).last, Some(at(13)), "not when a call found it void");
         assert_eq!(
             near.labels().collect::<Vec<_>>(),
             [(one, at(10))],
@@ -351,25 +356,25 @@ mod tests {
         assert!(admit(mine, fp(5, 2), mark, live, 1).unwrap().is_none());
         (0..9).for_each(|_| {
             assert_eq!(
-                (mine.hit(fp(5, 1), live), mine.hit(fp(5, 2), live)),
+                (mine.hit(fp(5, 1), live, at(20)), mine.hit(fp(5, 2), live, at(21))),
                 (Some(true), Some(true))
             )
         });
         assert!(
-            mine.hit(fp(5, 1), live) == Some(true)
+            mine.hit(fp(5, 1), live, at(22)) == Some(true)
                 && admit(mine, fp(5, 1), mark, live, 0).unwrap().is_none()
         );
         assert!(admit(mine, fp(5, 3), mark, live, 1).is_none());
         assert!(admit(mine, fp(5, 3), mark, live, 10).is_none(), "10 counted since");
         let left = admit(mine, fp(5, 3), mark, live, 10).unwrap().unwrap();
         assert_eq!(
-            (left.fingerprint, left.count, left.since),
-            (fp(5, 2), 10, at(10)),
+            (left.fingerprint, left.repeats.count, left.repeats.last, left.since),
+            (fp(5, 2), 10, Some(at(21)), at(10)),
             "half of them counts twice"
         );
         assert!(mine.find(fp(5, 2)).is_none() && mine.find(fp(5, 1)).is_some());
         let idle = admit(mine, fp(5, 4), mark, Mark::from(11), 1).unwrap();
-        assert_eq!(idle.unwrap().count + near.sum(), 12 + 1 + 1);
+        assert_eq!(idle.unwrap().repeats.count + near.sum(), 12 + 1 + 1);
     }
 
     #[test]

@@ -5,12 +5,45 @@
 //! that stopped in the middle of a push. Here it goes on to the next record.
 
 use super::pending::{Pending, Select};
+use super::repeats::Repeats;
 use super::sums::Sums;
 use super::sync::{AtomicU64, Ordering, Watched, yield_now};
 use super::zeroed::{Zeroable, Zeroed};
-use crate::Fingerprint;
+use crate::{Fingerprint, Tick};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+/// A count of a message: what is [`Pending`], in as little room.
+struct Orphan<X> {
+    fingerprint: Fingerprint,
+    repeats: Repeats,
+    since: Tick,
+    exemplar: Option<Arc<X>>,
+}
+
+impl<X> Orphan<X> {
+    /// Adds what else is known of the same message; returns it if it is of another.
+    fn merge(&mut self, other: Self) -> Option<Self> {
+        if self.fingerprint != other.fingerprint {
+            return Some(other);
+        }
+        self.repeats = self.repeats.plus(other.repeats);
+        self.since = self.since.max(other.since);
+        self.exemplar = self.exemplar.take().or(other.exemplar);
+        None
+    }
+
+    fn copy(&self) -> Self {
+        Self { exemplar: self.exemplar.clone(), ..*self }
+    }
+}
+
+impl<X> From<Orphan<X>> for Pending<X> {
+    fn from(orphan: Orphan<X>) -> Self {
+        Self::of(orphan.fingerprint, orphan.repeats, orphan.since, orphan.exemplar)
+    }
+}
 
 /// Records that a fingerprint may be in.
 const PROBES: usize = 8;
@@ -21,7 +54,7 @@ struct Record<X> {
     /// [`FREE`], [`HELD`], or a full record's hash with [`FULL`] set.
     state: AtomicU64,
     /// The holder's. Initialised if the record is full.
-    pending: UnsafeCell<MaybeUninit<Pending<X>>>,
+    orphan: UnsafeCell<MaybeUninit<Orphan<X>>>,
     watched: Watched,
 }
 
@@ -39,7 +72,7 @@ impl<X> Default for Record<X> {
     fn default() -> Self {
         Self {
             state: AtomicU64::new(FREE),
-            pending: UnsafeCell::new(MaybeUninit::uninit()),
+            orphan: UnsafeCell::new(MaybeUninit::uninit()),
             watched: Watched::default(),
         }
     }
@@ -87,20 +120,20 @@ impl<X> Held<'_, X> {
         self.record.state.store(state, Ordering::Release);
     }
 
-    fn memory(&mut self) -> &mut MaybeUninit<Pending<X>> {
+    fn memory(&mut self) -> &mut MaybeUninit<Orphan<X>> {
         self.record.watched.write();
         // SAFETY: nobody else touches what this thread holds.
-        unsafe { &mut *self.record.pending.get() }
+        unsafe { &mut *self.record.orphan.get() }
     }
 
-    fn fill(mut self, pending: Pending<X>, full: u64) {
+    fn fill(mut self, orphan: Orphan<X>, full: u64) {
         debug_assert!(self.seen == FREE, "nothing is overwritten");
-        self.memory().write(pending);
+        self.memory().write(orphan);
         self.release(full);
     }
 
     /// Looks at a record that is full, and gives it back.
-    fn with<T>(mut self, look: impl FnOnce(&mut Pending<X>) -> T) -> T {
+    fn with<T>(mut self, look: impl FnOnce(&mut Orphan<X>) -> T) -> T {
         debug_assert!(self.seen & FULL != 0);
         // SAFETY: full.
         let result = look(unsafe { self.memory().assume_init_mut() });
@@ -110,7 +143,7 @@ impl<X> Held<'_, X> {
     }
 
     /// Takes what a full record holds if it `is_wanted`.
-    fn take(mut self, is_wanted: impl FnOnce(&Pending<X>) -> bool) -> Option<Pending<X>> {
+    fn take(mut self, is_wanted: impl FnOnce(&Orphan<X>) -> bool) -> Option<Orphan<X>> {
         debug_assert!(self.seen & FULL != 0);
         // SAFETY: full.
         if !is_wanted(unsafe { self.memory().assume_init_ref() }) {
@@ -119,9 +152,9 @@ impl<X> Held<'_, X> {
             return None;
         }
         // SAFETY: full, and free from here on.
-        let pending = unsafe { self.memory().assume_init_read() };
+        let orphan = unsafe { self.memory().assume_init_read() };
         self.release(FREE);
-        Some(pending)
+        Some(orphan)
     }
 }
 
@@ -153,10 +186,11 @@ impl<X> Orphans<X> {
     }
 
     /// Keeps a count until a drain. Lock-free.
-    pub(super) fn add(&self, mut pending: Pending<X>) {
-        let Pending { fingerprint, namespace, count, since, .. } = pending;
-        self.total.fetch_add(count, Ordering::Relaxed);
+    pub(super) fn add(&self, pending: Pending<X>) {
+        let Pending { fingerprint, namespace, repeats, since, exemplar } = pending;
+        self.total.fetch_add(repeats.count, Ordering::Relaxed);
         if let Some(fingerprint) = fingerprint {
+            let mut orphan = Orphan { fingerprint, repeats, since, exemplar };
             let (full, records) = self.records_of(fingerprint);
             for record in records {
                 let seen = record.state.load(Ordering::Relaxed);
@@ -165,41 +199,34 @@ impl<X> Orphans<X> {
                 }
                 let Some(held) = record.hold(seen) else { continue };
                 if seen == FREE {
-                    return held.fill(pending, full);
+                    return held.fill(orphan, full);
                 }
-                let merge = |kept: &mut Pending<X>| {
-                    if kept.fingerprint != Some(fingerprint) {
-                        return Some(pending);
-                    }
-                    kept.merge(pending);
-                    None
-                };
-                let Some(left) = held.with(merge) else { return };
-                pending = left;
+                let Some(left) = held.with(|kept| kept.merge(orphan)) else { return };
+                orphan = left;
             }
         }
-        self.sums.add(namespace, count, since);
+        self.sums.add(namespace, repeats, since);
     }
 
     /// Takes what the records hold of a fingerprint.
     pub(super) fn take_of(&self, fingerprint: Fingerprint) -> Option<Pending<X>> {
         let (full, records) = self.records_of(fingerprint);
-        let own = |kept: &Pending<X>| kept.fingerprint == Some(fingerprint);
+        let own = |kept: &Orphan<X>| kept.fingerprint == fingerprint;
         let full =
             records.filter(|record| [full, HELD].contains(&record.state.load(Ordering::Relaxed)));
-        full.filter_map(|record| record.hold_full()?.take(own))
+        full.filter_map(|record| record.hold_full()?.take(own).map(Pending::from))
             .inspect(|taken| self.note(taken))
             .reduce(Pending::merged)
     }
 
     fn note(&self, taken: &Pending<X>) {
-        self.total.fetch_sub(taken.count, Ordering::Relaxed);
+        self.total.fetch_sub(taken.repeats.count, Ordering::Relaxed);
     }
 
     /// Copies of all records, for a look at them.
     pub(super) fn copies(&self) -> impl Iterator<Item = Pending<X>> {
         let full = self.records.iter().filter_map(Record::hold_full);
-        full.map(|held| held.with(|kept| Pending { exemplar: kept.exemplar.clone(), ..*kept }))
+        full.map(|held| held.with(|kept| kept.copy().into()))
     }
 
     /// Takes what `select` has, one after the other.
@@ -208,8 +235,9 @@ impl<X> Orphans<X> {
         select: &'a Select<'_, X>,
     ) -> impl Iterator<Item = Pending<X>> + 'a {
         let full = self.records.iter().filter_map(Record::hold_full);
-        let records = full.filter_map(|held| held.take(|kept| select.has(kept.namespace)));
-        records.chain(self.sums.take(select)).inspect(|taken| self.note(taken))
+        let records =
+            full.filter_map(|held| held.take(|kept| select.has(kept.fingerprint.namespace())));
+        records.map(Pending::from).chain(self.sums.take(select)).inspect(|taken| self.note(taken))
     }
 
     /// All that is pending here.
@@ -236,7 +264,7 @@ mod tests {
         Pending {
             fingerprint: Some(fingerprint),
             namespace: fingerprint.namespace(),
-            count,
+            repeats: Repeats { count, last: Some(Tick::from_millis(since + count)) },
             since: Tick::from_millis(since),
             exemplar: Some(Arc::new(format!("{bits}"))),
         }
@@ -254,12 +282,12 @@ mod tests {
         orphans.add(pending(6, 1, 10));
         assert_eq!(orphans.sum(), 6);
         let mut all = take_all(&orphans, Select::all());
-        all.sort_by_key(|p| p.count);
+        all.sort_by_key(|p| p.repeats.count);
         assert_eq!(all.len(), 2);
         assert_eq!(
-            (all[1].count, all[1].since.as_millis()),
-            (5, 30),
-            "the last emission of the two"
+            (all[1].repeats, all[1].since.as_millis()),
+            (Repeats { count: 5, last: Some(Tick::from_millis(32)) }, 30),
+            "the last emission of the two, and the last repeat"
         );
         assert_eq!(all[1].exemplar.as_deref().unwrap(), "5");
         assert_eq!(orphans.sum(), 0);
@@ -271,9 +299,12 @@ mod tests {
         let orphans = Orphans::new(16).unwrap();
         orphans.add(pending(5, 2, 30));
         orphans.add(pending(6, 1, 10));
-        assert_eq!(orphans.copies().map(|p| p.count).sum::<u64>(), 3);
+        assert_eq!(orphans.copies().map(|p| p.repeats.count).sum::<u64>(), 3);
         let taken = orphans.take_of(Fingerprint::from_u128(5)).unwrap();
-        assert_eq!((taken.count, taken.exemplar.as_deref().map(String::as_str)), (2, Some("5")));
+        assert_eq!(
+            (taken.repeats.count, taken.exemplar.as_deref().map(String::as_str)),
+            (2, Some("5"))
+        );
         assert!(orphans.take_of(Fingerprint::from_u128(5)).is_none());
         assert_eq!(orphans.sum(), 1);
     }
@@ -288,12 +319,14 @@ mod tests {
         }
         assert_eq!(orphans.sum(), 100);
         let ones = take_all(&orphans, Select::all().of(Namespace(1)));
-        assert_eq!(ones.iter().map(|p| p.count).sum::<u64>(), 50);
+        assert_eq!(ones.iter().map(|p| p.repeats.count).sum::<u64>(), 50);
         assert!(ones.iter().all(|p| p.namespace == Namespace(1)));
         let sum = ones.iter().find(|p| p.fingerprint.is_none()).expect("4 records cannot hold 50");
         assert!(sum.since.as_millis() >= 50);
+        let last = ones.iter().filter_map(|p| p.repeats.last).max();
+        assert_eq!(last, Some(Tick::from_millis(150)), "of the last that was added");
         let rest = take_all(&orphans, Select::all());
-        assert_eq!(rest.iter().map(|p| p.count).sum::<u64>(), 50);
+        assert_eq!(rest.iter().map(|p| p.repeats.count).sum::<u64>(), 50);
     }
 
     #[test]
@@ -304,7 +337,7 @@ mod tests {
             orphans.add(Pending {
                 fingerprint: None,
                 namespace: Namespace(ns),
-                count: 1,
+                repeats: Repeats::one(since),
                 since,
                 exemplar: None,
             });
@@ -316,7 +349,7 @@ mod tests {
             "a namespace's drain takes the mixed sum along"
         );
         let rest = take_all(&orphans, Select::all());
-        let all = own.iter().chain(&rest).map(|p| p.count).sum::<u64>();
+        let all = own.iter().chain(&rest).map(|p| p.repeats.count).sum::<u64>();
         assert_eq!(all, 1000);
     }
 
@@ -326,14 +359,14 @@ mod tests {
         let huge = || Pending {
             fingerprint: None,
             namespace: Namespace(0),
-            count: COUNT_MASK,
+            repeats: Repeats { count: COUNT_MASK, last: None },
             since: Tick::default(),
             exemplar: None,
         };
         orphans.add(huge());
         orphans.add(huge());
         let all = take_all(&orphans, Select::all());
-        assert_eq!(all.iter().map(|p| p.count).sum::<u64>(), 2 * COUNT_MASK);
+        assert_eq!(all.iter().map(|p| p.repeats.count).sum::<u64>(), 2 * COUNT_MASK);
     }
 
     #[test]
@@ -345,20 +378,26 @@ mod tests {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     assert!(take_all(&orphans, Select::all().of(Namespace(9))).is_empty());
-                    assert!(orphans.copies().all(|copy| copy.count <= 400) && orphans.sum() <= 400);
+                    assert!(
+                        orphans.copies().all(|copy| copy.repeats.count <= 400)
+                            && orphans.sum() <= 400
+                    );
                 }
             });
             for _ in 0..20_000 {
                 orphans.add(pending(5, 1, 0));
                 orphans.add(pending(5, 1, 0));
                 let taken = take_all(&orphans, Select::all());
-                let taken = taken.iter().map(|pending| pending.count).sum::<u64>();
+                let taken = taken.iter().map(|pending| pending.repeats.count).sum::<u64>();
                 sum += taken;
                 short += u32::from(taken < 2);
             }
             done.store(true, Ordering::Relaxed);
         });
-        sum += take_all(&orphans, Select::all()).iter().map(|pending| pending.count).sum::<u64>();
+        sum += take_all(&orphans, Select::all())
+            .iter()
+            .map(|pending| pending.repeats.count)
+            .sum::<u64>();
         assert_eq!(sum, 40_000);
         // A look that is interrupted for a thousand yields may keep a count until the next drain.
         assert!(short < 200, "{short} drains of 20,000 came back short");
@@ -383,7 +422,10 @@ mod tests {
             let taker = scope.spawn(|| {
                 let mut taken = 0;
                 while !done.load(Ordering::Acquire) {
-                    taken += take_all(&orphans, Select::all()).iter().map(|p| p.count).sum::<u64>();
+                    taken += take_all(&orphans, Select::all())
+                        .iter()
+                        .map(|p| p.repeats.count)
+                        .sum::<u64>();
                 }
                 taken
             });
@@ -393,7 +435,7 @@ mod tests {
             done.store(true, Ordering::Release);
             taker.join().unwrap()
         });
-        let rest: u64 = take_all(&orphans, Select::all()).iter().map(|p| p.count).sum();
+        let rest: u64 = take_all(&orphans, Select::all()).iter().map(|p| p.repeats.count).sum();
         assert_eq!(taken + rest, 60_000);
     }
 }

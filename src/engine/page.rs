@@ -1,7 +1,8 @@
 //! The page of a thread's near counts: its entries, in sets of two, and the thread's totals.
 
 use super::fault::{Faults, broken};
-use super::sync::{AtomicU64, Ordering};
+use super::repeats::Repeats;
+use super::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::rules::RuleState;
 use crate::{Fingerprint, Tick};
 
@@ -59,13 +60,16 @@ impl Mark {
 }
 
 #[derive(Default)]
-#[repr(C, align(32))]
+#[repr(C)]
 pub(super) struct Entry {
     pub(super) low: AtomicU64,
     pub(super) high: AtomicU64,
     pub(super) mark: AtomicU64,
     /// Only grows. What is pending is the count less what was taken.
     pub(super) count: AtomicU64,
+    /// When the last call was.
+    last: AtomicU64,
+    taken: AtomicU64,
 }
 
 impl Entry {
@@ -81,33 +85,51 @@ impl Entry {
         self.low.load(Ordering::Relaxed) == low && self.high.load(Ordering::Relaxed) == high
     }
 
-    /// Counts a call.
+    /// Counts a call at `now`.
     #[inline(always)]
-    pub(super) fn bump(&self) {
+    pub(super) fn bump(&self, now: Tick) {
+        // Relaxed: published with the count.
+        self.last.store(now.as_millis(), Ordering::Relaxed);
         // Release (O-5): pairs with the Acquire in `take`; the label is seen with it.
         self.count.store(self.count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
     /// Takes what is pending of a fingerprint. `taken` only grows, so somebody else's take makes
     /// this one fail; and so does a label that changes.
-    pub(super) fn take(&self, taken: &AtomicU64, fingerprint: Fingerprint, faults: Faults) -> u64 {
+    pub(super) fn take(&self, fingerprint: Fingerprint, faults: Faults) -> Repeats {
         loop {
             // Acquire (O-5): before the label.
-            let before = taken.load(Ordering::Acquire);
+            let before = self.taken.load(Ordering::Acquire);
             if self.label() != fingerprint {
-                return 0;
+                return Repeats::default();
             }
             // Acquire (O-5): pairs with the Release in `bump`; a label that was written
             // before is seen.
             let count = self.count.load(Ordering::Acquire);
             if count == before || self.label() != fingerprint && !broken!(faults, TakeUnread) {
-                return 0;
+                return Repeats::default();
             }
+            let last = self.last();
             // AcqRel (O-5): the owner's own take comes before its next label.
-            if taken.compare_exchange(before, count, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                return count.wrapping_sub(before);
+            let taken =
+                self.taken.compare_exchange(before, count, Ordering::AcqRel, Ordering::Relaxed);
+            if taken.is_ok() {
+                return Repeats { count: count.wrapping_sub(before), last: Some(last) };
             }
         }
+    }
+
+    /// What is pending of whatever fingerprint.
+    pub(super) fn pending(&self) -> Repeats {
+        // Acquire, twice (O-5). Taken first: it is never ahead of the count that is read after it.
+        let taken = self.taken.load(Ordering::Acquire);
+        let count = self.count.load(Ordering::Acquire).wrapping_sub(taken);
+        Repeats { count, last: (count != 0).then(|| self.last()) }
+    }
+
+    /// When the last call was that has been counted. After a look at the count.
+    fn last(&self) -> Tick {
+        Tick::from_millis(self.last.load(Ordering::Relaxed))
     }
 }
 
@@ -125,9 +147,8 @@ pub(super) struct Totals {
 #[repr(C, align(64))]
 pub(super) struct Page {
     pub(super) entries: [Entry; ENTRIES],
-    pub(super) taken: [AtomicU64; ENTRIES],
     /// What the counts were when somebody last asked for their entries' places. The owner's own.
-    pub(super) asked: [AtomicU64; ENTRIES],
+    pub(super) asked: [AtomicU32; ENTRIES],
     pub(super) totals: Totals,
 }
 
@@ -144,19 +165,10 @@ impl Page {
         self.entries[set..set + WAYS].try_into().expect("a set")
     }
 
-    pub(super) fn of(
-        &self,
-        fingerprint: Fingerprint,
-    ) -> impl Iterator<Item = (&Entry, &AtomicU64)> {
-        let set = Self::set(fingerprint.as_u128() as u64);
-        (set..set + WAYS).map(|i| (&self.entries[i], &self.taken[i]))
+    /// The entries that a fingerprint may have.
+    pub(super) fn of(&self, fingerprint: Fingerprint) -> &[Entry; WAYS] {
+        self.ways(fingerprint.as_u128() as u64)
     }
-}
-
-pub(super) fn pending(entry: &Entry, taken: &AtomicU64) -> u64 {
-    // Acquire, twice (O-5). Taken first: it is never ahead of the count that is read after it.
-    let taken = taken.load(Ordering::Acquire);
-    entry.count.load(Ordering::Acquire).wrapping_sub(taken)
 }
 
 #[cfg(not(loom))]
@@ -169,8 +181,7 @@ pub(super) fn new_page() -> *mut Page {
 pub(super) fn new_page() -> *mut Page {
     Box::into_raw(Box::new(Page {
         entries: std::array::from_fn(|_| Entry::default()),
-        taken: std::array::from_fn(|_| AtomicU64::new(0)),
-        asked: std::array::from_fn(|_| AtomicU64::new(0)),
+        asked: std::array::from_fn(|_| AtomicU32::new(0)),
         totals: Totals::default(),
     }))
 }

@@ -4,6 +4,7 @@
 //! CASes, so each count is taken once; a message has one summary, wherever its counts were.
 
 use super::Engine;
+use super::repeats::Repeats;
 use super::slot::At;
 use super::words::{Count, State};
 use crate::{Fingerprint, Namespace, Tick};
@@ -14,7 +15,7 @@ use std::sync::atomic::Ordering;
 pub(crate) struct Pending<X> {
     pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) namespace: Namespace,
-    pub(crate) count: u64,
+    pub(crate) repeats: Repeats,
     pub(crate) since: Tick,
     pub(crate) exemplar: Option<Arc<X>>,
 }
@@ -22,27 +23,27 @@ pub(crate) struct Pending<X> {
 impl<X> Pending<X> {
     pub(super) fn of(
         fingerprint: Fingerprint,
-        count: u64,
+        repeats: Repeats,
         since: Tick,
         exemplar: Option<Arc<X>>,
     ) -> Self {
         Self {
             fingerprint: Some(fingerprint),
             namespace: fingerprint.namespace(),
-            count,
+            repeats,
             since,
             exemplar,
         }
     }
 
     /// Of messages that cannot be told apart.
-    pub(super) fn sum(namespace: Namespace, count: u64, since: Tick) -> Self {
-        Self { fingerprint: None, namespace, count, since, exemplar: None }
+    pub(super) fn sum(namespace: Namespace, repeats: Repeats, since: Tick) -> Self {
+        Self { fingerprint: None, namespace, repeats, since, exemplar: None }
     }
 
     /// Adds what else is known of the same message.
     pub(super) fn merge(&mut self, other: Self) {
-        self.count = self.count.saturating_add(other.count);
+        self.repeats = self.repeats.plus(other.repeats);
         self.since = self.since.max(other.since);
         self.exemplar = self.exemplar.take().or(other.exemplar);
     }
@@ -95,15 +96,16 @@ impl<X: Send + Sync + 'static> Engine<X> {
     /// may use the engine, and may panic. What it was not handed stays pending.
     pub(crate) fn drain(&self, select: Select<'_, X>, report: &mut dyn FnMut(Pending<X>)) {
         let mut report = |pending: Pending<X>| {
-            self.near.tally(|totals| &totals.reported, pending.count);
-            report(pending);
+            self.near.tally(|totals| &totals.reported, pending.repeats.count);
+            report(self.as_told(pending));
         };
         for counted in self.counted().filter(|counted| select.has(counted.fingerprint.namespace()))
         {
             if let Some(due) = select.due {
                 let exemplar = || self.exemplars.show(counted.at, counted.fingerprint);
                 let (since, level) = (counted.state.tick(), counted.state.level());
-                if self.pending_at(&counted) == 0 || !due(since, level, exemplar().as_deref()) {
+                if self.pending_at(&counted).count == 0 || !due(since, level, exemplar().as_deref())
+                {
                     continue;
                 }
             }
@@ -125,25 +127,30 @@ impl<X: Send + Sync + 'static> Engine<X> {
             Some((at, state)) => self.take_at(&Counted { at, state, fingerprint }),
             None => {
                 let since = self.near.labels().find(|label| label.0 == fingerprint);
-                let count = since.map_or(0, |_| self.near.take(fingerprint));
+                let repeats = since.map(|_| self.near.take(fingerprint)).unwrap_or_default();
                 let near = since
-                    .filter(|_| count != 0)
-                    .map(|(_, since)| Pending::of(fingerprint, count, since, None));
+                    .filter(|_| repeats.count != 0)
+                    .map(|(_, since)| Pending::of(fingerprint, repeats, since, None));
                 near.map(|near| self.with_orphan(near))
             }
         };
         let pending = pending.or_else(|| self.orphans.take_of(fingerprint))?;
-        self.near.tally(|totals| &totals.reported, pending.count);
-        Some(pending)
+        self.near.tally(|totals| &totals.reported, pending.repeats.count);
+        Some(self.as_told(pending))
+    }
+
+    /// How it is told, no matter when.
+    fn as_told(&self, pending: Pending<X>) -> Pending<X> {
+        Pending { repeats: self.told(pending.repeats, pending.since, Tick::MAX), ..pending }
     }
 
     /// What late calls have counted near a thread of entries that are gone.
     fn drain_near(&self, select: &Select<'_, X>, report: &mut dyn FnMut(Pending<X>)) {
         for (fingerprint, since) in self.near.labels() {
             let is_wanted = select.has(fingerprint.namespace()) && !self.is_counted(fingerprint);
-            let count = if is_wanted { self.near.take(fingerprint) } else { 0 };
-            if count != 0 {
-                report(self.with_orphan(Pending::of(fingerprint, count, since, None)));
+            let repeats = if is_wanted { self.near.take(fingerprint) } else { Repeats::default() };
+            if repeats.count != 0 {
+                report(self.with_orphan(Pending::of(fingerprint, repeats, since, None)));
             }
         }
     }
@@ -164,26 +171,31 @@ impl<X: Send + Sync + 'static> Engine<X> {
         })
     }
 
-    fn pending_at(&self, counted: &Counted) -> u64 {
+    fn pending_at(&self, counted: &Counted) -> Repeats {
         // Acquire (O-4): of the state's turn, or newer. What moves here from near meanwhile
         // is missed.
         let word = Count(self.table.count(counted.at).load(Ordering::Acquire));
-        let own = if word.turn() == counted.state.turn() { word.count() } else { 0 };
-        own + self.near.pending(counted.fingerprint)
+        let turn = counted.state.turn();
+        let own = if word.turn() == turn && word.count() != 0 {
+            Repeats { count: word.count(), last: self.table.lasts.read(counted.at, turn) }
+        } else {
+            Repeats::default()
+        };
+        own.plus(self.near.pending(counted.fingerprint))
     }
 
     fn take_at(&self, counted: &Counted) -> Option<Pending<X>> {
         let &Counted { at, state, fingerprint } = counted;
-        if self.pending_at(counted) == 0 {
+        if self.pending_at(counted).count == 0 {
             return None;
         }
         // Before and after: an evictor that finds nothing near finds that the entry was touched.
         self.table.touch(at, state.turn());
         let exemplar = self.exemplars.show(at, fingerprint);
-        let count = self.take_counts(at, state, fingerprint);
+        let repeats = self.take_counts(at, state, fingerprint);
         self.table.touch(at, state.turn());
-        (count != 0)
-            .then(|| self.with_orphan(Pending::of(fingerprint, count, state.tick(), exemplar)))
+        (repeats.count != 0)
+            .then(|| self.with_orphan(Pending::of(fingerprint, repeats, state.tick(), exemplar)))
     }
 
     /// With what the same message has among the orphans.
@@ -196,10 +208,11 @@ impl<X: Send + Sync + 'static> Engine<X> {
     pub(crate) fn top(&self, most: usize) -> Vec<Pending<X>> {
         let mut best = Best { most, found: Vec::new() };
         for counted in self.counted() {
-            let count = self.pending_at(&counted);
-            if count != 0 {
-                let exemplar = self.exemplars.show(counted.at, counted.fingerprint);
-                best.offer(Pending::of(counted.fingerprint, count, counted.state.tick(), exemplar));
+            let repeats = self.pending_at(&counted);
+            if repeats.count != 0 {
+                let Counted { at, state, fingerprint } = counted;
+                let exemplar = self.exemplars.show(at, fingerprint);
+                best.offer(Pending::of(fingerprint, repeats, state.tick(), exemplar));
             }
         }
         let mut gone: Vec<_> =
@@ -211,7 +224,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
         }
         self.orphans.copies().for_each(|orphan| best.offer(orphan));
         best.prune();
-        best.found
+        best.found.into_iter().map(|pending| self.as_told(pending)).collect()
     }
 }
 
@@ -246,7 +259,7 @@ impl<X> Best<X> {
             }
         }
         // Those of equal counts in an order that does not depend on where they are.
-        merged.sort_by_key(|pending| std::cmp::Reverse(pending.count));
+        merged.sort_by_key(|pending| std::cmp::Reverse(pending.repeats.count));
         merged.truncate(most);
         self.found = merged;
     }
@@ -257,7 +270,9 @@ mod tests {
     use super::*;
 
     fn offer(best: &mut Best<u8>, n: u128, count: u64) {
-        best.offer(Pending::of(Fingerprint::from_u128(n), count, Tick::from_millis(count), None));
+        let since = Tick::from_millis(count);
+        let repeats = Repeats { count, last: Some(since) };
+        best.offer(Pending::of(Fingerprint::from_u128(n), repeats, since, None));
     }
 
     #[test]
@@ -268,7 +283,7 @@ mod tests {
             assert!(best.found.len() < 2 * Best::<u8>::STEP);
         }
         best.prune();
-        let counts: Vec<u64> = best.found.iter().map(|pending| pending.count).collect();
+        let counts: Vec<u64> = best.found.iter().map(|pending| pending.repeats.count).collect();
         let mut all: Vec<u64> = (0..10_000u64).map(|n| n * 7919 % 10_007).collect();
         all.sort_unstable_by(|a, b| b.cmp(a));
         assert_eq!(counts, all[..3]);
@@ -281,7 +296,8 @@ mod tests {
         offer(&mut best, 2, 7);
         offer(&mut best, 1, 3);
         best.prune();
-        let found: Vec<_> = best.found.iter().map(|p| (p.count, p.since.as_millis())).collect();
-        assert_eq!(found, [(8, 5), (7, 7)]);
+        let found: Vec<_> = best.found.iter().map(|p| (p.repeats, p.since.as_millis())).collect();
+        let repeats = |count, last| Repeats { count, last: Some(Tick::from_millis(last)) };
+        assert_eq!(found, [(repeats(8, 5), 5), (repeats(7, 7), 7)]);
     }
 }

@@ -30,12 +30,16 @@ impl<X: Send + Sync + 'static> Engine<X> {
     #[inline(always)]
     pub(crate) fn check(&self, fingerprint: Fingerprint, now: Tick) -> Decision {
         let oldest = oldest_fresh(now, self.window());
-        let quick = match self.near.mine().map(|mine| mine.hit(fingerprint, Mark::from(oldest))) {
-            Some(Some(true)) => Quick::SUPPRESSED,
-            Some(Some(false)) => self.refresh(fingerprint, oldest),
-            Some(None) => self.check_home::<0>(fingerprint, oldest),
-            None => Quick::UNSURE,
-        };
+        let quick =
+            match self.near.mine().map(|mine| mine.hit(fingerprint, Mark::from(oldest), now)) {
+                Some(Some(true)) => Quick::SUPPRESSED,
+                Some(Some(false)) => self.refresh(fingerprint, now, oldest),
+                Some(None) if self.table.lasts.are_kept() => {
+                    self.check_home::<0, true>(fingerprint, now, oldest)
+                }
+                Some(None) => self.check_home::<0, false>(fingerprint, now, oldest),
+                None => Quick::UNSURE,
+            };
         match quick {
             Quick::SUPPRESSED => SUPPRESS,
             _ => self.check_further(fingerprint, now, quick),
@@ -43,43 +47,43 @@ impl<X: Send + Sync + 'static> Engine<X> {
     }
 
     /// Suppresses what is known to repeat, without a write until it counts. Not inlined: it
-    /// would have its callers save registers on the way to what is near.
+    /// would have its callers save registers on the way to what is near. Where nobody wants to
+    /// know of the last call, `now` is not even passed.
     #[inline(never)]
-    fn check_home<const N: usize>(&self, fingerprint: Fingerprint, oldest: u64) -> Quick {
+    fn check_home<const N: usize, const KEEPS_LAST: bool>(
+        &self,
+        fingerprint: Fingerprint,
+        now: Tick,
+        oldest: u64,
+    ) -> Quick {
         let id = Id::of(fingerprint);
         let home = if N == 0 { self.table.first_home(id) } else { self.table.homes(id)[N] };
         match self.table.hit(id, home) {
             Some((hit, Some(state))) if !state.is_before(oldest) => {
-                if self.table.count_hit(&hit, state, REPEATS - 1) {
-                    return Quick::SUPPRESSED;
-                }
-                self.count_again(fingerprint, hit.at, oldest)
+                let now = KEEPS_LAST.then_some(now);
+                let is_counted = self.table.count_hit(&hit, state, REPEATS - 1, now);
+                // Else it may be time to count it near the thread.
+                if is_counted { Quick::SUPPRESSED } else { Quick(hit.at.0) }
             }
             Some((hit, _)) => Quick(hit.at.0),
-            None if N == 0 => self.check_home::<1>(fingerprint, oldest),
+            None if N == 0 => self.check_home::<1, KEEPS_LAST>(fingerprint, now, oldest),
             None => Quick::NOTHING,
         }
     }
 
     /// Counts near the thread again what has an entry there that is void.
     #[cold]
-    fn refresh(&self, fingerprint: Fingerprint, oldest: u64) -> Quick {
+    fn refresh(&self, fingerprint: Fingerprint, now: Tick, oldest: u64) -> Quick {
         self.find(fingerprint)
-            .map_or(Quick::NOTHING, |(at, _)| self.count_again(fingerprint, at, oldest))
+            .map_or(Quick::NOTHING, |(at, _)| self.count_again(fingerprint, at, now, oldest))
     }
 
-    /// Counts what was hit where the count may go near the thread, or somebody interferes.
-    #[inline(never)]
-    fn count_again(&self, fingerprint: Fingerprint, at: At, oldest: u64) -> Quick {
+    /// Counts what was found where the count may go near the thread, or somebody interferes.
+    fn count_again(&self, fingerprint: Fingerprint, at: At, now: Tick, oldest: u64) -> Quick {
         match self.table.read(Id::of(fingerprint), at) {
             Some(state) if state.is_live() && state.is_noticed() && !state.is_before(oldest) => {
-                self.count(
-                    at,
-                    fingerprint,
-                    state,
-                    oldest,
-                    Mark::of_level(state.tick(), state.level()),
-                );
+                let mark = Mark::of_level(state.tick(), state.level());
+                self.count(at, fingerprint, state, now, oldest, mark);
                 Quick::SUPPRESSED
             }
             _ => Quick(at.0),

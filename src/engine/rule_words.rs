@@ -8,6 +8,7 @@ use super::check::Call;
 use super::fault::{Faults, broken, linger};
 use super::on_demand::OnDemand;
 use super::page::Mark;
+use super::repeats::Repeats;
 use super::slot::At;
 use super::sync::{AtomicU64, Ordering};
 use super::words::{State, TURNS, oldest_fresh};
@@ -80,7 +81,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
             let known =
                 mine.find(fingerprint).and_then(|seat| Some((seat, mine.mark(seat).rule_state()?)));
             if let Some((seat, _)) = known.filter(|&(_, state)| rule.holds(state, now, base)) {
-                mine.bump(seat);
+                mine.bump(seat, now);
                 return Decision::Suppress { first: false };
             }
         }
@@ -134,17 +135,19 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
             cell.compare_exchange(word.0, to, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         }
         if emit {
-            let reports = state.is_counted() && self.reports_within;
-            let suppressed =
-                if reports { engine.take_counts(at, state, self.fingerprint) } else { 0 };
+            let mut repeats = Repeats::default();
+            if state.is_counted() && self.reports_within {
+                let taken = engine.take_counts(at, state, self.fingerprint);
+                repeats = engine.told(taken, before.since, self.now);
+            }
             engine.table.touch(at, state.turn());
-            return Some(engine.emit(suppressed, Some(before.since), false));
+            return Some(engine.emit(repeats, Some(before.since), false));
         }
         let (marked, first) = if counts {
             match self.notice(at, state) {
                 Some(noticed) => noticed,
                 None => {
-                    engine.orphan(self.fingerprint, 1, state.tick());
+                    engine.orphan(self.fingerprint, Repeats::one(self.now), state.tick());
                     return Some(Decision::Suppress { first: false });
                 }
             }
@@ -156,9 +159,10 @@ impl<X: Send + Sync + 'static> Call<'_, X> {
         };
         if marked.is_same_emission(state) && self.rule.holds(next, self.now, base) {
             let mark = Mark::of_calls(before.since, next.calls);
-            engine.count(at, self.fingerprint, marked, oldest_fresh(self.now, base), mark);
+            let oldest = oldest_fresh(self.now, base);
+            engine.count(at, self.fingerprint, marked, self.now, oldest, mark);
         } else {
-            engine.count_in_table(at, self.fingerprint, marked, 1);
+            engine.count_in_table(at, self.fingerprint, marked, self.now);
         }
         Some(Decision::Suppress { first })
     }

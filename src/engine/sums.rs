@@ -1,6 +1,7 @@
 //! Sums by namespace, of counts that find no place of their own.
 
 use super::pending::{Pending, Select};
+use super::repeats::Repeats;
 use super::sync::{AtomicU64, Ordering};
 use crate::{Namespace, Tick};
 
@@ -16,6 +17,8 @@ struct Sum {
     /// The earliest `since`, plus one; 0 is none. May be that of counts just taken, when a drain
     /// and an addition race.
     since: AtomicU64,
+    /// The latest `last`, plus one, as `since`.
+    last: AtomicU64,
 }
 
 const COUNT_BITS: u32 = 47;
@@ -23,20 +26,23 @@ pub(super) const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
 impl Sum {
     /// Adds, unless the sum is another namespace's or would overflow.
-    fn add(&self, namespace: Namespace, count: u64, since: Tick) -> bool {
+    fn add(&self, namespace: Namespace, repeats: Repeats, since: Tick) -> bool {
         let owner = (u64::from(namespace.0) + 1) << COUNT_BITS;
         let since = since.as_millis() + 1;
         // Relaxed, here and in `take`: each word says all by itself.
         let add = |word: u64| {
             let mine = word == 0 || word & !COUNT_MASK == owner;
-            let sum =
-                (word & COUNT_MASK).checked_add(count).filter(|&sum| mine && sum <= COUNT_MASK);
+            let sum = (word & COUNT_MASK)
+                .checked_add(repeats.count)
+                .filter(|&sum| mine && sum <= COUNT_MASK);
             sum.map(|sum| owner | sum)
         };
         let added = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok();
         if added {
             let earlier = |old| (old == 0 || old > since).then_some(since);
             let _ = self.since.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier);
+            let last = repeats.last.map_or(0, |last| last.as_millis() + 1);
+            self.last.fetch_max(last, Ordering::Relaxed);
         }
         added
     }
@@ -48,12 +54,13 @@ impl Sum {
             return None;
         }
         let since = self.since.swap(0, Ordering::Relaxed);
+        let last = self.last.swap(0, Ordering::Relaxed).checked_sub(1).map(Tick::from_millis);
         // Not a swap: the sum may have changed hands meanwhile.
         let empty = |word| wanted(word).then_some(0);
         let word = self.word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, empty).ok()?;
         Some(Pending::sum(
             owner(word),
-            word & COUNT_MASK,
+            Repeats { count: word & COUNT_MASK, last },
             Tick::from_millis(since.saturating_sub(1)),
         ))
     }
@@ -73,10 +80,10 @@ impl Sums {
 
     /// Lock-free.
     #[cfg_attr(loom, allow(clippy::modulo_one, reason = "a model has one sum"))]
-    pub(super) fn add(&self, namespace: Namespace, count: u64, since: Tick) {
+    pub(super) fn add(&self, namespace: Namespace, repeats: Repeats, since: Tick) {
         let home = namespace.0 as usize;
-        if !(0..SUMS).any(|i| self.sums[(home + i) % SUMS].add(namespace, count, since)) {
-            self.mixed.fetch_add(count, Ordering::Relaxed);
+        if !(0..SUMS).any(|i| self.sums[(home + i) % SUMS].add(namespace, repeats, since)) {
+            self.mixed.fetch_add(repeats.count, Ordering::Relaxed);
         }
     }
 
@@ -87,7 +94,9 @@ impl Sums {
     ) -> impl Iterator<Item = Pending<X>> + 'a {
         let mixed = std::iter::once_with(|| self.mixed.swap(0, Ordering::Relaxed))
             .filter(|&count| count != 0);
-        let mixed = mixed.map(|count| Pending::sum(Namespace::MIXED, count, Tick::default()));
+        let of_mixed =
+            |count| Pending::sum(Namespace::MIXED, Repeats { count, last: None }, Tick::default());
+        let mixed = mixed.map(of_mixed);
         self.sums.iter().filter_map(|sum| sum.take(select)).chain(mixed)
     }
 }

@@ -2,10 +2,12 @@
 
 use super::fault::{Faults, broken, linger};
 use super::id::Id;
+use super::repeats::{Lasts, Repeats};
 use super::slot::{At, Home, Homes, Slot, W};
 use super::sync::{self, AtomicU16, AtomicU64, Ordering};
 use super::words::{Count, State};
 use super::zeroed::Zeroed;
+use crate::Tick;
 use crossbeam_utils::CachePadded;
 
 /// What [`Table::hit`] found.
@@ -19,6 +21,7 @@ pub(super) struct Table {
     slots: Zeroed<Slot>,
     /// What only a summary needs.
     lows: Zeroed<AtomicU16>,
+    pub(super) lasts: Lasts,
     /// By which the ages of entries are measured. In a line of its own: written now and then.
     clock: CachePadded<AtomicU64>,
     faults: Faults,
@@ -33,6 +36,7 @@ impl Table {
             buckets,
             slots: Zeroed::new(slots)?,
             lows: Zeroed::new(slots)?,
+            lasts: Lasts::new(slots),
             clock: CachePadded::default(),
             faults,
         })
@@ -130,9 +134,15 @@ impl Table {
     }
 
     /// Counts a call at what was hit, unless somebody interferes, or the count's lowest bits are
-    /// `full`: ones, as many as that has.
+    /// `full`: ones, as many as that has. With a `now`, says first when it is.
     #[inline(always)]
-    pub(super) fn count_hit(&self, hit: &Hit<'_>, state: State, full: u64) -> bool {
+    pub(super) fn count_hit(
+        &self,
+        hit: &Hit<'_>,
+        state: State,
+        full: u64,
+        now: Option<Tick>,
+    ) -> bool {
         linger!();
         let word = &hit.slot.count;
         let seen = Count(word.load(Ordering::Relaxed));
@@ -141,7 +151,12 @@ impl Table {
         let exchange =
             || word.compare_exchange(seen.0, next(), Ordering::AcqRel, Ordering::Relaxed);
         let is_of_turn = seen.turn() == state.turn() || broken!(self.faults, CountAnyTurn);
-        seen.count() & full != full && is_of_turn && exchange().is_ok()
+        seen.count() & full != full && is_of_turn && {
+            if let Some(now) = now {
+                self.lasts.note(hit.at, state.turn(), now);
+            }
+            exchange().is_ok()
+        }
     }
 
     /// Finds what is LIVE or CLAIMED of a fingerprint.
@@ -282,11 +297,14 @@ impl Table {
         self.update(at, turn, |count| if count.age(now) == 0 { None } else { count.plus(0, now) });
     }
 
-    /// Takes the count of the entry of `turn`.
-    pub(super) fn take(&self, at: At, turn: u64) -> u64 {
+    /// Takes what was counted of the entry of `turn`.
+    pub(super) fn take(&self, at: At, turn: u64) -> Repeats {
         let now = self.clock();
         let emptied = |count: Count| (count.count() != 0).then(|| count.emptied(now));
-        self.update(at, turn, emptied).map_or(0, Count::count)
+        self.update(at, turn, emptied).map_or(Repeats::default(), |taken| Repeats {
+            count: taken.count(),
+            last: self.lasts.read(at, turn),
+        })
     }
 
     /// Changes the count word of `turn`; returns what it was, or `None` if nothing was changed.
@@ -354,10 +372,7 @@ mod tests {
         let turn = put(&table, at, Id::of(Fingerprint::from_u128(1))).turn();
         let add = |turn, n| table.add(at, turn, n);
         assert!(add(turn, 3) && add(turn, 1) && !add(turn + 1, 1));
-        assert_eq!(
-            (table.take(at, turn + 1), table.take(at, turn), table.take(at, turn)),
-            (0, 4, 0)
-        );
+        assert_eq!([turn + 1, turn, turn].map(|turn| table.take(at, turn).count), [0, 4, 0]);
         assert!(!add(turn, 1 << 40) && add(turn, (1 << 40) - 1) && !add(turn, 1));
     }
 
@@ -372,9 +387,9 @@ mod tests {
         let count = |full| {
             let (hit, seen) = table.hit(id, table.first_home(id)).unwrap();
             assert_eq!((hit.at, seen), (at, Some(state)));
-            table.count_hit(&hit, state, full)
+            table.count_hit(&hit, state, full, None)
         };
         assert!(!count(2) && count(1) && !count(1), "full of 10, room for one, no room");
-        assert_eq!(table.take(at, state.turn()), (1 << 40) - 1);
+        assert_eq!(table.take(at, state.turn()).count, (1 << 40) - 1);
     }
 }

@@ -624,6 +624,7 @@ fn write_sum(life: &Life, sum: Sum, write: &mut dyn FnMut(Summary)) {
         namespace: sum.fingerprint.namespace(),
         suppressed: sum.count,
         since: sum.since,
+        last: None,
         exemplar: sum.exemplar.map(Exemplar::shown),
         fleet: Some(FleetCount { processes: sum.processes, in_doubt: sum.doubt }),
     });

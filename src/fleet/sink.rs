@@ -83,6 +83,7 @@ impl Sink {
             namespace,
             suppressed,
             since,
+            last: None,
             exemplar,
             fleet: None,
         });

@@ -9,7 +9,7 @@ use crate::report::{InProgress, RecursionGuard, SummarySource};
 use crate::text::Field;
 use crate::{
     Clock, ConfigError, Exemplar, Fields, FingerprintHasher, Guard, InitError, Key, Level,
-    Namespace, Summary,
+    Namespace, Summary, Tick,
 };
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -99,19 +99,19 @@ pub trait Inner: Send + Sync {
         &self,
         record: &Self::Record<'_>,
         how: &Emission,
-        summary: impl FnOnce() -> (Summary, u64),
+        summary: impl FnOnce() -> (Summary, Option<Tick>),
     ) -> Result<(), Self::Error> {
         // A panic of the summary does not lose the record.
         let written = catch_unwind(AssertUnwindSafe(|| {
-            let (summary, age) = summary();
-            self.summary(&summary, age)
+            let (summary, now) = summary();
+            self.summary(&summary, now)
         }));
         let forwarded = self.forward(record, how);
         written.unwrap_or_else(|payload| resume_unwind(payload)).and(forwarded)
     }
 
-    /// Logs a summary of a message that was last let through `age` milliseconds ago.
-    fn summary(&self, summary: &Summary, age: u64) -> Result<(), Self::Error>;
+    /// Logs a summary at `now`, which is unknown if the clock panics.
+    fn summary(&self, summary: &Summary, now: Option<Tick>) -> Result<(), Self::Error>;
 
     /// Says that suppression of a message starts.
     fn notice(
@@ -182,10 +182,11 @@ impl<I: Inner, C: Clock> Core<I, C> {
                         namespace: self.decider.namespace,
                         suppressed: how.suppressed,
                         since: how.since,
+                        last: how.last,
                         exemplar: Some(how.exemplar_or(exemplar)),
                         fleet: None,
                     };
-                    (summary, self.decider.age(how.since))
+                    (summary, self.decider.now())
                 };
                 self.inner.forward_with(record, &how, summary)
             }
@@ -299,7 +300,7 @@ impl<I: Inner, C: Clock> SummarySource for Core<I, C> {
 
     fn write(&self, summary: &Summary) {
         // Nobody is there to be told of an error.
-        let _ = self.inner.summary(summary, self.decider.age(summary.since));
+        let _ = self.inner.summary(summary, self.decider.now());
     }
 
     fn flush(&self) {

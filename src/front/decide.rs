@@ -26,6 +26,8 @@ pub struct Emission {
     pub(crate) suppressed: u64,
     /// When the message was last emitted.
     pub(crate) since: Tick,
+    /// When the last of them was, if it is known.
+    pub(crate) last: Option<Tick>,
     /// When it was decided on.
     pub(crate) now: Option<Tick>,
     /// The message's exemplar until then, if its key makes one message of various records.
@@ -82,6 +84,7 @@ impl<C: Clock> Decider<C> {
         _front_end: &'static str,
         lines_tell: bool,
     ) -> Self {
+        cache.keep_last();
         #[cfg(feature = "fleet")]
         let sink = settings.fleet.as_ref().map(|fleet| fleet.sink(&cache));
         #[cfg(feature = "fleet")]
@@ -152,7 +155,7 @@ impl<C: Clock> Decider<C> {
             Some(rule) => self.cache.decide(fingerprint, now, rule, self.lines_tell, kept),
         };
         match decided {
-            Decision::Emit { suppressed, since, untracked } => {
+            Decision::Emit { suppressed, since, last, untracked } => {
                 // Else what is pending is of the same window, and so is the exemplar.
                 let begins_window = since.is_none_or(|since| {
                     rule.is_none_or(|rule| !rule.is_within(since, now, self.cache_window()))
@@ -169,17 +172,19 @@ impl<C: Clock> Decider<C> {
                     false => None,
                 };
                 #[cfg(feature = "fleet")]
-                let suppressed = match self.sink.as_ref().filter(|_| !untracked) {
-                    None => suppressed,
+                let (suppressed, last) = match self.sink.as_ref().filter(|_| !untracked) {
+                    None => (suppressed, last),
                     Some(sink) => {
-                        let before = before.clone();
-                        match self.admit(sink, fingerprint, suppressed, since, rule, before) {
-                            Some(own) => own,
+                        let (counts, before) = ((suppressed, last), before.clone());
+                        match self.admit(sink, fingerprint, counts, since, rule, before) {
+                            // Other processes' repeats are among them.
+                            Some(told) => (told, None),
                             None => return self.metered(level, Outcome::Suppressed, Action::Drop),
                         }
                     }
                 };
-                let how = Emission { suppressed, since, before, ..Emission::of(fingerprint, now) };
+                let how =
+                    Emission { suppressed, since, last, before, ..Emission::of(fingerprint, now) };
                 let outcome = if untracked { Outcome::FailedOpen } else { Outcome::Emitted };
                 self.metered(level, outcome, Action::Pass(how))
             }
@@ -246,7 +251,7 @@ impl<C: Clock> Decider<C> {
         &self,
         sink: &fleet::Sink,
         fingerprint: Fingerprint,
-        suppressed: u64,
+        (suppressed, last): (u64, Option<Tick>),
         since: Tick,
         rule: Option<Rule>,
         before: Option<Arc<Exemplar>>,
@@ -269,6 +274,7 @@ impl<C: Clock> Decider<C> {
                         namespace,
                         suppressed,
                         since,
+                        last,
                         exemplar,
                         fleet: None,
                     });
@@ -346,10 +352,10 @@ impl<C: Clock> Decider<C> {
         attached.fleet().hand_over(sink, summary, rule.window_at(0, self.cache_window()))
     }
 
-    /// Returns how long ago `since` was, in milliseconds; 0 if the clock panics, which loses
-    /// neither a summary nor the event that brings it.
-    pub(crate) fn age(&self, since: Tick) -> u64 {
-        catch_panic(|| self.cache.now()).map_or(0, |now| now.millis_since(since))
+    /// Reads the clock for a summary: `None` if it panics, which loses neither the summary nor the
+    /// event that brings it.
+    pub(crate) fn now(&self) -> Option<Tick> {
+        catch_panic(|| self.cache.now())
     }
 }
 

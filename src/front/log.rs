@@ -68,7 +68,7 @@
 //!
 //! | record | text | key-values besides |
 //! |---|---|---|
-//! | summary | `connection refused: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass |
+//! | summary | `connection refused: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass; `quell.last_ms`: how many milliseconds ago the last of them was |
 //! | notice | `connection refused: repeats are suppressed from here on` | `quell.notice` = true |
 //!
 //! A summary comes right before the record that ends the silence, or when its window is
@@ -107,7 +107,7 @@ use crate::install_panic_hook;
 use crate::text::{Field, Guarded, NOTICE};
 use crate::{
     Cache, Clock, Coarse, Exemplar, Fields, FingerprintHasher, Guard, InitError, Level, Summary,
-    Value,
+    Tick, Value,
 };
 use ::log::kv::{self, VisitSource, VisitValue};
 use ::log::{LevelFilter, Log, Metadata, Record};
@@ -297,10 +297,8 @@ impl<L: Log> Inner for Behind<L> {
         Ok(())
     }
 
-    fn summary(&self, summary: &Summary, age: u64) -> Result<(), Infallible> {
-        let mut own =
-            vec![("quell.suppressed", summary.suppressed.into()), ("quell.since_ms", age.into())];
-        own.extend(summary.fleet_fields().map(|(name, n)| (name, n.into())));
+    fn summary(&self, summary: &Summary, now: Option<Tick>) -> Result<(), Infallible> {
+        let own: Vec<_> = summary.fields(now).map(|(name, n)| (name, n.into())).collect();
         let n = summary.suppressed;
         match summary.exemplar.as_deref() {
             Some(about) => {

@@ -75,7 +75,7 @@
 //!
 //! | record | key-values |
 //! |---|---|
-//! | summary | `quell.suppressed`: how many; `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass |
+//! | summary | `quell.suppressed`: how many; `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass; `quell.last_ms`: how many milliseconds ago the last of them was |
 //! | notice | `quell.notice` = true: repeats are suppressed from here on |
 //!
 //! A summary comes right before the record that ends the silence, or when its window is
@@ -131,7 +131,7 @@ use crate::panics::catch_panic;
 use crate::text::{ErrorChain, Field, Guarded};
 use crate::{
     Cache, Clock, Coarse, Exemplar, Fields, FingerprintHasher, Guard, InitError, Level, Summary,
-    Value,
+    Tick, Value,
 };
 use ::slog::{
     BorrowedKV, BytesKind, Drain, FlushError, KV, Logger, Never, OwnedKV, OwnedKVList,
@@ -332,9 +332,8 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
         self.drain.log(&::slog::Record::new(&rstatic, &text, record.kv()), values)
     }
 
-    fn summary(&self, summary: &Summary, age: u64) -> Result<(), D::Err> {
-        let pairs = kv!("quell.suppressed" => summary.suppressed, "quell.since_ms" => age);
-        let pairs = (pairs, FleetFields(summary));
+    fn summary(&self, summary: &Summary, now: Option<Tick>) -> Result<(), D::Err> {
+        let pairs = SummaryFields(summary, now);
         match summary.exemplar.as_deref() {
             Some(about) => self.write(Some(about), format_args!("{}", about.message), &pairs),
             None => self.write(None, format_args!("{summary}"), &pairs),
@@ -362,14 +361,14 @@ impl<D: fmt::Debug> fmt::Debug for Behind<D> {
     }
 }
 
-/// The fields of a summary that only a fleet's has.
-struct FleetFields<'a>(&'a Summary);
+/// The fields of a summary, and when it is written.
+struct SummaryFields<'a>(&'a Summary, Option<Tick>);
 
-impl KV for FleetFields<'_> {
+impl KV for SummaryFields<'_> {
     // With slog's feature `dynamic-keys` it is one.
     #[allow(clippy::useless_conversion)]
     fn serialize(&self, _: &::slog::Record<'_>, serializer: &mut dyn Serializer) -> ::slog::Result {
-        self.0.fleet_fields().try_for_each(|(name, value)| serializer.emit_u64(name.into(), value))
+        self.0.fields(self.1).try_for_each(|(name, value)| serializer.emit_u64(name.into(), value))
     }
 }
 

@@ -188,6 +188,7 @@ impl<S: Sink, C: Clock> Logger<S, C> {
             namespace: self.core.decider.namespace,
             fingerprint: None,
             suppressed: 0,
+            last: None,
             at: Tick::MAX,
             location: Location::caller(),
             now: &|| self.core.decider.cache.now(),
@@ -273,9 +274,9 @@ pub struct Output<S>(S);
 impl<S> Output<S> {
     /// Adds the decision to an event.
     fn event<'a>(&self, event: &Event<'a>, how: &Emission) -> Event<'a> {
-        let &Emission { fingerprint, suppressed, now, .. } = how;
+        let &Emission { fingerprint, suppressed, last, now, .. } = how;
         let at = now.unwrap_or_else(|| catch_panic(event.now).unwrap_or(Tick::MAX));
-        Event { fingerprint, suppressed, at, ..*event }
+        Event { fingerprint, suppressed, last, at, ..*event }
     }
 }
 
@@ -305,12 +306,12 @@ impl<S: Sink> Inner for Output<S> {
         &self,
         event: &Event<'_>,
         how: &Emission,
-        _: impl FnOnce() -> (Summary, u64),
+        _: impl FnOnce() -> (Summary, Option<Tick>),
     ) -> Result<(), Infallible> {
         self.forward(event, how)
     }
 
-    fn summary(&self, summary: &Summary, _: u64) -> Result<(), Infallible> {
+    fn summary(&self, summary: &Summary, _: Option<Tick>) -> Result<(), Infallible> {
         self.0.summary(summary);
         Ok(())
     }

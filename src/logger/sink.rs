@@ -100,6 +100,7 @@ pub struct Event<'a> {
     pub(super) namespace: Namespace,
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) suppressed: u64,
+    pub(super) last: Option<Tick>,
     pub(super) at: Tick,
     pub(super) location: &'static Location<'static>,
     /// Reads the cache's clock, for an event without a decision.
@@ -146,6 +147,12 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn suppressed(&self) -> u64 {
         self.suppressed
+    }
+
+    /// Returns when the last of the suppressed calls was, as [`Summary::last`] says it.
+    #[must_use]
+    pub fn last_suppressed(&self) -> Option<Tick> {
+        self.last
     }
 
     /// Returns the namespace of its logger.

@@ -108,6 +108,10 @@ impl Line {
         self.number("quell.since_ms")
     }
 
+    pub(crate) fn last_ms(&self) -> Option<u64> {
+        self.number("quell.last_ms")
+    }
+
     pub(crate) fn is_notice(&self) -> bool {
         self.pair("quell.notice").is_some()
     }

@@ -17,16 +17,19 @@ fn line(event: &Event<'_>) -> Line {
 }
 
 /// A line of quell's about an event.
-fn about(event: &Event<'_>, pair: (&str, String)) -> Line {
+fn about(event: &Event<'_>, pairs: &[(&str, String)]) -> Line {
     let mut line = line(event);
-    line.pairs.push((pair.0.into(), pair.1));
+    line.pairs.extend(pairs.iter().map(|(key, value)| (key.to_string(), value.clone())));
     line
 }
 
 impl Sink for Kept {
     fn write(&self, event: &Event<'_>) {
         if event.suppressed() > 0 {
-            self.keep(about(event, ("quell.suppressed", event.suppressed().to_string())));
+            let last = event.last_suppressed().expect("kept by every front end");
+            let age = event.at().as_millis() - last.as_millis();
+            let pairs = [("quell.suppressed", event.suppressed()), ("quell.last_ms", age)];
+            self.keep(about(event, &pairs.map(|(key, n)| (key, n.to_string()))));
         }
         self.keep(line(event));
     }
@@ -38,14 +41,17 @@ impl Sink for Kept {
         let text = || exemplar.map_or_else(|| summary.to_string(), |x| x.message.to_string());
         let fields = exemplar.into_iter().flat_map(|x| x.fields());
         let fields = fields.map(|field| (field.key().to_string(), field.value().to_string()));
-        let age = self.clock.now().as_millis() - summary.since.as_millis();
+        let now = self.clock.now().as_millis();
+        let age = now.saturating_sub(summary.since.as_millis());
+        let last = summary.last.map(|last| ("quell.last_ms", now - last.as_millis()));
         let pairs = [("quell.suppressed", summary.suppressed), ("quell.since_ms", age)];
+        let pairs = pairs.into_iter().chain(last);
         let pairs = pairs.map(|(key, n)| (key.to_string(), n.to_string()));
         self.keep(Line::read(level, target, text, || fields.chain(pairs).collect()));
     }
 
     fn notice(&self, event: &Event<'_>) {
-        self.keep(about(event, ("quell.notice", "true".into())));
+        self.keep(about(event, &[("quell.notice", "true".into())]));
     }
 
     fn flush(&self) {

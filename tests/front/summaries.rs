@@ -15,6 +15,7 @@ on_each_front_end! {
     a_summary_is_like_its_record,
     an_emission_says_since_when,
     an_expiry_says_since_when,
+    a_summary_says_when_the_last_repeat_was,
     only_what_is_over_is_written_at_intervals,
     a_long_window_is_not_summed_in_its_middle,
     notices_come_once_after_the_last_that_passes,
@@ -99,6 +100,63 @@ fn an_expiry_says_since_when<F: FrontEnd>() {
     assert_eq!(world.pass(2, "x"), 1);
     world.assert_conserved(7);
     assert_eq!(world.sums().len(), 2, "each told once");
+}
+
+fn a_summary_says_when_the_last_repeat_was<F: FrontEnd>() {
+    let rules = || Rules::new(Rule::once()).target("net", Rule::first(2).unwrap());
+    for target in ["store", "net"] {
+        let world = World::<F>::new(rules());
+        let say = || world.say(Level::Info, target, "x");
+        let later = |millis| world.clock.advance(Duration::from_millis(millis));
+        let told = |n: usize, suppressed, since_ms, last_ms| {
+            let sums = world.first_sums(n);
+            let sum = sums.last().unwrap();
+            if F::TELLS_AGE || sum.since_ms().is_some() {
+                world.assert_sum(sum, suppressed, since_ms);
+            }
+            assert_eq!((sum.suppressed(), sum.last_ms()), (Some(suppressed), Some(last_ms)));
+        };
+        // Repeats at the table's entry first, then near the thread, and a long silence.
+        let lets_pass = if target == "net" { 2 } else { 1 };
+        for repeats in [1, 3, 40] {
+            let sums = world.sums().len();
+            (0..lets_pass).for_each(|_| say());
+            (0..repeats).for_each(|_| {
+                later(50);
+                say();
+            });
+            later(3_600_000);
+            // With the next line.
+            say();
+            told(sums + 1, repeats, 3_600_000 + 50 * repeats, 3_600_000);
+            (1..lets_pass).for_each(|_| say());
+            later(2);
+            say();
+            later(7);
+            world.front_end.guard().flush();
+            told(sums + 2, 1, 9, 7);
+            later(3_600_000);
+        }
+        let stats = world.cache.stats();
+        world.assert_conserved(stats.emitted + stats.suppressed);
+    }
+    // Of what had to go, too; and of sums of those that found no place.
+    let world = World::<F>::with(Setup { max_entries: 1, ..Setup::default() });
+    for n in 0..2000 {
+        world.say(Level::Info, "store", format!("x {n}"));
+        world.clock.advance(Duration::from_millis(3));
+        world.say(Level::Info, "store", format!("x {n}"));
+    }
+    world.clock.advance(Duration::from_millis(500));
+    world.front_end.guard().flush();
+    let sums = world.sums();
+    let ages = sums.iter().map(|sum| (sum.since_ms().unwrap(), sum.last_ms().unwrap()));
+    let (mut single, mut several) = (0, 0);
+    for (since, last) in ages {
+        assert!((500..=500 + 2000 * 3).contains(&last) && since >= last + 3, "{since} {last}");
+        *if since == last + 3 { &mut single } else { &mut several } += 1;
+    }
+    assert!(single > 10 && several == 1, "{single} {several}");
 }
 
 fn a_long_window_is_not_summed_in_its_middle<F: FrontEnd>() {

@@ -90,7 +90,10 @@ fn layers_print_summaries_with_the_real_target() {
     let guard = dedup.guard().unwrap();
     in_scope(stack.clone(), || (0..3).for_each(|_| log(Level::Warn, "hyper", 1, "x")));
     finish(guard);
-    assert_eq!(out.text(), " WARN hyper: x\n WARN hyper: x quell.suppressed=2 quell.since_ms=0\n");
+    assert_eq!(
+        out.text(),
+        " WARN hyper: x\n WARN hyper: x quell.suppressed=2 quell.since_ms=0 quell.last_ms=0\n"
+    );
 }
 
 #[test]

@@ -263,6 +263,7 @@ fn json_summaries_are_grouped_like_their_lines() {
         let own = fields.as_object_mut().unwrap();
         assert_eq!(own.remove("quell.suppressed"), Some(2.into()));
         assert_eq!(own.remove("quell.since_ms"), Some(0.into()));
+        assert_eq!(own.remove("quell.last_ms"), Some(0.into()));
         assert_eq!(fields, expected);
         assert_eq!((&line["target"], &line["level"]), (&lines[0]["target"], &lines[0]["level"]));
     }

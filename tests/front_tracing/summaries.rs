@@ -30,7 +30,7 @@ fn a_summary_has_the_place_of_its_original() {
     assert_eq!(summary.target, "store::wal");
     assert!(summary.line.is_some());
     let fields: Vec<_> = summary.fields.keys().map(String::as_str).collect();
-    assert_eq!(fields, ["peer", "quell.since_ms", "quell.suppressed"]);
+    assert_eq!(fields, ["peer", "quell.last_ms", "quell.since_ms", "quell.suppressed"]);
     assert_eq!(summary.fields["peer"], first.fields["peer"]);
     assert_eq!(summary.suppressed(), Some(4));
 }

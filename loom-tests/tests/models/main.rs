@@ -9,6 +9,7 @@ mod exemplars;
 mod expiry;
 mod fail_open;
 mod forget;
+mod lasts;
 mod near;
 mod rules;
 mod window;

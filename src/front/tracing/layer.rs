@@ -100,10 +100,11 @@ impl<L, C: Clock> DedupLayer<L, C> {
                         namespace: decider.namespace,
                         suppressed: how.suppressed,
                         since: how.since,
+                        last: how.last,
                         exemplar: Some(how.exemplar_or(exemplar)),
                         fleet: None,
                     };
-                    self.write(&SummaryEvent::summary(&summary, decider.age(how.since)), &ctx);
+                    self.write(&SummaryEvent::summary(&summary, decider.now()), &ctx);
                 }));
                 self.layer.on_event(event, ctx);
                 written.unwrap_or_else(|payload| resume_unwind(payload));
@@ -130,8 +131,8 @@ impl<L, C: Clock> DedupLayer<L, C> {
         L: Layer<S>,
     {
         probe::receive(self.state.number, |summary| {
-            let age = self.state.decider.age(summary.since);
-            self.write(&SummaryEvent::summary(summary, age), ctx);
+            let now = self.state.decider.now();
+            self.write(&SummaryEvent::summary(summary, now), ctx);
         })
     }
 }

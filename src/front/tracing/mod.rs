@@ -17,7 +17,7 @@
 //!
 //! ```text
 //! ERROR store::net: connection refused peer="db1"
-//! ERROR store::net: connection refused peer="db1" quell.suppressed=999 quell.since_ms=1304
+//! ERROR store::net: connection refused peer="db1" quell.suppressed=999 quell.since_ms=1304 quell.last_ms=42
 //! ```
 //!
 //! # Where it goes in the stack
@@ -52,6 +52,7 @@
 //! |---|---|
 //! | `quell.suppressed` | how many were suppressed |
 //! | `quell.since_ms` | how many milliseconds ago the message was last let through; under a rule that lets several of a window pass, when the window began |
+//! | `quell.last_ms` | how many milliseconds ago the last of them was; not in a summary of a fleet |
 //! | `quell.notice` | true in a [notice](Builder::notices): repeats are suppressed from here on |
 //! | `quell.left_out` | how many fields there was no room for |
 //! | `quell.processes`, `quell.in_doubt` | of a [fleet](crate::front::Builder): how many processes counted; how many may have been reported before |

@@ -1,7 +1,7 @@
 //! A summary or a notice, as an event like the one that it is about.
 
 use super::key::FieldNames;
-use crate::{Exemplar, FleetCount, Level, Summary, Value};
+use crate::{Exemplar, FleetCount, Level, Summary, Tick, Value};
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::fmt;
@@ -18,13 +18,16 @@ pub(super) struct SummaryEvent<'a> {
     text: Option<&'a dyn fmt::Display>,
     /// How many, and how many milliseconds ago the message was last let through.
     counts: Option<(u64, u64)>,
+    /// How many milliseconds ago the last of them was.
+    last_ms: Option<u64>,
     fleet: Option<FleetCount>,
 }
 
 /// What it has besides the original's fields.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     "quell.suppressed",
     "quell.since_ms",
+    "quell.last_ms",
     "quell.notice",
     "quell.left_out",
     "quell.processes",
@@ -38,15 +41,17 @@ const BRIDGED: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.li
 const MOST_VALUES: usize = 1 + BRIDGED.len() + Exemplar::MAX_FIELDS + OWN.len();
 
 impl<'a> SummaryEvent<'a> {
-    /// Makes one of a message that was last let through `age` milliseconds ago.
-    pub(super) fn summary(summary: &'a Summary, age: u64) -> Self {
+    /// Makes one that is written at `now`, which is unknown if the clock panics.
+    pub(super) fn summary(summary: &'a Summary, now: Option<Tick>) -> Self {
         let about = summary.exemplar.as_deref();
         let text = about.is_none().then_some(summary as &dyn fmt::Display);
-        Self { about, text, counts: Some((summary.suppressed, age)), fleet: summary.fleet }
+        let (since_ms, last_ms) = summary.ages(now);
+        let counts = Some((summary.suppressed, since_ms));
+        Self { about, text, counts, last_ms, fleet: summary.fleet }
     }
 
     pub(super) fn notice(about: &'a Exemplar) -> Self {
-        Self { about: Some(about), text: None, counts: None, fleet: None }
+        Self { about: Some(about), text: None, counts: None, last_ms: None, fleet: None }
     }
 
     /// Hands `write` the event. It is in no span.
@@ -84,6 +89,7 @@ impl<'a> SummaryEvent<'a> {
         let quells: [Option<&dyn field::Value>; OWN.len()] = [
             suppressed.as_ref().map(|x| x as _),
             since_ms.as_ref().map(|x| x as _),
+            self.last_ms.as_ref().map(|x| x as _),
             notice.as_ref().map(|x| x as _),
             left_out.as_ref().map(|x| x as _),
             processes.as_ref().map(|x| x as _),

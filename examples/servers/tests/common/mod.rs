@@ -20,7 +20,8 @@ pub(crate) fn add_up(json: &str, ignored: &[&str]) -> BTreeMap<String, Written> 
         let mut fields: BTreeMap<_, _> =
             line["fields"].as_object().unwrap().clone().into_iter().collect();
         let suppressed = fields.remove("quell.suppressed");
-        fields.retain(|name, _| !ignored.contains(&&**name) && name != "quell.since_ms");
+        let ages = ["quell.since_ms", "quell.last_ms"];
+        fields.retain(|name, _| !ignored.contains(&&**name) && !ages.contains(&&**name));
         if let Some(tenant) = line.get("span").and_then(|span| span.get("tenant")) {
             fields.entry("tenant".into()).or_insert_with(|| tenant.clone());
         }
