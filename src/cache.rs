@@ -489,7 +489,7 @@ impl<C: Clock> Cache<C> {
         self.engine.count_withheld();
     }
 
-    #[cfg(feature = "fleet")]
+    #[inline]
     pub(crate) fn secret(&self) -> &Secret {
         &self.secret
     }

@@ -4,11 +4,11 @@ use super::builder::Settings;
 use super::outcome::Outcome;
 #[cfg(feature = "fleet")]
 use crate::fleet::{self, Admission, Question};
+use crate::key::{self, KeyWriter};
 use crate::panics::catch_panic;
 use crate::report::{RecursionGuard, revive_after_fork};
 use crate::{
-    Cache, Clock, Coarse, Decision, Exemplar, Fingerprint, FingerprintHasher, Level, Namespace,
-    Rule, Summary, Tick,
+    Cache, Clock, Coarse, Decision, Exemplar, Fingerprint, Level, Namespace, Rule, Summary, Tick,
 };
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -106,7 +106,7 @@ impl<C: Clock> Decider<C> {
 
     /// Decides on an event.
     ///
-    /// `key` writes what tells it from others into a hasher. If it panics or fails, the event
+    /// `write_key` writes what tells it from others. If it panics or fails, the event
     /// passes, and is counted as failed open. So it does if the clock panics. `exemplar` is
     /// called on an emission. If the key `merges` records that differ, summaries show the one
     /// that began their window, and the highest level.
@@ -116,10 +116,10 @@ impl<C: Clock> Decider<C> {
         level: Level,
         target: &str,
         merges: bool,
-        key: impl FnOnce(&mut FingerprintHasher) -> fmt::Result,
+        write_key: impl FnOnce(&mut KeyWriter<'_>) -> fmt::Result,
         exemplar: impl Fn() -> Exemplar,
     ) -> Action {
-        // Copied out at once: `key` runs user code.
+        // Copied out at once: `write_key` runs user code.
         let rule = if self.settings.rules.is_once() {
             // Not a rule like any other: what every event pays for is as little as can be.
             None
@@ -134,10 +134,8 @@ impl<C: Clock> Decider<C> {
             if self.namespace == Namespace::MIXED {
                 return None;
             }
-            let mut hasher = self.cache.hasher();
-            hasher.namespace(self.namespace);
-            key(&mut hasher).ok()?;
-            (!hasher.failed()).then(|| (hasher.finish(), self.cache.now()))
+            let fingerprint = key::fingerprint(self.cache.secret(), self.namespace, write_key)?;
+            Some((fingerprint, self.cache.now()))
         });
         let Some((fingerprint, now)) = asked.flatten() else {
             self.cache.count_failed_open();

@@ -125,6 +125,7 @@
 use super::{Emission, Inner};
 use crate::exemplar::Extra;
 use crate::install_panic_hook;
+use crate::key::KeyWriter;
 use crate::panics::catch_panic;
 use crate::text::{ErrorChain, Field, Guarded};
 use crate::{
@@ -311,9 +312,9 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
     }
 
     #[inline]
-    fn custom_key(&self, of: &Record<'_>, hasher: &mut FingerprintHasher) -> bool {
+    fn custom_key(&self, of: &Record<'_>, writer: &mut KeyWriter<'_>) -> bool {
         let Some(write) = &self.custom_key else { return false };
-        write(of.record, of.values, hasher);
+        write(of.record, of.values, writer.hasher());
         true
     }
 

@@ -33,7 +33,7 @@ impl Scope {
         let path = self.head.as_ref().map_or_else(|| Arc::from(""), |node| Arc::clone(&node.path));
         let mut key_hash = self.key();
         if chosen.has_in(&path, key) {
-            let (hash, _never_fails) = hash_field(empty, &path, key, value.as_value());
+            let hash = empty.clone().hash_field_in(&path, key, value.as_value());
             key_hash = key_hash.plus(hash);
         }
         self.push(path, Some((key.into(), value)), key_hash)
@@ -86,26 +86,6 @@ impl Drop for Node {
             next = Arc::into_inner(node).and_then(|mut node| node.parent.take());
         }
     }
-}
-
-/// The hash of the field `key` in the group `path`, and whether the value's
-/// `Display` or `Debug` returned an error. Allocates nothing: instead of joining
-/// path and key to one name, the two are hashed to one number.
-pub(crate) fn hash_field(
-    empty: &FingerprintHasher,
-    path: &str,
-    key: &str,
-    value: Value<'_>,
-) -> (FieldsHash, bool) {
-    let mut hasher = empty.clone();
-    if path.is_empty() {
-        let hash = hasher.hash_field(key, value);
-        return (hash, hasher.failed());
-    }
-    hasher.bytes(path.as_bytes());
-    hasher.field(key, value);
-    let inner = hasher.finish().as_u128();
-    (hasher.hash_field("\0in group", Value::U128(inner)), hasher.failed())
 }
 
 #[cfg(test)]
@@ -162,7 +142,7 @@ mod tests {
     fn a_field_equals_the_attribute_of_a_logger() {
         for path in ["", "g"] {
             let group = Scope::default().with_group(path);
-            let (field, failed) = hash_field(&empty(), path, "k", Value::I64(1));
+            let field = empty().hash_field_in(path, "k", Value::I64(1));
             assert!(!failed);
             assert_eq!(attr(&group, "k", 1).key(), group.key().plus(field));
         }

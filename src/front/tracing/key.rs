@@ -2,8 +2,9 @@
 
 use super::options::Options;
 use crate::front::builder::Settings;
+use crate::key::KeyWriter;
 use crate::text::{ErrorChain, Field};
-use crate::{Exemplar, FingerprintHasher, Key, Level, Value};
+use crate::{Exemplar, Key, Level, Value};
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::ops::Deref;
@@ -44,19 +45,19 @@ impl<'a> EventSource<'a> {
     }
 
     /// `shared`: such that another process has the same.
-    fn hash(&self, shared: bool, hasher: &mut FingerprintHasher) {
+    fn hash(&self, shared: bool, writer: &mut KeyWriter<'_>) {
         match self {
             Self::Callsite(at) if shared => {
-                hasher.place(self.level() as u8, at.target());
-                hasher.location(None, at.file(), at.line());
+                writer.place(self.level() as u8, at.target());
+                writer.location(None, at.file(), at.line());
             }
             Self::Callsite(metadata) => {
-                hasher.bytes(&ptr::from_ref::<Metadata<'_>>(metadata).addr().to_le_bytes());
+                writer.bytes(&ptr::from_ref::<Metadata<'_>>(metadata).addr().to_le_bytes());
             }
             // All records of a level share one call site.
             Self::Bridged(at) => {
-                hasher.place(self.level() as u8, at.target());
-                hasher.location(at.module_path(), at.file(), at.line());
+                writer.place(self.level() as u8, at.target());
+                writer.location(at.module_path(), at.file(), at.line());
             }
         }
     }
@@ -122,7 +123,7 @@ impl<F: FnMut(&'static str, Value<'_>)> Visit for Visitor<F> {
     }
 }
 
-/// Writes an event into `hasher`, and notes in `seen` which of the chosen span fields it has
+/// Writes an event's key, and notes in `seen` which of the chosen span fields it has
 /// itself. Fails if a `Debug` does.
 #[inline]
 pub(super) fn write(
@@ -131,15 +132,15 @@ pub(super) fn write(
     settings: &Settings,
     options: &Options,
     seen: &mut Seen,
-    hasher: &mut FingerprintHasher,
+    writer: &mut KeyWriter<'_>,
 ) -> fmt::Result {
     if let Some(custom) = &options.custom_key {
-        custom(event, hasher);
+        custom(event, writer.hasher());
         return Ok(());
     }
     match settings.key {
-        Key::Event => hasher.place(source.level() as u8, source.target()),
-        Key::Callsite => source.hash(settings.is_shared(), hasher),
+        Key::Event => writer.place(source.level() as u8, source.target()),
+        Key::Callsite => source.hash(settings.is_shared(), writer),
         Key::Message => {}
     }
     let message = settings.key != Key::Callsite;
@@ -152,11 +153,11 @@ pub(super) fn write(
         if name == "message" {
             if message && result.is_ok() {
                 result = match value {
-                    Value::Str(text) if settings.normalizer.is_none() => hasher.write_str(text),
-                    Value::Debug(text) => settings.hash_text(format_args!("{text:?}"), hasher),
+                    Value::Str(text) if settings.normalizer.is_none() => writer.write_str(text),
+                    Value::Debug(text) => settings.hash_text(format_args!("{text:?}"), writer),
                     // A typed one: 404 is neither 500 nor "404".
                     value => {
-                        hasher.field(name, value);
+                        writer.field("", name, value);
                         Ok(())
                     }
                 };
@@ -167,7 +168,7 @@ pub(super) fn write(
                     seen.insert(name);
                 }
             }
-            hasher.field(name, value);
+            writer.field("", name, value);
         }
     }));
     result
