@@ -33,6 +33,9 @@ pub trait Record {
 
     fn message(&self) -> fmt::Arguments<'_>;
 
+    /// Returns a number that most call sites have for themselves.
+    fn call_site(&self) -> usize;
+
     /// Returns module, file and line.
     fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>);
 
@@ -169,7 +172,8 @@ impl<I: Inner, C: Clock> Core<I, C> {
         let exemplar = || self.exemplar(record);
         let merges = self.merges(record);
         let key = |writer: &mut KeyWriter<'_>| self.hash(record, merges, writer);
-        match self.decider.decide(record.level(), record.target(), merges, key, exemplar) {
+        let (level, call_site) = (record.level(), record.call_site());
+        match self.decider.decide(level, record.target(), merges, call_site, key, exemplar) {
             Action::Drop => Ok(()),
             Action::Pass(how) if how.suppressed == 0 => self.inner.forward(record, &how),
             Action::Pass(how) => {

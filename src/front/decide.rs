@@ -106,7 +106,7 @@ impl<C: Clock> Decider<C> {
 
     /// Decides on an event.
     ///
-    /// `write_key` writes what tells it from others. If it panics or fails, the event
+    /// `write_key` writes what tells it from others, most often those of other `call_site`s. If it panics or fails, the event
     /// passes, and is counted as failed open. So it does if the clock panics. `exemplar` is
     /// called on an emission. If the key `merges` records that differ, summaries show the one
     /// that began their window, and the highest level.
@@ -116,6 +116,7 @@ impl<C: Clock> Decider<C> {
         level: Level,
         target: &str,
         merges: bool,
+        call_site: usize,
         write_key: impl FnOnce(&mut KeyWriter<'_>) -> fmt::Result,
         exemplar: impl Fn() -> Exemplar,
     ) -> Action {
@@ -134,7 +135,8 @@ impl<C: Clock> Decider<C> {
             if self.namespace == Namespace::MIXED {
                 return None;
             }
-            let fingerprint = key::fingerprint(self.cache.secret(), self.namespace, write_key)?;
+            let fingerprint =
+                key::fingerprint(self.cache.secret(), self.namespace, call_site, write_key)?;
             Some((fingerprint, self.cache.now()))
         });
         let Some((fingerprint, now)) = asked.flatten() else {

@@ -380,6 +380,10 @@ impl super::Record for Record<'_> {
         *self.args()
     }
 
+    fn call_site(&self) -> usize {
+        self.target().as_ptr().addr() ^ self.line().unwrap_or(0) as usize
+    }
+
     fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>) {
         (self.module_path(), self.file(), self.line())
     }

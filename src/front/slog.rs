@@ -138,6 +138,7 @@ use ::slog::{
 };
 use std::error::Error;
 use std::fmt;
+use std::ptr;
 use std::sync::Arc;
 
 /// Builds a [`Dedup`]; start with [`Dedup::builder`].
@@ -414,6 +415,10 @@ impl super::Record for Record<'_> {
 
     fn message(&self) -> fmt::Arguments<'_> {
         *self.record.msg()
+    }
+
+    fn call_site(&self) -> usize {
+        ptr::from_ref(self.record.location()).addr()
     }
 
     fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>) {

@@ -118,7 +118,7 @@ fn round([mut v0, mut v1, mut v2, mut v3]: [u64; 4]) -> [u64; 4] {
 
 /// Reads at most seven bytes as a word.
 #[inline]
-pub(super) fn few(bytes: &[u8]) -> u64 {
+fn few(bytes: &[u8]) -> u64 {
     let byte = |i: usize| u64::from(bytes[i]);
     let len = bytes.len();
     match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {

@@ -7,6 +7,7 @@ use crate::text::{Field, Message};
 use crate::{Fields, Fingerprint, Key, Level, Namespace, Summary, Tick, Value};
 use std::fmt;
 use std::panic::Location;
+use std::ptr;
 
 /// Where a [`Logger`](crate::Logger) sends what is to be logged.
 ///
@@ -197,6 +198,10 @@ impl Record for Event<'_> {
 
     fn message(&self) -> fmt::Arguments<'_> {
         self.args
+    }
+
+    fn call_site(&self) -> usize {
+        ptr::from_ref(self.location).addr()
     }
 
     fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>) {

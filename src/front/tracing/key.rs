@@ -38,6 +38,15 @@ impl<'a> EventSource<'a> {
         (*(**self).level()).into()
     }
 
+    /// Returns a number that most call sites have for themselves.
+    #[inline]
+    pub(super) fn call_site(&self) -> usize {
+        match self {
+            Self::Callsite(metadata) => ptr::from_ref::<Metadata<'_>>(metadata).addr(),
+            Self::Bridged(at) => at.target().as_ptr().addr() ^ at.line().unwrap_or(0) as usize,
+        }
+    }
+
     /// Returns whether `name` is a field of the bridge, which says where a record is from.
     fn adds(&self, name: &str) -> bool {
         matches!(self, Self::Bridged(_))

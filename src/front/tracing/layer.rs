@@ -62,6 +62,7 @@ impl<L, C: Clock> DedupLayer<L, C> {
             level,
             source.target(),
             state.merges,
+            source.call_site(),
             |writer| {
                 let mut seen = Seen::default();
                 key::write(event, &source, &decider.settings, options, &mut seen, writer)?;
