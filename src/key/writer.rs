@@ -191,14 +191,15 @@ impl KeyWriter<'_> {
     #[inline]
     fn push(&mut self, bytes: &[u8]) -> bool {
         let Some(input) = &mut self.input else { return false };
-        let Some(place) = input.bytes[self.len..].get_mut(..bytes.len()) else { return false };
+        let end = self.len + bytes.len();
+        let Some(place) = input.bytes.get_mut(self.len..end) else { return false };
         if !self.is_equal || *place != *bytes {
             // No longer what it is the fingerprint of.
             self.is_equal = false;
             input.owner = None;
             place.copy_from_slice(bytes);
         }
-        self.len += bytes.len();
+        self.len = end;
         true
     }
 
@@ -226,7 +227,7 @@ impl KeyWriter<'_> {
     fn push_header(&mut self, group: &str, name: &str, tag: u8, value: Option<usize>) -> bool {
         let len = value.unwrap_or(0);
         // Lengths of slices: their sum does not overflow.
-        if HEADER + group.len() + name.len() + len > ROOM - self.len {
+        if self.len + HEADER + group.len() + name.len() + len > ROOM {
             return false;
         }
         let header = [tag, group.len() as u8, name.len() as u8, len as u8];
@@ -323,5 +324,219 @@ impl Input {
             fields = rest;
         }
         hasher
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::panics::catch_panic;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Text(String),
+        Field(&'static str, String, Kind),
+        Hashed(u64),
+    }
+
+    #[derive(Clone, Debug)]
+    enum Kind {
+        Null,
+        Bool(bool),
+        U64(u64),
+        I128(i128),
+        F64(f64),
+        Str(String),
+        Bytes(Vec<u8>),
+        Display(Pieces),
+        Debug(Pieces),
+    }
+
+    /// Writes piece by piece.
+    #[derive(Clone, Debug)]
+    struct Pieces(Vec<String>);
+
+    impl fmt::Display for Pieces {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.iter().try_for_each(|piece| f.write_str(piece))
+        }
+    }
+
+    impl Kind {
+        fn value(&self) -> Value<'_> {
+            match self {
+                Self::Null => Value::Null,
+                Self::Bool(v) => Value::Bool(*v),
+                Self::U64(v) => Value::U64(*v),
+                Self::I128(v) => Value::I128(*v),
+                Self::F64(v) => Value::F64(*v),
+                Self::Str(v) => Value::Str(v),
+                Self::Bytes(v) => Value::Bytes(v),
+                Self::Display(v) => Value::Display(v),
+                Self::Debug(v) => Value::Debug(v),
+            }
+        }
+    }
+
+    /// Few different ones, and now and then one that is longer than an input may be.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            8 => "[ab]{0,3}",
+            2 => Just("connection to 10.0.0.7 refused".to_owned()),
+            1 => (1..3 * ROOM).prop_map(|len| "x".repeat(len)),
+        ]
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let pieces = || prop::collection::vec(text(), 0..4).prop_map(Pieces);
+        let kind = prop_oneof![
+            Just(Kind::Null),
+            any::<bool>().prop_map(Kind::Bool),
+            (0..3u64).prop_map(Kind::U64),
+            (-1..2i128).prop_map(Kind::I128),
+            (0..3u8).prop_map(|v| Kind::F64(v.into())),
+            text().prop_map(Kind::Str),
+            text().prop_map(|text| Kind::Bytes(text.into())),
+            pieces().prop_map(Kind::Display),
+            pieces().prop_map(Kind::Debug),
+        ];
+        prop_oneof![
+            text().prop_map(Op::Text),
+            (prop_oneof![Just(""), Just("http")], text(), kind)
+                .prop_map(|(group, name, kind)| Op::Field(group, name, kind)),
+            (0..3u64).prop_map(Op::Hashed),
+        ]
+    }
+
+    fn hashed(secret: &Secret, n: u64) -> FieldsHash {
+        let mut hasher = FingerprintHasher::new(secret);
+        let one = hasher.hash_field("n", Value::U64(n));
+        if n == 0 { FieldsHash::default() } else { one.plus(hasher.hash_field("k", Value::Null)) }
+    }
+
+    fn reference(secret: &Secret, namespace: Namespace, ops: &[Op]) -> Fingerprint {
+        let mut hasher = FingerprintHasher::new(secret);
+        hasher.namespace(namespace);
+        for op in ops {
+            match op {
+                Op::Text(text) => hasher.bytes(text.as_bytes()),
+                Op::Field(group, name, kind) => {
+                    let hash = hasher.hash_field_in(group, name, kind.value());
+                    hasher.add_fields(hash);
+                }
+                Op::Hashed(n) => hasher.add_fields(hashed(secret, *n)),
+            }
+        }
+        hasher.finish()
+    }
+
+    fn write(writer: &mut KeyWriter<'_>, ops: &[Op]) {
+        for op in ops {
+            match op {
+                Op::Text(text) => writer.bytes(text.as_bytes()),
+                Op::Field(group, name, kind) => writer.field(group, name, kind.value()),
+                Op::Hashed(n) => writer.add_fields(hashed(writer.secret, *n)),
+            }
+        }
+    }
+
+    const SECRET: Secret = Secret::from_bytes(*b"sixteen byte key");
+
+    fn of_text(text: &str) -> Option<Fingerprint> {
+        fingerprint(&SECRET, Namespace(1), 7, |writer| writer.write_str(text))
+    }
+
+    fn text_reference(text: &str) -> Option<Fingerprint> {
+        Some(reference(&SECRET, Namespace(1), &[Op::Text(text.to_owned())]))
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_the_hasher_says(
+            events in prop::collection::vec(prop::collection::vec(op(), 0..6), 1..5),
+            calls in prop::collection::vec((0..5usize, 0..3usize, 0..2u16, 0..2u8), 1..40),
+        ) {
+            for (event, call_site, namespace, secret) in calls {
+                let ops = &events[event % events.len()];
+                let (secret, namespace) = (Secret::from_bytes([secret; 16]), Namespace(namespace));
+                let own = fingerprint(&secret, namespace, call_site, |writer| {
+                    write(writer, ops);
+                    Ok(())
+                });
+                prop_assert_eq!(own, Some(reference(&secret, namespace, ops)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_not_hashed_again() {
+        let is_equal = |text: &str| {
+            let mut equal = false;
+            fingerprint(&SECRET, Namespace(1), 7, |writer| {
+                writer.write_str(text)?;
+                writer.field("", "n", Value::Display(&7));
+                equal = writer.is_equal && writer.hasher.is_none();
+                Ok(())
+            });
+            equal
+        };
+        assert_eq!(["a", "a", "b", "b", "a"].map(is_equal), [false, true, false, true, false]);
+        assert!(!is_equal(&"x".repeat(ROOM + 1)) && !is_equal(&"x".repeat(ROOM + 1)));
+    }
+
+    #[test]
+    fn a_value_that_fails_has_no_fingerprint() {
+        struct Fails;
+        impl fmt::Display for Fails {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("half")?;
+                Err(fmt::Error)
+            }
+        }
+        for len in [0, ROOM - 10, ROOM + 1] {
+            let failed = fingerprint(&SECRET, Namespace(1), 7, |writer| {
+                writer.write_str(&"x".repeat(len))?;
+                writer.field("", "k", Value::Display(&Fails));
+                Ok(())
+            });
+            assert_eq!(failed, None);
+            assert_eq!(of_text("whole"), text_reference("whole"));
+        }
+    }
+
+    #[test]
+    fn a_panic_leaves_no_half_of_an_input() {
+        assert_eq!(of_text("one"), text_reference("one"));
+        let panicked = catch_panic(|| {
+            fingerprint(&SECRET, Namespace(1), 7, |writer| {
+                writer.write_str("two")?;
+                panic!("on purpose")
+            })
+        });
+        assert_eq!(panicked, None);
+        for text in ["two", "one", "one"] {
+            assert_eq!(of_text(text), text_reference(text));
+        }
+    }
+
+    #[test]
+    fn a_value_may_log() {
+        struct Logs;
+        impl fmt::Display for Logs {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                assert_eq!(of_text("inner"), text_reference("inner"));
+                f.write_str("outer")
+            }
+        }
+        for _ in 0..3 {
+            let outer = fingerprint(&SECRET, Namespace(1), 7, |writer| {
+                writer.field("", "k", Value::Display(&Logs));
+                Ok(())
+            });
+            let pieces = Kind::Display(Pieces(vec!["outer".into()]));
+            let ops = [Op::Field("", "k".into(), pieces)];
+            assert_eq!(outer, Some(reference(&SECRET, Namespace(1), &ops)));
+        }
     }
 }

@@ -143,7 +143,6 @@ mod tests {
         for path in ["", "g"] {
             let group = Scope::default().with_group(path);
             let field = empty().hash_field_in(path, "k", Value::I64(1));
-            assert!(!failed);
             assert_eq!(attr(&group, "k", 1).key(), group.key().plus(field));
         }
     }
