@@ -1,9 +1,9 @@
 //! The way from an event to its fingerprint, short for what its thread has just hashed.
 //!
 //! Most events that are suppressed are what their call site has logged before, on the same
-//! thread. So the input of the hash is compared, byte by byte, with the last one of the call
-//! site. From the first difference on it is written down in that one's place, and hashed at the
-//! end. The fingerprint is the same either way.
+//! thread. So the input of the hash is compared, byte by byte and as it comes, with the last ones
+//! of the call site. Where it differs from all of them it is written down in the place of one,
+//! and hashed at the end. The fingerprint is the same either way.
 
 use super::fingerprint::{
     Encoded, FieldsHash, Fingerprint, FingerprintHasher, Namespace, Secret, Unformatted,
@@ -12,20 +12,21 @@ use super::siphash::{SipHasher, SipKey};
 use super::value::Value;
 use std::cell::RefCell;
 use std::fmt::{self, Write};
+use std::mem;
 
 /// The longest input that is remembered, below 256: a length fits a byte.
 const ROOM: usize = 248;
-/// How many inputs a thread remembers: a power of two. With their fingerprints they take about
-/// 5 KiB.
-const REMEMBERED: usize = 16;
-/// Before each field: its type, and the lengths of its group, name and value.
-const HEADER: usize = 4;
+/// A thread has so many sets of inputs: a power of two. With their fingerprints all take 5 KiB.
+const SETS: usize = 4;
+/// So many inputs of a set are not the one that is compared first.
+const SPARES: usize = 3;
+/// After each field: its type, and the lengths of its group, name and value.
+const FOOTER: usize = 4;
 /// In place of a type: fields that were hashed before.
 const HASHED: u8 = u8::MAX;
 
 thread_local! {
-    static INPUTS: RefCell<[Input; REMEMBERED]> =
-        const { RefCell::new([Input::EMPTY; REMEMBERED]) };
+    static INPUTS: RefCell<[Set; SETS]> = const { RefCell::new([Set::EMPTY; SETS]) };
 }
 
 /// Returns the fingerprint of what `write` writes; `None` if it fails, or a value's `Display` or
@@ -44,23 +45,10 @@ pub(crate) fn fingerprint(
 ) -> Option<Fingerprint> {
     INPUTS.with(|inputs| {
         let mut inputs = inputs.try_borrow_mut().ok();
-        let owner = (secret.key(), namespace);
-        let input = inputs.as_mut().map(|inputs| {
-            let mixed = (call_site ^ usize::from(namespace.0) << 20) as u64;
-            let place = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            &mut inputs[(place >> (u64::BITS - REMEMBERED.ilog2())) as usize]
-        });
-        let is_equal = input.as_ref().is_some_and(|input| input.owner == Some(owner));
-        let mut writer = KeyWriter {
-            secret,
-            namespace,
-            input,
-            len: 0,
-            text: 0,
-            is_equal,
-            hasher: None,
-            failed: false,
-        };
+        let mixed = (call_site ^ usize::from(namespace.0) << 20) as u64;
+        let place = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SETS.ilog2());
+        let set = inputs.as_mut().map(|inputs| &mut inputs[place as usize]);
+        let mut writer = KeyWriter::new(secret, namespace, set);
         write(&mut writer).ok()?;
         writer.finish()
     })
@@ -72,20 +60,36 @@ pub(crate) fn fingerprint(
 pub struct KeyWriter<'a> {
     secret: &'a Secret,
     namespace: Namespace,
-    /// Where the input is written down, unless it is too long.
-    input: Option<&'a mut Input>,
+    /// Where the input is compared and written down, unless it is too long.
+    set: Option<&'a mut Set>,
+    /// Whether the set's first begins with the input: nothing is written so far.
+    is_equal: bool,
     /// The length of the input.
     len: usize,
     /// The length of its text, which comes first. Fields follow.
     text: usize,
-    /// Whether all of it was there already.
-    is_equal: bool,
     /// Takes over when there is no room.
     hasher: Option<FingerprintHasher>,
     failed: bool,
 }
 
-impl KeyWriter<'_> {
+impl<'a> KeyWriter<'a> {
+    #[inline]
+    fn new(secret: &'a Secret, namespace: Namespace, set: Option<&'a mut Set>) -> Self {
+        let (hasher, failed) = (None, false);
+        let mut writer =
+            Self { secret, namespace, set, is_equal: true, len: 0, text: 0, hasher, failed };
+        let owner = Some(writer.owner());
+        if writer.set.as_ref().is_some_and(|set| set.first.owner != owner) {
+            writer.push_other(&[]);
+        }
+        writer
+    }
+
+    fn owner(&self) -> Owner {
+        (self.secret.key(), self.namespace)
+    }
+
     /// Adds `bytes` to the text.
     #[inline]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
@@ -129,21 +133,19 @@ impl KeyWriter<'_> {
     #[inline(never)]
     fn unformatted(&mut self, group: &str, name: &str, tag: u8, text: Unformatted<'_>) {
         let field = self.len;
-        if !self.push_header(group, name, tag, None) {
+        if !(self.push(group.as_bytes()) && self.push(name.as_bytes())) {
+            self.len = field;
             return self.hasher().unformatted_in(group.as_bytes(), name, tag, text);
         }
         let mut value = ValueWriter { from: self.len, name, tag, hash: None, writer: self };
         let failed = text.write(&mut value).is_err();
-        let ValueWriter { from, hash, .. } = value;
-        self.failed |= failed;
-        match hash {
-            None => self.set_value_len(field, self.len - from),
-            Some(hash) => {
-                // The part of the field that was written down is in the hash.
-                self.len = field;
-                self.hasher().add_fields_in(group.as_bytes(), FieldsHash::of(hash));
-            }
+        if value.hash.is_some() || !value.push_footer(group) {
+            let hash = *value.hash();
+            // The part of the field that was written down is in the hash.
+            self.len = field;
+            self.hasher().add_fields_in(group.as_bytes(), FieldsHash::of(hash));
         }
+        self.failed |= failed;
     }
 
     /// Adds fields that were hashed before, with the same secret.
@@ -158,92 +160,113 @@ impl KeyWriter<'_> {
     /// Returns a hasher that has all that was added so far, and goes on from there.
     #[inline(never)]
     pub(crate) fn hasher(&mut self) -> &mut FingerprintHasher {
-        let Self { secret, namespace, input, len, text, .. } = self;
+        let Self { secret, namespace, set, len, text, .. } = self;
         self.hasher.get_or_insert_with(|| {
-            let input = input.take().map_or(&Input::EMPTY, |input| input);
+            let input = set.take().map_or(&Input::EMPTY, |set| &set.first);
             input.hasher(*len, *text, secret, *namespace)
         })
     }
 
     #[inline]
     fn finish(&mut self) -> Option<Fingerprint> {
-        let is_equal = self.is_equal;
-        match &mut self.input {
+        match &self.set {
             _ if self.failed => None,
-            Some(input) if is_equal && (input.len, input.text) == (self.len, self.text) => {
-                Some(input.fingerprint)
+            Some(set) if self.is_equal && set.first.is(self.len, self.text) => {
+                Some(set.first.fingerprint)
             }
-            Some(input) => {
-                let hasher = input.hasher(self.len, self.text, self.secret, self.namespace);
-                (input.len, input.text) = (self.len, self.text);
-                input.owner = Some((self.secret.key(), self.namespace));
-                input.fingerprint = hasher.finish();
-                Some(input.fingerprint)
-            }
-            None => {
-                let hasher = self.hasher();
-                (!hasher.failed()).then(|| hasher.finish())
-            }
+            _ => self.finish_other(),
         }
+    }
+
+    #[cold]
+    fn finish_other(&mut self) -> Option<Fingerprint> {
+        // Of two inputs one may begin with the other.
+        let (len, text) = (self.len, self.text);
+        let is_found = self.find(|old| old.is(len, text));
+        let owner = self.owner();
+        let Some(set) = &mut self.set else {
+            let hasher = self.hasher();
+            return (!hasher.failed()).then(|| hasher.finish());
+        };
+        let input = &mut set.first;
+        if !is_found {
+            let hasher = input.hasher(len, text, self.secret, self.namespace);
+            (input.owner, input.fingerprint) = (Some(owner), hasher.finish());
+            (input.len, input.text) = (len, text);
+        }
+        Some(input.fingerprint)
     }
 
     /// Appends bytes to the input. Returns false, and appends nothing, if there is no room.
     #[inline]
     fn push(&mut self, bytes: &[u8]) -> bool {
-        let Some(input) = &mut self.input else { return false };
+        let Some(set) = &mut self.set else { return false };
         let end = self.len + bytes.len();
-        let Some(place) = input.bytes.get_mut(self.len..end) else { return false };
-        if !self.is_equal || *place != *bytes {
-            // No longer what it is the fingerprint of.
-            self.is_equal = false;
-            input.owner = None;
+        let Some(place) = set.first.bytes.get_mut(self.len..end) else { return false };
+        if !self.is_equal {
             place.copy_from_slice(bytes);
+        } else if *place != *bytes {
+            self.push_other(bytes);
         }
         self.len = end;
         true
     }
 
+    /// Goes on with another input of the set, `bytes` included; if there is none, writes `bytes`.
+    #[cold]
+    fn push_other(&mut self, bytes: &[u8]) {
+        let (from, to) = (self.len, self.len + bytes.len());
+        if !self.find(|old| old.bytes[from..to] == *bytes) {
+            if let Some(set) = &mut self.set {
+                set.first.bytes[from..to].copy_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Makes the first of the set one that begins with the input and that `is_wanted`, and
+    /// returns true. If there is none, makes it a copy of the input to be written to.
+    #[cold]
+    fn find(&mut self, is_wanted: impl Fn(&Input) -> bool) -> bool {
+        let (owner, len) = (self.owner(), self.len);
+        let Some(set) = self.set.as_deref_mut().filter(|_| self.is_equal) else { return false };
+        let Set { first, spares, next } = set;
+        let begins = |old: &Input| {
+            old.owner == Some(owner) && old.bytes[..len] == first.bytes[..len] && is_wanted(old)
+        };
+        let found = spares.iter().position(begins);
+        let spare = &mut spares[found.unwrap_or(*next % SPARES)];
+        mem::swap(first, spare);
+        if found.is_none() {
+            *next = (*next + 1) % SPARES;
+            first.owner = None;
+            first.bytes[..len].copy_from_slice(&spare.bytes[..len]);
+            self.is_equal = false;
+        }
+        found.is_some()
+    }
+
     /// Appends a field, as [`push`](Self::push) does bytes.
     #[inline]
     fn push_field(&mut self, group: &str, name: &str, tag: u8, value: Encoded<'_>) -> bool {
-        let mut word = [0; 16];
-        let value = match value {
-            Encoded::Word(v) => {
-                word[..8].copy_from_slice(&v.to_le_bytes());
-                &word[..8]
-            }
-            Encoded::Wide(v) => {
-                word = v.to_le_bytes();
-                &word
-            }
-            Encoded::Text(text) => text,
+        let len = match value {
+            Encoded::Word(_) => 8,
+            Encoded::Wide(_) => 16,
+            Encoded::Text(text) => text.len(),
         };
-        self.push_header(group, name, tag, Some(value.len())) && self.push(value)
-    }
-
-    /// Appends the header, group and name of a field with room for its value; its value's length
-    /// is set later if it is not known.
-    #[inline]
-    fn push_header(&mut self, group: &str, name: &str, tag: u8, value: Option<usize>) -> bool {
-        let len = value.unwrap_or(0);
         // Lengths of slices: their sum does not overflow.
-        if self.len + HEADER + group.len() + name.len() + len > ROOM {
+        if self.len + group.len() + name.len() + len + FOOTER > ROOM {
             return false;
         }
-        let header = [tag, group.len() as u8, name.len() as u8, len as u8];
-        let known = if value.is_some() { HEADER } else { HEADER - 1 };
-        if !self.push(&header[..known]) {
-            return false;
+        if !group.is_empty() {
+            self.push(group.as_bytes());
         }
-        self.len += HEADER - known;
-        (group.is_empty() || self.push(group.as_bytes())) && self.push(name.as_bytes())
-    }
-
-    fn set_value_len(&mut self, field: usize, len: usize) {
-        let end = self.len;
-        self.len = field + HEADER - 1;
-        self.push(&[len as u8]);
-        self.len = end;
+        self.push(name.as_bytes());
+        match value {
+            Encoded::Word(word) => self.push(&word.to_le_bytes()),
+            Encoded::Wide(wide) => self.push(&wide.to_le_bytes()),
+            Encoded::Text(text) => self.push(text),
+        };
+        self.push(&[tag, group.len() as u8, name.len() as u8, len as u8])
     }
 }
 
@@ -265,29 +288,55 @@ struct ValueWriter<'w, 'a> {
     hash: Option<SipHasher>,
 }
 
+impl ValueWriter<'_, '_> {
+    /// Returns the hash that goes on where the input has no room.
+    fn hash(&mut self) -> &mut SipHasher {
+        let Self { writer, name, tag, from, hash } = self;
+        hash.get_or_insert_with(|| {
+            let mut hash = FingerprintHasher::new(writer.secret).begin_text(name, *tag);
+            let written = writer.set.as_ref().map(|set| &set.first.bytes[*from..writer.len]);
+            hash.write(written.unwrap_or_default());
+            hash
+        })
+    }
+
+    fn push_footer(&mut self, group: &str) -> bool {
+        let value = self.writer.len - self.from;
+        self.writer.push(&[self.tag, group.len() as u8, self.name.len() as u8, value as u8])
+    }
+}
+
 impl Write for ValueWriter<'_, '_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let Self { writer, name, tag, from, hash } = self;
-        if hash.is_none() && writer.push(text.as_bytes()) {
-            return Ok(());
+        if self.hash.is_some() || !self.writer.push(text.as_bytes()) {
+            self.hash().write(text.as_bytes());
         }
-        let hash = hash.get_or_insert_with(|| {
-            let mut hash = FingerprintHasher::new(writer.secret).begin_text(name, *tag);
-            let written = writer.input.as_ref().map(|input| &input.bytes[*from..writer.len]);
-            hash.write(written.unwrap_or_default());
-            hash
-        });
-        hash.write(text.as_bytes());
         Ok(())
     }
+}
+
+/// Whose fingerprints of equal inputs are equal.
+type Owner = (SipKey, Namespace);
+
+/// Inputs of call sites that share a place, in no order but for the one that was met last.
+#[derive(Clone, Copy)]
+struct Set {
+    first: Input,
+    spares: [Input; SPARES],
+    /// The spare to be replaced next.
+    next: usize,
+}
+
+impl Set {
+    const EMPTY: Self = Self { first: Input::EMPTY, spares: [Input::EMPTY; SPARES], next: 0 };
 }
 
 /// What was hashed, written such that equal bytes mean an equal hash.
 #[derive(Clone, Copy)]
 struct Input {
     /// `None` while the fingerprint is not that of the bytes.
-    owner: Option<(SipKey, Namespace)>,
+    owner: Option<Owner>,
     fingerprint: Fingerprint,
     len: usize,
     text: usize,
@@ -299,6 +348,12 @@ impl Input {
         let fingerprint = Fingerprint::from_u128(0);
         Self { owner: None, fingerprint, len: 0, text: 0, bytes: [0; ROOM] }
     };
+
+    /// Returns whether it has these lengths.
+    #[inline]
+    fn is(&self, len: usize, text: usize) -> bool {
+        (self.len, self.text) == (len, text)
+    }
 
     /// Returns a hasher that has the input of length `len`, `text` of it text.
     #[cold]
@@ -313,10 +368,10 @@ impl Input {
         hasher.namespace(namespace);
         let (text, mut fields) = self.bytes[..len].split_at(text);
         hasher.bytes(text);
-        while let Some((&[tag, group, name, value], rest)) = fields.split_first_chunk() {
-            let (group, rest) = rest.split_at(group.into());
-            let (name, rest) = rest.split_at(name.into());
-            let (value, rest) = rest.split_at(value.into());
+        while let Some((rest, &[tag, group, name, value])) = fields.split_last_chunk() {
+            let (rest, value) = rest.split_at(rest.len() - usize::from(value));
+            let (rest, name) = rest.split_at(rest.len() - usize::from(name));
+            let (rest, group) = rest.split_at(rest.len() - usize::from(group));
             match (tag, value.try_into()) {
                 (HASHED, Ok(hash)) => hasher.add_fields(FieldsHash::from_bytes(hash)),
                 _ => hasher.field_in(group, name, tag, Encoded::from_bytes(tag, value)),
@@ -481,7 +536,12 @@ mod tests {
             });
             equal
         };
-        assert_eq!(["a", "a", "b", "b", "a"].map(is_equal), [false, true, false, true, false]);
+        assert_eq!(["a", "a", "b", "a", "b"].map(is_equal), [false, true, false, true, true]);
+        let many: Vec<_> = (0..2 * SPARES).map(|n| format!("message {n}")).collect();
+        for _ in 0..3 {
+            assert!(many.iter().all(|text| !is_equal(text)));
+            assert!(is_equal("message 5"));
+        }
         assert!(!is_equal(&"x".repeat(ROOM + 1)) && !is_equal(&"x".repeat(ROOM + 1)));
     }
 
