@@ -45,10 +45,17 @@ pub(crate) fn fingerprint(
 ) -> Option<Fingerprint> {
     INPUTS.with(|inputs| {
         let mut inputs = inputs.try_borrow_mut().ok();
+        let owner = (secret.key(), namespace);
         let mixed = (call_site ^ usize::from(namespace.0) << 20) as u64;
         let place = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SETS.ilog2());
         let set = inputs.as_mut().map(|inputs| &mut inputs[place as usize]);
-        let mut writer = KeyWriter::new(secret, namespace, set);
+        let is_equal = set.as_ref().is_some_and(|set| set.first.owner == Some(owner));
+        let (hasher, failed) = (None, false);
+        let mut writer =
+            KeyWriter { secret, namespace, set, is_equal, len: 0, text: 0, hasher, failed };
+        if !is_equal {
+            writer.begin();
+        }
         write(&mut writer).ok()?;
         writer.finish()
     })
@@ -73,17 +80,12 @@ pub struct KeyWriter<'a> {
     failed: bool,
 }
 
-impl<'a> KeyWriter<'a> {
-    #[inline]
-    fn new(secret: &'a Secret, namespace: Namespace, set: Option<&'a mut Set>) -> Self {
-        let (hasher, failed) = (None, false);
-        let mut writer =
-            Self { secret, namespace, set, is_equal: true, len: 0, text: 0, hasher, failed };
-        let owner = Some(writer.owner());
-        if writer.set.as_ref().is_some_and(|set| set.first.owner != owner) {
-            writer.push_other(&[]);
-        }
-        writer
+impl KeyWriter<'_> {
+    /// Finds an input to compare the new one with, or a place for it.
+    #[cold]
+    fn begin(&mut self) {
+        self.is_equal = true;
+        self.find(|_| true);
     }
 
     fn owner(&self) -> Owner {
