@@ -225,6 +225,11 @@ impl FingerprintHasher {
         Self { key, text, fields, namespace: Namespace::default(), failed: false }
     }
 
+    #[inline]
+    pub(super) fn of(secret: &Secret, namespace: Namespace) -> Self {
+        Self { namespace, ..Self::new(secret) }
+    }
+
     /// Adds `bytes` to the text.
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {

@@ -1,9 +1,9 @@
 //! The way from an event to its fingerprint, short for what its thread has just hashed.
 //!
 //! Most events that are suppressed are what their call site has logged before, on the same
-//! thread. So the input of the hash is compared, byte by byte and as it comes, with the last ones
-//! of the call site. Where it differs from all of them it is written down in the place of one,
-//! and hashed at the end. The fingerprint is the same either way.
+//! thread. So the input of the hash is compared, byte by byte and as it comes, with the last one
+//! of the call site. From a difference on it is written over that one, and hashed at the end.
+//! The fingerprint is the same either way.
 
 use super::fingerprint::{
     Encoded, FieldsHash, Fingerprint, FingerprintHasher, Namespace, Secret, Unformatted,
@@ -12,21 +12,21 @@ use super::siphash::{SipHasher, SipKey};
 use super::value::Value;
 use std::cell::RefCell;
 use std::fmt::{self, Write};
-use std::mem;
 
 /// The longest input that is remembered, below 256: a length fits a byte.
 const ROOM: usize = 248;
-/// A thread has so many sets of inputs: a power of two. With their fingerprints all take 5 KiB.
-const SETS: usize = 4;
-/// So many inputs of a set are not the one that is compared first.
-const SPARES: usize = 3;
+/// A thread remembers so many inputs: a power of two. With their fingerprints they take 5 KiB.
+const REMEMBERED: usize = 16;
+/// After so many differences in a row the next inputs of a call site are hashed as they come: to
+/// write them down as well costs a third more.
+const PATIENCE: u8 = 8;
 /// After each field: its type, and the lengths of its group, name and value.
 const FOOTER: usize = 4;
 /// In place of a type: fields that were hashed before.
 const HASHED: u8 = u8::MAX;
 
 thread_local! {
-    static INPUTS: RefCell<[Set; SETS]> = const { RefCell::new([Set::EMPTY; SETS]) };
+    static INPUTS: RefCell<[Input; REMEMBERED]> = const { RefCell::new([Input::EMPTY; REMEMBERED]) };
 }
 
 /// Returns the fingerprint of what `write` writes; `None` if it fails, or a value's `Display` or
@@ -47,15 +47,14 @@ pub(crate) fn fingerprint(
         let mut inputs = inputs.try_borrow_mut().ok();
         let owner = (secret.key(), namespace);
         let mixed = (call_site ^ usize::from(namespace.0) << 20) as u64;
-        let place = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SETS.ilog2());
-        let set = inputs.as_mut().map(|inputs| &mut inputs[place as usize]);
-        let is_equal = set.as_ref().is_some_and(|set| set.first.owner == Some(owner));
-        let (hasher, failed) = (None, false);
+        let place = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - REMEMBERED.ilog2());
+        let input = inputs.as_mut().map(|inputs| &mut inputs[place as usize]);
+        let input = input.and_then(Input::if_worth_it);
+        let is_equal = input.as_ref().is_some_and(|input| input.owner == Some(owner));
+        let hasher = FingerprintHasher::of(secret, namespace);
+        let (len, text, failed) = (0, 0, false);
         let mut writer =
-            KeyWriter { secret, namespace, set, is_equal, len: 0, text: 0, hasher, failed };
-        if !is_equal {
-            writer.begin();
-        }
+            KeyWriter { secret, namespace, input, is_equal, len, text, hasher, failed };
         write(&mut writer).ok()?;
         writer.finish()
     })
@@ -67,38 +66,28 @@ pub(crate) fn fingerprint(
 pub struct KeyWriter<'a> {
     secret: &'a Secret,
     namespace: Namespace,
-    /// Where the input is compared and written down, unless it is too long.
-    set: Option<&'a mut Set>,
-    /// Whether the set's first begins with the input: nothing is written so far.
+    /// Where the input is compared, or written down, unless there is no room for it or no use.
+    input: Option<&'a mut Input>,
+    /// Whether the input was there already: nothing is written so far.
     is_equal: bool,
     /// The length of the input.
     len: usize,
     /// The length of its text, which comes first. Fields follow.
     text: usize,
-    /// Takes over when there is no room.
-    hasher: Option<FingerprintHasher>,
+    /// Takes over from the input.
+    hasher: FingerprintHasher,
     failed: bool,
 }
 
 impl KeyWriter<'_> {
-    /// Finds an input to compare the new one with, or a place for it.
-    #[cold]
-    fn begin(&mut self) {
-        self.is_equal = true;
-        self.find(|_| true);
-    }
-
-    fn owner(&self) -> Owner {
-        (self.secret.key(), self.namespace)
-    }
-
     /// Adds `bytes` to the text.
     #[inline]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        if self.text != self.len || !self.push(bytes) {
-            return self.hasher().bytes(bytes);
+        if self.text == self.len && self.push(bytes) {
+            self.text = self.len;
+        } else {
+            self.hasher().bytes(bytes);
         }
-        self.text = self.len;
     }
 
     /// Adds a level, as a number below eight, and a target to the text.
@@ -160,91 +149,57 @@ impl KeyWriter<'_> {
     }
 
     /// Returns a hasher that has all that was added so far, and goes on from there.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn hasher(&mut self) -> &mut FingerprintHasher {
-        let Self { secret, namespace, set, len, text, .. } = self;
-        self.hasher.get_or_insert_with(|| {
-            let input = set.take().map_or(&Input::EMPTY, |set| &set.first);
-            input.hasher(*len, *text, secret, *namespace)
-        })
+        if let Some(input) = self.input.take() {
+            input.hash(self.len, self.text, &mut self.hasher);
+        }
+        &mut self.hasher
     }
 
     #[inline]
     fn finish(&mut self) -> Option<Fingerprint> {
-        match &self.set {
+        let (len, text) = (self.len, self.text);
+        match &mut self.input {
             _ if self.failed => None,
-            Some(set) if self.is_equal && set.first.is(self.len, self.text) => {
-                Some(set.first.fingerprint)
+            Some(input) if self.is_equal && (input.len, input.text) == (len, text) => {
+                input.misses = 0;
+                Some(input.fingerprint)
             }
-            _ => self.finish_other(),
+            _ => self.finish_new(),
         }
     }
 
-    #[cold]
-    fn finish_other(&mut self) -> Option<Fingerprint> {
-        // Of two inputs one may begin with the other.
-        let (len, text) = (self.len, self.text);
-        let is_found = self.find(|old| old.is(len, text));
-        let owner = self.owner();
-        let Some(set) = &mut self.set else {
-            let hasher = self.hasher();
-            return (!hasher.failed()).then(|| hasher.finish());
-        };
-        let input = &mut set.first;
-        if !is_found {
-            let hasher = input.hasher(len, text, self.secret, self.namespace);
-            (input.owner, input.fingerprint) = (Some(owner), hasher.finish());
-            (input.len, input.text) = (len, text);
+    #[inline(never)]
+    fn finish_new(&mut self) -> Option<Fingerprint> {
+        let input = self.input.take();
+        if let Some(input) = &input {
+            input.hash(self.len, self.text, &mut self.hasher);
         }
-        Some(input.fingerprint)
+        let fingerprint = (!self.hasher.failed()).then(|| self.hasher.finish())?;
+        if let Some(input) = input {
+            input.owner = Some((self.secret.key(), self.namespace));
+            input.fingerprint = fingerprint;
+            (input.len, input.text) = (self.len, self.text);
+            input.misses += 1;
+        }
+        Some(fingerprint)
     }
 
     /// Appends bytes to the input. Returns false, and appends nothing, if there is no room.
     #[inline]
     fn push(&mut self, bytes: &[u8]) -> bool {
-        let Some(set) = &mut self.set else { return false };
+        let Some(input) = &mut self.input else { return false };
         let end = self.len + bytes.len();
-        let Some(place) = set.first.bytes.get_mut(self.len..end) else { return false };
-        if !self.is_equal {
+        let Some(place) = input.bytes.get_mut(self.len..end) else { return false };
+        if !self.is_equal || *place != *bytes {
+            // No longer what it is the fingerprint of.
+            self.is_equal = false;
+            input.owner = None;
             place.copy_from_slice(bytes);
-        } else if *place != *bytes {
-            self.push_other(bytes);
         }
         self.len = end;
         true
-    }
-
-    /// Goes on with another input of the set, `bytes` included; if there is none, writes `bytes`.
-    #[cold]
-    fn push_other(&mut self, bytes: &[u8]) {
-        let (from, to) = (self.len, self.len + bytes.len());
-        if !self.find(|old| old.bytes[from..to] == *bytes) {
-            if let Some(set) = &mut self.set {
-                set.first.bytes[from..to].copy_from_slice(bytes);
-            }
-        }
-    }
-
-    /// Makes the first of the set one that begins with the input and that `is_wanted`, and
-    /// returns true. If there is none, makes it a copy of the input to be written to.
-    #[cold]
-    fn find(&mut self, is_wanted: impl Fn(&Input) -> bool) -> bool {
-        let (owner, len) = (self.owner(), self.len);
-        let Some(set) = self.set.as_deref_mut().filter(|_| self.is_equal) else { return false };
-        let Set { first, spares, next } = set;
-        let begins = |old: &Input| {
-            old.owner == Some(owner) && old.bytes[..len] == first.bytes[..len] && is_wanted(old)
-        };
-        let found = spares.iter().position(begins);
-        let spare = &mut spares[found.unwrap_or(*next % SPARES)];
-        mem::swap(first, spare);
-        if found.is_none() {
-            *next = (*next + 1) % SPARES;
-            first.owner = None;
-            first.bytes[..len].copy_from_slice(&spare.bytes[..len]);
-            self.is_equal = false;
-        }
-        found.is_some()
     }
 
     /// Appends a field, as [`push`](Self::push) does bytes.
@@ -256,7 +211,7 @@ impl KeyWriter<'_> {
             Encoded::Text(text) => text.len(),
         };
         // Lengths of slices: their sum does not overflow.
-        if self.len + group.len() + name.len() + len + FOOTER > ROOM {
+        if self.input.is_none() || self.len + group.len() + name.len() + len + FOOTER > ROOM {
             return false;
         }
         if !group.is_empty() {
@@ -296,8 +251,9 @@ impl ValueWriter<'_, '_> {
         let Self { writer, name, tag, from, hash } = self;
         hash.get_or_insert_with(|| {
             let mut hash = FingerprintHasher::new(writer.secret).begin_text(name, *tag);
-            let written = writer.set.as_ref().map(|set| &set.first.bytes[*from..writer.len]);
-            hash.write(written.unwrap_or_default());
+            if let Some(input) = &writer.input {
+                hash.write(&input.bytes[*from..writer.len]);
+            }
             hash
         })
     }
@@ -318,56 +274,39 @@ impl Write for ValueWriter<'_, '_> {
     }
 }
 
-/// Whose fingerprints of equal inputs are equal.
-type Owner = (SipKey, Namespace);
-
-/// Inputs of call sites that share a place, in no order but for the one that was met last.
-#[derive(Clone, Copy)]
-struct Set {
-    first: Input,
-    spares: [Input; SPARES],
-    /// The spare to be replaced next.
-    next: usize,
-}
-
-impl Set {
-    const EMPTY: Self = Self { first: Input::EMPTY, spares: [Input::EMPTY; SPARES], next: 0 };
-}
-
 /// What was hashed, written such that equal bytes mean an equal hash.
 #[derive(Clone, Copy)]
 struct Input {
     /// `None` while the fingerprint is not that of the bytes.
-    owner: Option<Owner>,
+    owner: Option<(SipKey, Namespace)>,
     fingerprint: Fingerprint,
     len: usize,
     text: usize,
+    /// How many inputs in a row differed from the one before.
+    misses: u8,
     bytes: [u8; ROOM],
 }
 
 impl Input {
     const EMPTY: Self = {
         let fingerprint = Fingerprint::from_u128(0);
-        Self { owner: None, fingerprint, len: 0, text: 0, bytes: [0; ROOM] }
+        Self { owner: None, fingerprint, len: 0, text: 0, misses: 0, bytes: [0; ROOM] }
     };
 
-    /// Returns whether it has these lengths.
+    /// Returns the input if the next one is to be compared with it. One that was given up is tried
+    /// again after 248 calls.
     #[inline]
-    fn is(&self, len: usize, text: usize) -> bool {
-        (self.len, self.text) == (len, text)
+    fn if_worth_it(&mut self) -> Option<&mut Self> {
+        if self.misses < PATIENCE {
+            return Some(self);
+        }
+        self.misses = self.misses.wrapping_add(1);
+        None
     }
 
-    /// Returns a hasher that has the input of length `len`, `text` of it text.
-    #[cold]
-    fn hasher(
-        &self,
-        len: usize,
-        text: usize,
-        secret: &Secret,
-        namespace: Namespace,
-    ) -> FingerprintHasher {
-        let mut hasher = FingerprintHasher::new(secret);
-        hasher.namespace(namespace);
+    /// Hashes the first `len` bytes, of which `text` are text.
+    #[inline(never)]
+    fn hash(&self, len: usize, text: usize, hasher: &mut FingerprintHasher) {
         let (text, mut fields) = self.bytes[..len].split_at(text);
         hasher.bytes(text);
         while let Some((rest, &[tag, group, name, value])) = fields.split_last_chunk() {
@@ -380,7 +319,6 @@ impl Input {
             }
             fields = rest;
         }
-        hasher
     }
 }
 
@@ -533,17 +471,17 @@ mod tests {
             fingerprint(&SECRET, Namespace(1), 7, |writer| {
                 writer.write_str(text)?;
                 writer.field("", "n", Value::Display(&7));
-                equal = writer.is_equal && writer.hasher.is_none();
+                equal = writer.is_equal && writer.input.is_some();
                 Ok(())
             });
             equal
         };
-        assert_eq!(["a", "a", "b", "a", "b"].map(is_equal), [false, true, false, true, true]);
-        let many: Vec<_> = (0..2 * SPARES).map(|n| format!("message {n}")).collect();
-        for _ in 0..3 {
-            assert!(many.iter().all(|text| !is_equal(text)));
-            assert!(is_equal("message 5"));
-        }
+        assert_eq!(["a", "a", "b", "b", "a"].map(is_equal), [false, true, false, true, false]);
+        let other = |n: i32| is_equal(&n.to_string());
+        assert!((0..i32::from(PATIENCE)).all(|n| !other(n)));
+        let given_up = (0..).take_while(|_| !other(0)).count();
+        assert_eq!(given_up, usize::from(u8::MAX - PATIENCE) + 1);
+        assert!(other(0));
         assert!(!is_equal(&"x".repeat(ROOM + 1)) && !is_equal(&"x".repeat(ROOM + 1)));
     }
 
