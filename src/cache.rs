@@ -511,7 +511,7 @@ impl<C: Clock> Cache<C> {
         self.engine.count_withheld();
     }
 
-    #[cfg(feature = "fleet")]
+    #[inline]
     pub(crate) fn secret(&self) -> &Secret {
         &self.secret
     }
@@ -626,7 +626,8 @@ impl<C: Clock> Cache<C> {
     /// What each of up to 64 threads counts in is in it, thirteen kilobytes for each; a cache
     /// that fewer threads use holds less. The books of the reclaimer, which belong to the
     /// process, come on top: a few kilobytes for each thread that has kept or replaced an
-    /// exemplar.
+    /// exemplar. So do five kilobytes of thread-local storage, for what a thread's front ends
+    /// have last hashed.
     #[must_use]
     pub fn memory_bound(&self) -> usize {
         let repeats =

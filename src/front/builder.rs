@@ -1,8 +1,8 @@
 //! The settings of front ends.
 
+use crate::key::KeyWriter;
 use crate::{
-    Cache, Clock, Coarse, Fields, FingerprintHasher, Guard, Key, Normalizer, ParseRulesError,
-    Rules, SharedRules,
+    Cache, Clock, Coarse, Fields, Guard, Key, Normalizer, ParseRulesError, Rules, SharedRules,
 };
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -71,13 +71,13 @@ impl Settings {
     pub(crate) fn hash_text(
         &self,
         text: fmt::Arguments<'_>,
-        hasher: &mut FingerprintHasher,
+        writer: &mut KeyWriter<'_>,
     ) -> fmt::Result {
         match (self.normalizer, text.as_str()) {
-            (Some(normalizer), _) => hash_normalized(normalizer, text, hasher),
+            (Some(normalizer), _) => hash_normalized(normalizer, text, writer),
             // The same text is the same message, literal or formatted.
-            (None, Some(text)) => hasher.write_str(text),
-            (None, None) => hasher.write_fmt(text),
+            (None, Some(text)) => writer.write_str(text),
+            (None, None) => writer.write_fmt(text),
         }
     }
 }
@@ -87,11 +87,11 @@ impl Settings {
 fn hash_normalized(
     normalizer: Normalizer,
     text: fmt::Arguments<'_>,
-    hasher: &mut FingerprintHasher,
+    writer: &mut KeyWriter<'_>,
 ) -> fmt::Result {
-    let mut writer = normalizer.writer(|bytes| hasher.bytes(bytes));
-    let result = writer.write_fmt(text);
-    writer.finish();
+    let mut normalized = normalizer.writer(|bytes| writer.bytes(bytes));
+    let result = normalized.write_fmt(text);
+    normalized.finish();
     result
 }
 

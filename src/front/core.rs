@@ -4,12 +4,12 @@ use super::Builder;
 use super::builder::Settings;
 use super::decide::{Action, Decider, Emission};
 use crate::draft::Draft;
+use crate::key::KeyWriter;
 use crate::panics::catch_panic;
 use crate::report::{InProgress, RecursionGuard, SummarySource};
 use crate::text::Field;
 use crate::{
-    Clock, ConfigError, Exemplar, Fields, FingerprintHasher, Guard, InitError, Key, Level,
-    Namespace, Summary, Tick,
+    Clock, ConfigError, Exemplar, Fields, Guard, InitError, Key, Level, Namespace, Summary, Tick,
 };
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -34,6 +34,9 @@ pub trait Record {
 
     fn message(&self) -> fmt::Arguments<'_>;
 
+    /// Returns a number that most call sites have for themselves.
+    fn call_site(&self) -> usize;
+
     /// Returns module, file and line.
     fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>);
 
@@ -41,8 +44,8 @@ pub trait Record {
     fn each_field(&self, chosen: &Fields, each: impl FnMut(Field<'_>)) -> fmt::Result;
 
     #[inline]
-    fn hash_fields(&self, chosen: &Fields, hasher: &mut FingerprintHasher) -> fmt::Result {
-        self.each_field(chosen, |field| hasher.field(field.key, field.value))
+    fn hash_fields(&self, chosen: &Fields, writer: &mut KeyWriter<'_>) -> fmt::Result {
+        self.each_field(chosen, |field| writer.field(field.group, field.key, field.value))
     }
 
     /// Adds the fields that `chosen` has to what a summary shows. Allocates nothing.
@@ -83,7 +86,7 @@ pub trait Inner: Send + Sync {
     }
 
     /// Writes the key that the user has defined, if there is one. Returns whether there is.
-    fn custom_key(&self, _: &Self::Record<'_>, _: &mut FingerprintHasher) -> bool {
+    fn custom_key(&self, _: &Self::Record<'_>, _: &mut KeyWriter<'_>) -> bool {
         false
     }
 
@@ -171,8 +174,9 @@ impl<I: Inner, C: Clock> Core<I, C> {
         let draw = |draft: &mut Draft| self.draw(record, draft);
         let exemplar = || self.decider.exemplar(draw);
         let merges = self.merges(record);
-        let key = |hasher: &mut FingerprintHasher| self.hash(record, merges, hasher);
-        match self.decider.decide(record.level(), record.target(), merges, key, draw) {
+        let key = |writer: &mut KeyWriter<'_>| self.hash(record, merges, writer);
+        let (level, call_site) = (record.level(), record.call_site());
+        match self.decider.decide(level, record.target(), merges, call_site, key, draw) {
             Action::Drop => Ok(()),
             Action::Pass(how) if how.suppressed == 0 => self.inner.forward(record, &how),
             Action::Pass(how) => {
@@ -213,49 +217,49 @@ impl<I: Inner, C: Clock> Core<I, C> {
         &self,
         record: &I::Record<'_>,
         merges: bool,
-        hasher: &mut FingerprintHasher,
+        writer: &mut KeyWriter<'_>,
     ) -> fmt::Result {
         if merges {
-            return self.hash_merging(record, hasher);
+            return self.hash_merging(record, writer);
         }
         let (level, target) = record.key_prefix();
-        hasher.place(level, target);
+        writer.place(level, target);
         let (settings, message) = (self.settings(), record.message());
         // Not `hash_text`, which asks for a normalizer again.
         match message.as_str() {
-            Some(text) => hasher.write_str(text)?,
-            None => hasher.write_fmt(message)?,
+            Some(text) => writer.write_str(text)?,
+            None => writer.write_fmt(message)?,
         }
         let fields = settings.fields.as_ref().unwrap_or(const { &Fields::all() });
-        record.hash_fields(fields, hasher)
+        record.hash_fields(fields, writer)
     }
 
     #[inline(never)]
-    fn hash_merging(&self, record: &I::Record<'_>, hasher: &mut FingerprintHasher) -> fmt::Result {
-        if self.inner.custom_key(record, hasher) {
+    fn hash_merging(&self, record: &I::Record<'_>, writer: &mut KeyWriter<'_>) -> fmt::Result {
+        if self.inner.custom_key(record, writer) {
             return Ok(());
         }
         let (settings, key) = self.settings_for(record);
         match key {
             Key::Event => {
                 let (level, target) = record.key_prefix();
-                hasher.place(level, target);
+                writer.place(level, target);
             }
             Key::Callsite => {
                 let (level, target) = record.key_prefix();
-                hasher.place(level, target);
+                writer.place(level, target);
                 let (module, file, line) = record.location();
                 // No text begins with it.
-                hasher.bytes(&[0xfe]);
-                hasher.location(module, file, line);
+                writer.bytes(&[0xfe]);
+                writer.location(module, file, line);
             }
             Key::Message => {}
         }
         if key != Key::Callsite {
-            settings.hash_text(record.message(), hasher)?;
+            settings.hash_text(record.message(), writer)?;
         }
         match settings.fields(key) {
-            Some(fields) => record.hash_fields(fields, hasher),
+            Some(fields) => record.hash_fields(fields, writer),
             None => Ok(()),
         }
     }

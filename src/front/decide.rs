@@ -5,11 +5,11 @@ use super::builder::Settings;
 use crate::draft::Draft;
 #[cfg(feature = "fleet")]
 use crate::fleet::{self, Admission, Question};
+use crate::key::{self, KeyWriter};
 use crate::panics::catch_panic;
 use crate::report::{RecursionGuard, revive_after_fork};
 use crate::{
-    Cache, Clock, Coarse, Decision, Exemplar, Fingerprint, FingerprintHasher, Level, Namespace,
-    Rule, Summary, Tick,
+    Cache, Clock, Coarse, Decision, Exemplar, Fingerprint, Level, Namespace, Rule, Summary, Tick,
 };
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -110,21 +110,22 @@ impl<C: Clock> Decider<C> {
 
     /// Decides on an event.
     ///
-    /// `key` writes what tells it from others into a hasher. If it panics or fails, the event
-    /// passes, and is counted as failed open. So it does if the clock panics. `draw` is called on
-    /// an emission, to note what the message looks like. If the key `merges` records that differ,
-    /// it is called on the first that is suppressed after the one that began a window, too, and
-    /// summaries show that, and the highest level.
+    /// `write_key` writes what tells it from others, most often those of other `call_site`s. If it
+    /// panics or fails, the event passes, and is counted as failed open. So it does if the clock
+    /// panics. `draw` is called on an emission, to note what the message looks like. If the key
+    /// `merges` records that differ, it is called on the first that is suppressed after the one
+    /// that began a window, too, and summaries show that, and the highest level.
     #[inline]
     pub(crate) fn decide(
         &self,
         level: Level,
         target: &str,
         merges: bool,
-        key: impl FnOnce(&mut FingerprintHasher) -> fmt::Result,
+        call_site: usize,
+        write_key: impl FnOnce(&mut KeyWriter<'_>) -> fmt::Result,
         draw: impl Fn(&mut Draft) + Copy,
     ) -> Action {
-        // Copied out at once: `key` runs user code.
+        // Copied out at once: `write_key` runs user code.
         let rule = if self.settings.rules.is_once() {
             // Not a rule like any other: what every event pays for is as little as can be.
             None
@@ -139,10 +140,9 @@ impl<C: Clock> Decider<C> {
             if self.namespace == Namespace::MIXED {
                 return None;
             }
-            let mut hasher = self.cache.hasher();
-            hasher.namespace(self.namespace);
-            key(&mut hasher).ok()?;
-            (!hasher.failed()).then(|| (hasher.finish(), self.cache.now()))
+            let fingerprint =
+                key::fingerprint(self.cache.secret(), self.namespace, call_site, write_key)?;
+            Some((fingerprint, self.cache.now()))
         });
         let Some((fingerprint, now)) = asked.flatten() else {
             self.cache.count_failed_open();

@@ -104,6 +104,7 @@
 
 use super::{Emission, Inner};
 use crate::install_panic_hook;
+use crate::key::KeyWriter;
 use crate::text::{Field, Guarded, NOTICE};
 use crate::{
     Cache, Clock, Coarse, Exemplar, Fields, FingerprintHasher, Guard, InitError, Level, Summary,
@@ -280,9 +281,9 @@ impl<L: Log> Inner for Behind<L> {
     }
 
     #[inline]
-    fn custom_key(&self, record: &Record<'_>, hasher: &mut FingerprintHasher) -> bool {
+    fn custom_key(&self, record: &Record<'_>, writer: &mut KeyWriter<'_>) -> bool {
         let Some(write) = &self.custom_key else { return false };
-        write(record, hasher);
+        write(record, writer.hasher());
         true
     }
 
@@ -375,6 +376,10 @@ impl super::Record for Record<'_> {
 
     fn message(&self) -> fmt::Arguments<'_> {
         *self.args()
+    }
+
+    fn call_site(&self) -> usize {
+        self.target().as_ptr().addr() ^ self.line().unwrap_or(0) as usize
     }
 
     fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>) {

@@ -127,6 +127,7 @@ use super::{Emission, Inner};
 use crate::draft::Draft;
 use crate::exemplar::Extra;
 use crate::install_panic_hook;
+use crate::key::KeyWriter;
 use crate::panics::catch_panic;
 use crate::text::{ErrorChain, Field, Guarded};
 use crate::{
@@ -140,6 +141,7 @@ use ::slog::{
 use std::error::Error;
 use std::fmt;
 use std::mem;
+use std::ptr;
 use std::sync::Arc;
 
 /// Builds a [`Dedup`]; start with [`Dedup::builder`].
@@ -314,9 +316,9 @@ impl<D: Drain<Ok = ()> + Send + Sync> Inner for Behind<D> {
     }
 
     #[inline]
-    fn custom_key(&self, of: &Record<'_>, hasher: &mut FingerprintHasher) -> bool {
+    fn custom_key(&self, of: &Record<'_>, writer: &mut KeyWriter<'_>) -> bool {
         let Some(write) = &self.custom_key else { return false };
-        write(of.record, of.values, hasher);
+        write(of.record, of.values, writer.hasher());
         true
     }
 
@@ -422,6 +424,10 @@ impl super::Record for Record<'_> {
 
     fn message(&self) -> fmt::Arguments<'_> {
         *self.record.msg()
+    }
+
+    fn call_site(&self) -> usize {
+        ptr::from_ref(self.record.location()).addr()
     }
 
     fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>) {

@@ -107,6 +107,11 @@ impl Secret {
         Self { bytes, is_given: true }
     }
 
+    #[inline]
+    pub(super) fn key(&self) -> SipKey {
+        SipKey::new(self.bytes)
+    }
+
     #[cfg(feature = "fleet")]
     pub(crate) fn is_given(&self) -> bool {
         self.is_given
@@ -141,6 +146,28 @@ impl FieldsHash {
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self { sum: self.sum.wrapping_add(other.sum), count: self.count.wrapping_add(other.count) }
+    }
+
+    #[inline]
+    pub(super) fn of(field: SipHasher) -> Self {
+        Self { sum: field.finish(), count: 1 }
+    }
+
+    #[inline]
+    pub(super) fn to_bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes[..16].copy_from_slice(&self.sum.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.count.to_le_bytes());
+        bytes
+    }
+
+    /// Undoes [`to_bytes`](Self::to_bytes).
+    pub(super) fn from_bytes(bytes: &[u8; 24]) -> Self {
+        let (sum, count) = bytes.split_at(16);
+        Self {
+            sum: u128::from_le_bytes(sum.try_into().expect("16 bytes")),
+            count: u64::from_le_bytes(count.try_into().expect("8 bytes")),
+        }
     }
 }
 
@@ -193,38 +220,20 @@ impl FingerprintHasher {
     #[must_use]
     #[inline]
     pub fn new(secret: &Secret) -> Self {
-        let key = SipKey::new(secret.bytes);
+        let key = secret.key();
         let (text, fields) = (SipHasher::new(key), FieldsHash::default());
         Self { key, text, fields, namespace: Namespace::default(), failed: false }
+    }
+
+    #[inline]
+    pub(super) fn of(secret: &Secret, namespace: Namespace) -> Self {
+        Self { namespace, ..Self::new(secret) }
     }
 
     /// Adds `bytes` to the text.
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.text.write(bytes);
-    }
-
-    /// Adds a level, as a number below eight, and a target to the text.
-    #[inline]
-    pub(crate) fn place(&mut self, level: u8, target: &str) {
-        self.text.write_here(target.as_bytes());
-        // No byte of UTF-8: the target ends here.
-        self.text.add(u64::from(0xf8 | level), 1);
-    }
-
-    /// Returns a hasher with the same secret, no input and no namespace.
-    pub(crate) fn emptied(&self) -> Self {
-        let (key, text, fields) = (self.key, SipHasher::new(self.key), FieldsHash::default());
-        Self { key, text, fields, namespace: Namespace::default(), failed: false }
-    }
-
-    /// Adds a place in the source to the text.
-    pub(crate) fn location(&mut self, module: Option<&str>, file: Option<&str>, line: Option<u32>) {
-        for part in [module.unwrap_or_default(), file.unwrap_or_default()] {
-            self.bytes(&(part.len() as u64).to_le_bytes());
-            self.bytes(part.as_bytes());
-        }
-        self.bytes(&line.unwrap_or_default().to_le_bytes());
     }
 
     /// Adds a field.
@@ -244,51 +253,97 @@ impl FingerprintHasher {
     /// returns an error is noted: see [`failed`](Self::failed).
     #[inline]
     pub fn hash_field(&mut self, name: &str, value: Value<'_>) -> FieldsHash {
-        // One way for all, so that the state stays in registers.
-        let (tag, value): (u8, Plain<'_>) = match value {
-            Value::Null => (0, Plain::Text(&[])),
-            Value::Bool(v) => (1, Plain::Word(v.into())),
-            Value::I64(v) => (2, Plain::Word(v as u64)),
-            Value::U64(v) => (3, Plain::Word(v)),
-            Value::I128(v) => (4, Plain::Wide(v as u128)),
-            Value::U128(v) => (5, Plain::Wide(v)),
-            Value::F64(v) => (6, Plain::Word(v.to_bits())),
-            Value::Char(v) => (7, Plain::Word(v.into())),
-            Value::Str(v) => (8, Plain::Text(v.as_bytes())),
-            Value::Bytes(v) => (9, Plain::Text(v)),
-            Value::Display(v) => return self.streamed(name, 10, format_args!("{v}")),
-            Value::Debug(v) => return self.streamed(name, 11, format_args!("{v:?}")),
-        };
+        match Encoded::of(value) {
+            Ok((tag, value)) => self.hash_encoded(name.as_bytes(), tag, value),
+            Err((tag, text)) => self.streamed(name, tag, text),
+        }
+    }
+
+    /// Hashes one field in a group, as [`hash_field`](Self::hash_field) does it without. Instead
+    /// of joining the two to one name, which would allocate, it hashes them to one number.
+    pub(crate) fn hash_field_in(
+        &mut self,
+        group: &str,
+        name: &str,
+        value: Value<'_>,
+    ) -> FieldsHash {
+        let hash = self.hash_field(name, value);
+        self.in_group(group.as_bytes(), hash)
+    }
+
+    fn in_group(&self, group: &[u8], field: FieldsHash) -> FieldsHash {
+        if group.is_empty() {
+            return field;
+        }
+        let (text, fields) = (SipHasher::new(self.key), FieldsHash::default());
+        let mut both =
+            Self { key: self.key, text, fields, namespace: Namespace::default(), failed: false };
+        both.bytes(group);
+        both.add_fields(field);
+        self.hash_encoded(b"\0in group", 5, Encoded::Wide(both.finish().as_u128()))
+    }
+
+    /// Adds a field in a group, which may be empty.
+    pub(super) fn field_in(&mut self, group: &[u8], name: &[u8], tag: u8, value: Encoded<'_>) {
+        let hash = self.hash_encoded(name, tag, value);
+        self.add_fields_in(group, hash);
+    }
+
+    /// Adds a field's hash to those of a group, which may be empty.
+    pub(super) fn add_fields_in(&mut self, group: &[u8], field: FieldsHash) {
+        self.add_fields(self.in_group(group, field));
+    }
+
+    /// Formats a value and adds it, as [`field_in`](Self::field_in) does.
+    pub(super) fn unformatted_in(
+        &mut self,
+        group: &[u8],
+        name: &str,
+        tag: u8,
+        text: Unformatted<'_>,
+    ) {
+        let hash = self.streamed(name, tag, text);
+        self.add_fields_in(group, hash);
+    }
+
+    #[inline]
+    fn hash_encoded(&self, name: &[u8], tag: u8, value: Encoded<'_>) -> FieldsHash {
         let mut sip = self.begin_field(name, tag);
         match value {
-            Plain::Word(word) => sip.add(word, 8),
-            Plain::Wide(wide) => {
+            Encoded::Word(word) => sip.add(word, 8),
+            Encoded::Wide(wide) => {
                 sip.add(wide as u64, 8);
                 sip.add((wide >> 64) as u64, 8);
             }
-            Plain::Text(_) => {}
+            Encoded::Text(_) => {}
         }
-        sip.write_here(name.as_bytes());
-        if let Plain::Text(text) = value {
+        sip.write_here(name);
+        if let Encoded::Text(text) = value {
             sip.write_here(text);
         }
-        FieldsHash { sum: sip.finish(), count: 1 }
+        FieldsHash::of(sip)
     }
 
     /// A field is hashed as its type and the length of its name in one word, then a value
     /// of a size that the type knows, the name, and a value of any size, up to the end.
     #[inline(always)]
-    fn begin_field(&self, name: &str, tag: u8) -> SipHasher {
+    fn begin_field(&self, name: &[u8], tag: u8) -> SipHasher {
         let mut sip = SipHasher::new(self.key);
         sip.add((name.len() as u64) << 8 | u64::from(tag), 8);
         sip
     }
 
-    fn streamed(&mut self, name: &str, tag: u8, text: fmt::Arguments<'_>) -> FieldsHash {
-        let mut sip = self.begin_field(name, tag);
+    /// Begins a field whose value is the text that is written into the hash.
+    pub(super) fn begin_text(&self, name: &str, tag: u8) -> SipHasher {
+        let mut sip = self.begin_field(name.as_bytes(), tag);
         sip.write(name.as_bytes());
-        self.failed |= Streamed(&mut sip).write_fmt(text).is_err();
-        FieldsHash { sum: sip.finish(), count: 1 }
+        sip
+    }
+
+    fn streamed(&mut self, name: &str, tag: u8, text: Unformatted<'_>) -> FieldsHash {
+        let mut sip = self.begin_text(name, tag);
+        self.failed |= text.write(&mut Streamed(&mut sip)).is_err();
+        FieldsHash::of(sip)
     }
 
     /// Sets the namespace; the last call counts.
@@ -329,11 +384,61 @@ impl fmt::Write for FingerprintHasher {
     }
 }
 
-/// A value by what of it is hashed.
-enum Plain<'a> {
+/// A value as it is hashed.
+#[derive(Clone, Copy)]
+pub(super) enum Encoded<'a> {
     Word(u64),
     Wide(u128),
     Text(&'a [u8]),
+}
+
+impl<'a> Encoded<'a> {
+    /// Returns the number of a value's type, and the value; or what is to be formatted.
+    #[inline(always)]
+    pub(super) fn of(value: Value<'a>) -> Result<(u8, Self), (u8, Unformatted<'a>)> {
+        Ok(match value {
+            Value::Null => (0, Self::Text(&[])),
+            Value::Bool(v) => (1, Self::Word(v.into())),
+            Value::I64(v) => (2, Self::Word(v as u64)),
+            Value::U64(v) => (3, Self::Word(v)),
+            Value::I128(v) => (4, Self::Wide(v as u128)),
+            Value::U128(v) => (5, Self::Wide(v)),
+            Value::F64(v) => (6, Self::Word(v.to_bits())),
+            Value::Char(v) => (7, Self::Word(v.into())),
+            Value::Str(v) => (8, Self::Text(v.as_bytes())),
+            Value::Bytes(v) => (9, Self::Text(v)),
+            Value::Display(v) => return Err((10, Unformatted::Display(v))),
+            Value::Debug(v) => return Err((11, Unformatted::Debug(v))),
+        })
+    }
+
+    /// Returns the value that a type's bytes, in little-endian order, stand for.
+    pub(super) fn from_bytes(tag: u8, bytes: &'a [u8]) -> Self {
+        let word = || bytes.try_into().ok().map(u64::from_le_bytes).map(Self::Word);
+        let wide = || bytes.try_into().ok().map(u128::from_le_bytes).map(Self::Wide);
+        let value = match tag {
+            1..=3 | 6..=7 => word(),
+            4..=5 => wide(),
+            _ => None,
+        };
+        value.unwrap_or(Self::Text(bytes))
+    }
+}
+
+/// A value that is hashed as the text that it writes.
+#[derive(Clone, Copy)]
+pub(super) enum Unformatted<'a> {
+    Display(&'a dyn fmt::Display),
+    Debug(&'a dyn fmt::Debug),
+}
+
+impl Unformatted<'_> {
+    pub(super) fn write(self, out: &mut impl Write) -> fmt::Result {
+        match self {
+            Self::Display(value) => write!(out, "{value}"),
+            Self::Debug(value) => write!(out, "{value:?}"),
+        }
+    }
 }
 
 struct Streamed<'a>(&'a mut SipHasher);

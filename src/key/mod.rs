@@ -4,10 +4,14 @@ mod fields;
 mod fingerprint;
 mod siphash;
 mod value;
+mod writer;
 
 pub use fields::Fields;
 pub use fingerprint::{FieldsHash, Fingerprint, FingerprintHasher, Namespace, Secret};
 pub use value::{AttrValue, Value};
+#[allow(unreachable_pub)]
+pub use writer::KeyWriter;
+pub(crate) use writer::fingerprint;
 
 /// The properties in which two events agree if they are the same message. Chosen [`Fields`]
 /// join each of them.

@@ -4,7 +4,7 @@
 //! or is a number already. Tested against the crate `siphasher`.
 
 /// A secret key, in words.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SipKey(u64, u64);
 
 impl SipKey {

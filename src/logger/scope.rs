@@ -32,7 +32,7 @@ impl Scope {
         let path = self.head.as_ref().map_or_else(|| Arc::from(""), |node| Arc::clone(&node.path));
         let mut key_hash = self.key();
         if chosen.has_in(&path, key) {
-            let (hash, _never_fails) = hash_field(empty, &path, key, value.as_value());
+            let hash = empty.clone().hash_field_in(&path, key, value.as_value());
             key_hash = key_hash.plus(hash);
         }
         self.push(path, Some((key.into(), value)), key_hash)
@@ -96,26 +96,6 @@ impl Drop for Node {
             next = Arc::into_inner(node).and_then(|mut node| node.parent.take());
         }
     }
-}
-
-/// Returns the hash of the field `key` in the group `path`, and whether the value's `Display` or
-/// `Debug` returned an error. Allocates nothing: instead of joining path and key to one name, it
-/// hashes the two to one number.
-pub(crate) fn hash_field(
-    empty: &FingerprintHasher,
-    path: &str,
-    key: &str,
-    value: Value<'_>,
-) -> (FieldsHash, bool) {
-    let mut hasher = empty.clone();
-    if path.is_empty() {
-        let hash = hasher.hash_field(key, value);
-        return (hash, hasher.failed());
-    }
-    hasher.bytes(path.as_bytes());
-    hasher.field(key, value);
-    let inner = hasher.finish().as_u128();
-    (hasher.hash_field("\0in group", Value::U128(inner)), hasher.failed())
 }
 
 #[cfg(test)]

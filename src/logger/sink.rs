@@ -1,11 +1,13 @@
 //! Sinks, and the events that they are given.
 
-use super::scope::{Scope, hash_field};
+use super::scope::Scope;
 use crate::front::Record;
+use crate::key::KeyWriter;
 use crate::text::{Field, Message};
-use crate::{Fields, Fingerprint, FingerprintHasher, Key, Level, Namespace, Summary, Tick, Value};
+use crate::{Fields, Fingerprint, Key, Level, Namespace, Summary, Tick, Value};
 use std::fmt;
 use std::panic::Location;
+use std::ptr;
 
 /// Receives the events of a [`Logger`](crate::Logger) that are let through, and the summaries of
 /// the others.
@@ -208,6 +210,10 @@ impl Record for Event<'_> {
         self.args
     }
 
+    fn call_site(&self) -> usize {
+        ptr::from_ref(self.location).addr()
+    }
+
     fn location(&self) -> (Option<&str>, Option<&str>, Option<u32>) {
         (None, Some(self.location.file()), Some(self.location.line()))
     }
@@ -221,19 +227,12 @@ impl Record for Event<'_> {
 
     /// Adds the logger's attributes, which are hashed already, and the event's fields.
     #[inline]
-    fn hash_fields(&self, chosen: &Fields, hasher: &mut FingerprintHasher) -> fmt::Result {
-        hasher.add_fields(self.scope.key());
-        if self.fields.is_empty() {
-            return Ok(());
-        }
-        let (group, empty) = (self.scope.path(), hasher.emptied());
-        for &(key, value) in self.fields {
-            if chosen.has_in(group, key) {
-                let (hash, failed) = hash_field(&empty, group, key, value);
-                if failed {
-                    return Err(fmt::Error);
-                }
-                hasher.add_fields(hash);
+    fn hash_fields(&self, chosen: &Fields, writer: &mut KeyWriter<'_>) -> fmt::Result {
+        writer.add_fields(self.scope.key());
+        let group = self.scope.path();
+        for &(name, value) in self.fields {
+            if chosen.has_in(group, name) {
+                writer.field(group, name, value);
             }
         }
         Ok(())

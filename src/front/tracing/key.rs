@@ -2,6 +2,7 @@
 
 use crate::draft::Draft;
 use crate::front::builder::Settings;
+use crate::key::KeyWriter;
 use crate::text::{ErrorChain, Field};
 use crate::{FingerprintHasher, Key, Level, Value};
 use std::error::Error;
@@ -38,6 +39,15 @@ impl<'a> EventSource<'a> {
         (*(**self).level()).into()
     }
 
+    /// Returns a number that most call sites have for themselves.
+    #[inline]
+    pub(super) fn call_site(&self) -> usize {
+        match self {
+            Self::Callsite(metadata) => ptr::from_ref::<Metadata<'_>>(metadata).addr(),
+            Self::Bridged(at) => at.target().as_ptr().addr() ^ at.line().unwrap_or(0) as usize,
+        }
+    }
+
     /// Returns whether `name` is a field of the bridge, which says where a record is from.
     fn adds(&self, name: &str) -> bool {
         matches!(self, Self::Bridged(_))
@@ -45,19 +55,19 @@ impl<'a> EventSource<'a> {
     }
 
     /// `shared`: such that another process has the same.
-    fn hash(&self, shared: bool, hasher: &mut FingerprintHasher) {
+    fn hash(&self, shared: bool, writer: &mut KeyWriter<'_>) {
         match self {
             Self::Callsite(at) if shared => {
-                hasher.place(self.level() as u8, at.target());
-                hasher.location(None, at.file(), at.line());
+                writer.place(self.level() as u8, at.target());
+                writer.location(None, at.file(), at.line());
             }
             Self::Callsite(metadata) => {
-                hasher.bytes(&ptr::from_ref::<Metadata<'_>>(metadata).addr().to_le_bytes());
+                writer.bytes(&ptr::from_ref::<Metadata<'_>>(metadata).addr().to_le_bytes());
             }
             // All records of a level share one call site.
             Self::Bridged(at) => {
-                hasher.place(self.level() as u8, at.target());
-                hasher.location(at.module_path(), at.file(), at.line());
+                writer.place(self.level() as u8, at.target());
+                writer.location(at.module_path(), at.file(), at.line());
             }
         }
     }
@@ -123,7 +133,7 @@ impl<F: FnMut(&'static str, Value<'_>)> Visit for Visitor<F> {
     }
 }
 
-/// Writes an event into `hasher`, and notes in `seen` which of the chosen span fields it has
+/// Writes an event's key, and notes in `seen` which of the chosen span fields it has
 /// itself. Fails if a `Debug` does.
 #[inline]
 pub(super) fn write(
@@ -132,15 +142,15 @@ pub(super) fn write(
     settings: &Settings,
     options: &Options,
     seen: &mut Seen,
-    hasher: &mut FingerprintHasher,
+    writer: &mut KeyWriter<'_>,
 ) -> fmt::Result {
     if let Some(custom) = &options.custom_key {
-        custom(event, hasher);
+        custom(event, writer.hasher());
         return Ok(());
     }
     match settings.key {
-        Key::Event => hasher.place(source.level() as u8, source.target()),
-        Key::Callsite => source.hash(settings.is_shared(), hasher),
+        Key::Event => writer.place(source.level() as u8, source.target()),
+        Key::Callsite => source.hash(settings.is_shared(), writer),
         Key::Message => {}
     }
     let message = settings.key != Key::Callsite;
@@ -153,11 +163,11 @@ pub(super) fn write(
         if name == "message" {
             if message && result.is_ok() {
                 result = match value {
-                    Value::Str(text) if settings.normalizer.is_none() => hasher.write_str(text),
-                    Value::Debug(text) => settings.hash_text(format_args!("{text:?}"), hasher),
+                    Value::Str(text) if settings.normalizer.is_none() => writer.write_str(text),
+                    Value::Debug(text) => settings.hash_text(format_args!("{text:?}"), writer),
                     // A typed one: 404 is neither 500 nor "404".
                     value => {
-                        hasher.field(name, value);
+                        writer.field("", name, value);
                         Ok(())
                     }
                 };
@@ -168,7 +178,7 @@ pub(super) fn write(
                     seen.insert(name);
                 }
             }
-            hasher.field(name, value);
+            writer.field("", name, value);
         }
     }));
     result

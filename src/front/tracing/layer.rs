@@ -79,13 +79,14 @@ impl<L, C: Clock> DedupLayer<L, C> {
             level,
             source.target(),
             state.merges,
-            |hasher| {
+            source.call_site(),
+            |writer| {
                 let mut seen = Seen::default();
-                key::write(event, &source, &decider.settings, options, &mut seen, hasher)?;
+                key::write(event, &source, &decider.settings, options, &mut seen, writer)?;
                 if options.span_fields.is_empty() {
                     return Ok(());
                 }
-                state.spans.hash(event, &ctx, seen, hasher)
+                state.spans.hash(event, &ctx, seen, writer)
             },
             draw,
         );

@@ -7,6 +7,7 @@
 use super::key::{FieldNames, Seen, Visitor};
 use crate::atomic_cell::AtomicCell;
 use crate::draft::Draft;
+use crate::key::KeyWriter;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
 use crate::text::Field;
@@ -157,14 +158,14 @@ impl SpanFields {
         event: &Event<'_>,
         ctx: &Context<'_, S>,
         mut seen: Seen,
-        hasher: &mut FingerprintHasher,
+        writer: &mut KeyWriter<'_>,
     ) -> fmt::Result
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         self.each_around(event, ctx, |field| {
             if seen.insert(field.name) {
-                hasher.add_fields(field.hash.ok_or(fmt::Error)?);
+                writer.add_fields(field.hash.ok_or(fmt::Error)?);
             }
             Ok(())
         })
