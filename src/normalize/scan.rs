@@ -6,7 +6,7 @@
 //! whole, as soon as so many bytes are there. Bytes that are passed over in a hurry are
 //! those at which nothing can begin.
 
-use super::bytes::{byte, digits, ends_word};
+use super::bytes::{byte, digits, ends_word, hex_digits, letters};
 use super::classes::{Class, Classes};
 use super::time;
 
@@ -44,7 +44,7 @@ pub(super) enum Step {
 pub(super) struct Scan {
     classes: Classes,
     /// A mask for [`FLAGS`]: the bytes at which something may begin.
-    mask: u16,
+    mask: u8,
     /// The byte before the next one, terminal sequences left out.
     prev: u8,
     /// The class of a token that went beyond the window: what continues it belongs to it.
@@ -107,20 +107,17 @@ impl Scan {
             let prev = if i > origin { text[i - 1] } else { self.prev };
             let first = text[i];
             let in_word = prev.is_ascii_alphanumeric();
+            let window = &text[i..text.len().min(i + LOOK)];
             if first.is_ascii_alphabetic() {
+                let run = letters(window, 0);
                 if !in_word {
-                    let window = &text[i..text.len().min(i + LOOK)];
-                    if let Some((class, len)) = self.at_letter(window) {
+                    if let Some((class, len)) = self.at_letter(window, run) {
                         return self.token(text, i, len, class);
                     }
                 }
-                i += 1;
-                while i < limit && text[i].is_ascii_alphabetic() {
-                    i += 1;
-                }
+                i = limit.min(i + run);
                 continue;
             }
-            let window = &text[i..text.len().min(i + LOOK)];
             if first == ESC {
                 let len = escape_sequence(window);
                 if len > 0 {
@@ -162,33 +159,29 @@ impl Scan {
         Step::Found(Token { start, end, class, removed: false })
     }
 
-    /// Looks at a letter that begins a word.
+    /// Looks at a word that begins with `run` letters. What comes after them leaves few words
+    /// to look at.
     #[inline]
-    fn at_letter(&self, w: &[u8]) -> Option<(Class, usize)> {
-        let flags = FLAGS[usize::from(w[0])] & self.mask;
-        if flags & NAME != 0 {
-            if let Some(end) = time::at_letter(w) {
-                return Some((Class::Time, end));
+    fn at_letter(&self, w: &[u8], run: usize) -> Option<(Class, usize)> {
+        match byte(w, run) {
+            b' ' | b',' if run == 3 && self.classes.contains(Class::Time) => {
+                time::at_letter(w).map(|end| (Class::Time, end))
             }
-        }
-        if flags & HEX != 0 {
-            let run = hex_digits(w, 0);
-            if run > 1 || matches!(byte(w, 1), b':') {
-                if let Some(found) = self.at_hex(w, run) {
-                    return Some(found);
-                }
+            b':' if run == 1 && byte(w, 2) == b'\\' => {
+                let end = if self.classes.contains(Class::Path) { windows_path(w) } else { None };
+                end.map(|end| (Class::Path, end))
             }
+            b'0'..=b'9' | b':' | b'-' if w[0].is_ascii_hexdigit() => {
+                self.at_hex(w, hex_digits(w, 0))
+            }
+            _ => None,
         }
-        if flags & DRIVE != 0 && byte(w, 1) == b':' && byte(w, 2) == b'\\' {
-            return windows_path(w).map(|end| (Class::Path, end));
-        }
-        None
     }
 
     #[inline]
     fn at_digit(&self, w: &[u8], in_word: bool, prev: u8) -> Option<(Class, usize)> {
+        let run = digits(w, 0);
         if !in_word {
-            let run = digits(w, 0);
             let next = byte(w, run);
             if self.classes.contains(Class::Time) && run <= 8 {
                 if let Some(end) = time::at_digit(w, run, prev) {
@@ -200,12 +193,13 @@ impl Scan {
                     return Some((Class::Ip, port(w, end)));
                 }
             }
-            let hex = run + hex_digits(w, run);
-            if let Some(found) = self.at_hex(w, hex) {
-                return Some(found);
+            if next.is_ascii_alphabetic() || matches!(next, b':' | b'-') {
+                if let Some(found) = self.at_hex(w, run + hex_digits(w, run)) {
+                    return Some(found);
+                }
             }
         }
-        self.classes.contains(Class::Number).then(|| (Class::Number, number(w, in_word)))
+        self.classes.contains(Class::Number).then(|| (Class::Number, number(w, run, in_word)))
     }
 
     /// Looks at a word that begins with `run` hexadecimal digits.
@@ -290,59 +284,47 @@ impl Scan {
 
 const ESC: u8 = 0x1b;
 
-const DIGIT: u16 = 1;
-/// A hexadecimal digit that is a letter.
-const HEX: u16 = 1 << 1;
-/// The initial of a month or a day of the week.
-const NAME: u16 = 1 << 2;
-/// A letter: a drive's, perhaps.
-const DRIVE: u16 = 1 << 3;
-const SLASH: u16 = 1 << 4;
-const COLON: u16 = 1 << 5;
-const BRACKET: u16 = 1 << 6;
-const SIGN: u16 = 1 << 7;
-const ESCAPE: u16 = 1 << 8;
+const LETTER: u8 = 1;
+const DIGIT: u8 = 1 << 1;
+const SLASH: u8 = 1 << 2;
+const COLON: u8 = 1 << 3;
+const BRACKET: u8 = 1 << 4;
+const SIGN: u8 = 1 << 5;
+const ESCAPE: u8 = 1 << 6;
+/// May be in a component of a path.
+const IN_PATH: u8 = 1 << 7;
 
-/// The classes that may begin at a byte.
-static FLAGS: [u16; 256] = {
+/// What each byte may begin, or be in.
+static FLAGS: [u8; 256] = {
     let mut flags = [0; 256];
     let mut i = 0;
     while i < 256 {
         let byte = i as u8;
         flags[i] = match byte {
-            b'0'..=b'9' => DIGIT,
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER | IN_PATH,
+            b'0'..=b'9' => DIGIT | IN_PATH,
             b'/' => SLASH,
             b':' => COLON,
             b'[' => BRACKET,
-            b'+' | b'-' => SIGN,
+            b'+' | b'-' => SIGN | IN_PATH,
             ESC => ESCAPE,
+            0x80.. | b'_' | b'.' | b'@' | b'%' | b'~' | b'$' | b'=' => IN_PATH,
             _ => 0,
         };
-        if byte.is_ascii_alphabetic() {
-            flags[i] |= DRIVE;
-        }
-        if matches!(byte, b'a'..=b'f' | b'A'..=b'F') {
-            flags[i] |= HEX;
-        }
-        if matches!(byte, b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' | b'T' | b'W') {
-            flags[i] |= NAME;
-        }
         i += 1;
     }
     flags
 };
 
 /// Returns the mask of the bytes at which `classes` can begin.
-fn mask(classes: Classes) -> u16 {
+fn mask(classes: Classes) -> u8 {
     classes.iter().fold(0, |mask, class| {
         mask | ESCAPE
             | match class {
                 Class::Ansi => 0,
-                Class::Time => DIGIT | NAME,
-                Class::Uuid => DIGIT | HEX,
-                Class::Ip => DIGIT | HEX | COLON | BRACKET,
-                Class::Path => SLASH | COLON | DRIVE,
-                Class::Hex => DIGIT | HEX,
+                Class::Time | Class::Uuid | Class::Hex => LETTER | DIGIT,
+                Class::Ip => LETTER | DIGIT | COLON | BRACKET,
+                Class::Path => LETTER | SLASH | COLON,
                 Class::Number => DIGIT | SIGN,
             }
     })
@@ -355,15 +337,6 @@ fn continues(class: Class, byte: u8) -> bool {
         Class::Hex => byte.is_ascii_hexdigit(),
         _ => byte.is_ascii_digit(),
     }
-}
-
-#[inline]
-fn hex_digits(w: &[u8], at: usize) -> usize {
-    let mut end = at;
-    while byte(w, end).is_ascii_hexdigit() {
-        end += 1;
-    }
-    end - at
 }
 
 /// Returns the length of an escape sequence (ECMA-48), or zero. One that does not end in
@@ -395,13 +368,16 @@ fn escape_sequence(w: &[u8]) -> usize {
 
 const UUID_LEN: usize = 36;
 
+/// Returns whether the eight hexadecimal digits at the beginning are those of a UUID.
 fn is_uuid(w: &[u8]) -> bool {
-    w.len() >= UUID_LEN
-        && ends_word(w, UUID_LEN)
-        && w[..UUID_LEN].iter().enumerate().all(|(i, b)| match i {
-            8 | 13 | 18 | 23 => *b == b'-',
-            _ => b.is_ascii_hexdigit(),
-        })
+    let mut end = 8;
+    for group in [4, 4, 4, 12] {
+        if byte(w, end) != b'-' || hex_digits(w, end + 1) != group {
+            return false;
+        }
+        end += 1 + group;
+    }
+    ends_word(w, end)
 }
 
 /// Finds four numbers below 256; a fifth would make a version of it.
@@ -498,9 +474,7 @@ fn pairs(w: &[u8], separator: u8) -> Option<usize> {
 
 /// Returns whether `byte` may be in a component of a path.
 fn is_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || byte >= 0x80
-        || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'@' | b'%' | b'~' | b'$' | b'=')
+    FLAGS[usize::from(byte)] & IN_PATH != 0
 }
 
 /// Returns whether `byte` may be between `://` and the path.
@@ -509,20 +483,13 @@ fn is_host(byte: u8) -> bool {
 }
 
 fn unix_path(w: &[u8]) -> Option<usize> {
-    let mut components = 0;
-    let mut end = 1;
-    if !is_path(byte(w, end)) {
+    if !is_path(byte(w, 1)) {
         return None;
     }
-    loop {
-        let component = end;
-        while end < w.len() && is_path(w[end]) {
-            end += 1;
-        }
-        components += usize::from(end > component);
-        if byte(w, end) != b'/' {
-            break;
-        }
+    let mut components = 0;
+    let mut end = 1;
+    while end < w.len() && FLAGS[usize::from(w[end])] & (IN_PATH | SLASH) != 0 {
+        components += usize::from(w[end - 1] == b'/' && w[end] != b'/');
         end += 1;
     }
     (components >= 2).then(|| without_dots(w, end))
@@ -543,11 +510,11 @@ fn without_dots(w: &[u8], end: usize) -> usize {
     if dots == 2 || end == dots { end } else { end - dots }
 }
 
-/// Returns the end of a number: `1`, `1.5`, `1,234`, `1e-5`, `1.5ms`, `1m30s`; in a word
-/// there is neither an exponent nor a unit.
+/// Returns the end of a number that begins with `run` digits: `1`, `1.5`, `1,234`, `1e-5`,
+/// `1.5ms`, `1m30s`; in a word there is neither an exponent nor a unit.
 #[inline]
-fn number(w: &[u8], in_word: bool) -> usize {
-    let mut end = digits(w, 0);
+fn number(w: &[u8], run: usize, in_word: bool) -> usize {
+    let mut end = run;
     if end <= 3 {
         while byte(w, end) == b',' && digits(w, end + 1) == 3 {
             end += 4;
@@ -557,14 +524,17 @@ fn number(w: &[u8], in_word: bool) -> usize {
         let run = digits(w, end + 1);
         end += if run > 0 { 1 + run } else { 0 };
     }
-    if !in_word && matches!(byte(w, end), b'e' | b'E') {
+    if in_word || ends_word(w, end) && byte(w, end).is_ascii() {
+        return end;
+    }
+    if matches!(byte(w, end), b'e' | b'E') {
         let sign = usize::from(matches!(byte(w, end + 1), b'+' | b'-'));
         let run = digits(w, end + 1 + sign);
         if run > 0 && ends_word(w, end + 1 + sign + run) {
             end += 1 + sign + run;
         }
     }
-    if in_word { end } else { duration(w, end).unwrap_or(end) }
+    duration(w, end).unwrap_or(end)
 }
 
 /// Finds the unit of a duration whose number ends at `at`, and the smaller units after it.
