@@ -123,7 +123,7 @@ impl Keys {
 
     /// Gives what is compared of a text to `write`: the one place that says what is left of
     /// a line, or of a string in its fields.
-    fn write_text(&mut self, text: &[u8], write: &mut dyn FnMut(&[u8])) {
+    fn write_text(&mut self, text: &[u8], write: &mut impl FnMut(&[u8])) {
         if self.masks.is_empty() {
             self.write_part(text, write);
         } else {
@@ -132,7 +132,7 @@ impl Keys {
     }
 
     /// Gives what `--ignore` leaves of a text to `write`. Returns how long that is.
-    fn write_part(&mut self, text: &[u8], write: &mut dyn FnMut(&[u8])) -> usize {
+    fn write_part(&mut self, text: &[u8], write: &mut impl FnMut(&[u8])) -> usize {
         let Some(normalizer) = self.normalizer else {
             write(text);
             return text.len();
@@ -152,7 +152,7 @@ impl Keys {
     }
 
     /// Gives `line` to `write` with a mark in place of each stretch that masks cover.
-    fn masked(&mut self, line: &[u8], write: &mut dyn FnMut(&[u8])) {
+    fn masked(&mut self, line: &[u8], write: &mut impl FnMut(&[u8])) {
         self.cuts.clear();
         for mask in &self.masks {
             self.cuts.extend(

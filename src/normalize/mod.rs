@@ -355,7 +355,7 @@ fn write_key(
     left_out: &mut impl FnMut(Class, &[u8]),
 ) -> usize {
     // Of hardly any text, so it is asked once of all of it.
-    let has_marks = text.contains(&MARK);
+    let has_marks = !text.is_ascii() && text.contains(&MARK);
     let mut at = 0;
     while at < limit {
         match scan.next(text, at, limit) {

@@ -44,7 +44,7 @@ pub(super) enum Step {
 pub(super) struct Scan {
     classes: Classes,
     /// A mask for [`FLAGS`]: the bytes at which something may begin.
-    mask: u8,
+    mask: u16,
     /// The byte before the next one, terminal sequences left out.
     prev: u8,
     /// The class of a token that went beyond the window: what continues it belongs to it.
@@ -95,57 +95,65 @@ impl Scan {
         let mut origin = from;
         let mut i = from;
         loop {
-            while i < limit && FLAGS[usize::from(text[i])] & self.mask == 0 {
-                i += 1;
+            let prev = if i > origin { text[i - 1] } else { self.prev };
+            i = self.skip(text, i, limit, prev.is_ascii_alphanumeric());
+            if i > origin {
+                self.prev = text[i - 1];
             }
             if i >= limit {
-                if i > origin {
-                    self.prev = text[i - 1];
-                }
                 return Step::Nothing(i);
             }
-            let prev = if i > origin { text[i - 1] } else { self.prev };
-            let first = text[i];
-            let in_word = prev.is_ascii_alphanumeric();
+            origin = i;
             let window = &text[i..text.len().min(i + LOOK)];
-            if first.is_ascii_alphabetic() {
-                let run = letters(window, 0);
-                if !in_word {
-                    if let Some((class, len)) = self.at_letter(window, run) {
-                        return self.token(text, i, len, class);
-                    }
-                }
-                i = limit.min(i + run);
-                continue;
-            }
-            if first == ESC {
+            if window[0] == ESC {
                 let len = escape_sequence(window);
                 if len > 0 {
                     // Neither letters nor digits of it touch what is around it.
-                    self.prev = prev;
+                    let end = i + len;
                     if self.classes.contains(Class::Ansi) {
                         self.found |= Classes::ANSI;
-                        let end = i + len;
-                        return Step::Found(Token {
-                            start: i,
-                            end,
-                            class: Class::Ansi,
-                            removed: true,
-                        });
+                        let class = Class::Ansi;
+                        return Step::Found(Token { start: i, end, class, removed: true });
                     }
-                    i += len;
-                    origin = i;
+                    i = end;
+                    origin = end;
                     continue;
                 }
-            } else if first.is_ascii_digit() {
-                if let Some((class, len)) = self.at_digit(window, in_word, prev) {
-                    return self.token(text, i, len, class);
-                }
-            } else if let Some((class, len)) = self.at_mark(window, prev, i) {
+            } else if let Some((class, len)) = self.at(window, i) {
                 return self.token(text, i, len, class);
             }
             i += 1;
         }
+    }
+
+    /// Returns the next place before `limit` at which something may begin; `in_word` tells of
+    /// the byte before `i`.
+    ///
+    /// Most of a text is passed over here: words eight letters at a time, each with the byte
+    /// after it, which is a blank most often.
+    #[inline(always)]
+    fn skip(&self, text: &[u8], mut i: usize, limit: usize, mut in_word: bool) -> usize {
+        let mask = self.mask;
+        while i < limit {
+            let first = text[i];
+            let flags = FLAGS[usize::from(first)] & mask;
+            if flags & LETTER == 0 {
+                if may_follow(flags, byte(text, i + 1)) {
+                    return i;
+                }
+                i += 1;
+                in_word = false;
+                continue;
+            }
+            let run = letters(text, i);
+            let next = byte(text, i + run);
+            if !in_word && may_begin(first, run, next) {
+                return i;
+            }
+            in_word = FLAGS[usize::from(next)] & mask != 0;
+            i = limit.min(i + run + usize::from(!in_word));
+        }
+        i
     }
 
     #[inline]
@@ -159,23 +167,35 @@ impl Scan {
         Step::Found(Token { start, end, class, removed: false })
     }
 
-    /// Looks at a word that begins with `run` letters. What comes after them leaves few words
-    /// to look at.
+    /// Looks at a place at which something may begin.
     #[inline]
-    fn at_letter(&self, w: &[u8], run: usize) -> Option<(Class, usize)> {
-        match byte(w, run) {
-            b' ' | b',' if run == 3 && self.classes.contains(Class::Time) => {
-                time::at_letter(w).map(|end| (Class::Time, end))
-            }
-            b':' if run == 1 && byte(w, 2) == b'\\' => {
-                let end = if self.classes.contains(Class::Path) { windows_path(w) } else { None };
-                end.map(|end| (Class::Path, end))
-            }
-            b'0'..=b'9' | b':' | b'-' if w[0].is_ascii_hexdigit() => {
-                self.at_hex(w, hex_digits(w, 0))
-            }
-            _ => None,
+    fn at(&mut self, w: &[u8], at: usize) -> Option<(Class, usize)> {
+        let in_word = self.prev.is_ascii_alphanumeric();
+        match w[0] {
+            b'0'..=b'9' => self.at_digit(w, in_word, self.prev),
+            b'a'..=b'z' | b'A'..=b'Z' if in_word => None,
+            b'a'..=b'z' | b'A'..=b'Z' => self.at_letter(w),
+            _ => self.at_mark(w, at),
         }
+    }
+
+    /// Looks at a letter that begins a word.
+    fn at_letter(&self, w: &[u8]) -> Option<(Class, usize)> {
+        if self.classes.contains(Class::Time) {
+            if let Some(end) = time::at_letter(w) {
+                return Some((Class::Time, end));
+            }
+        }
+        let run = hex_digits(w, 0);
+        if run > 0 {
+            if let Some(found) = self.at_hex(w, run) {
+                return Some(found);
+            }
+        }
+        if self.classes.contains(Class::Path) && byte(w, 1) == b':' && byte(w, 2) == b'\\' {
+            return windows_path(w).map(|end| (Class::Path, end));
+        }
+        None
     }
 
     #[inline]
@@ -239,7 +259,8 @@ impl Scan {
     }
 
     /// Looks at a byte that is neither a letter nor a digit.
-    fn at_mark(&mut self, w: &[u8], prev: u8, at: usize) -> Option<(Class, usize)> {
+    fn at_mark(&mut self, w: &[u8], at: usize) -> Option<(Class, usize)> {
+        let prev = self.prev;
         match w[0] {
             b'/' if self.classes.contains(Class::Path) => {
                 let url = self.url_path == at;
@@ -284,23 +305,29 @@ impl Scan {
 
 const ESC: u8 = 0x1b;
 
-const LETTER: u8 = 1;
-const DIGIT: u8 = 1 << 1;
-const SLASH: u8 = 1 << 2;
-const COLON: u8 = 1 << 3;
-const BRACKET: u8 = 1 << 4;
-const SIGN: u8 = 1 << 5;
-const ESCAPE: u8 = 1 << 6;
+const LETTER: u16 = 1;
+const DIGIT: u16 = 1 << 1;
+const SLASH: u16 = 1 << 2;
+const COLON: u16 = 1 << 3;
+const BRACKET: u16 = 1 << 4;
+const SIGN: u16 = 1 << 5;
+const ESCAPE: u16 = 1 << 6;
 /// May be in a component of a path.
-const IN_PATH: u8 = 1 << 7;
+const IN_PATH: u16 = 1 << 7;
+/// The initial of a month or a day of the week.
+const NAME: u16 = 1 << 8;
+const ANY: u16 = 1 << 9;
 
 /// What each byte may begin, or be in.
-static FLAGS: [u8; 256] = {
+static FLAGS: [u16; 256] = {
     let mut flags = [0; 256];
     let mut i = 0;
     while i < 256 {
         let byte = i as u8;
         flags[i] = match byte {
+            b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' | b'T' | b'W' => {
+                LETTER | IN_PATH | NAME
+            }
             b'a'..=b'z' | b'A'..=b'Z' => LETTER | IN_PATH,
             b'0'..=b'9' => DIGIT | IN_PATH,
             b'/' => SLASH,
@@ -316,18 +343,44 @@ static FLAGS: [u8; 256] = {
     flags
 };
 
-/// Returns the mask of the bytes at which `classes` can begin.
-fn mask(classes: Classes) -> u8 {
-    classes.iter().fold(0, |mask, class| {
-        mask | ESCAPE
-            | match class {
-                Class::Ansi => 0,
-                Class::Time | Class::Uuid | Class::Hex => LETTER | DIGIT,
-                Class::Ip => LETTER | DIGIT | COLON | BRACKET,
-                Class::Path => LETTER | SLASH | COLON,
-                Class::Number => DIGIT | SIGN,
-            }
+/// Returns the mask of the bytes at which `classes` can begin. Letters and digits are in it,
+/// as words are made of them.
+fn mask(classes: Classes) -> u16 {
+    classes.iter().fold(LETTER | DIGIT | ESCAPE, |mask, class| {
+        mask | match class {
+            Class::Ip => COLON | BRACKET,
+            Class::Path => SLASH | COLON,
+            Class::Number => SIGN,
+            _ => 0,
+        }
     })
+}
+
+/// Returns whether anything can begin with a word's first `run` letters if `next` follows: a
+/// month or a day, hexadecimal digits, a drive.
+#[inline(always)]
+fn may_begin(first: u8, run: usize, next: u8) -> bool {
+    if FLAGS[usize::from(next)] & (DIGIT | COLON | SIGN) != 0 {
+        first.is_ascii_hexdigit() || run == 1
+    } else {
+        run == 3 && FLAGS[usize::from(first)] & NAME != 0
+    }
+}
+
+/// Returns whether what may begin at a byte with `flags`, at most one, can if `next` follows.
+#[inline(always)]
+fn may_follow(flags: u16, next: u8) -> bool {
+    static FOLLOWERS: [u16; 17] = {
+        let mut followers = [0; 17];
+        followers[DIGIT.trailing_zeros() as usize] = ANY;
+        followers[SLASH.trailing_zeros() as usize] = IN_PATH;
+        followers[COLON.trailing_zeros() as usize] = COLON | SLASH;
+        followers[BRACKET.trailing_zeros() as usize] = LETTER | DIGIT | COLON;
+        followers[SIGN.trailing_zeros() as usize] = DIGIT;
+        followers[ESCAPE.trailing_zeros() as usize] = ANY;
+        followers
+    };
+    FOLLOWERS[flags.trailing_zeros() as usize] & (FLAGS[usize::from(next)] | ANY) != 0
 }
 
 /// Returns whether `byte` goes on with a token that is longer than the window.
@@ -394,8 +447,7 @@ fn ipv4(w: &[u8], at: usize) -> Option<usize> {
         if run == 0 || run > 3 {
             return None;
         }
-        let value = w[end..end + run].iter().fold(0, |value, b| value * 10 + u16::from(b - b'0'));
-        if value > 255 {
+        if run == 3 && w[end..].first_chunk().is_some_and(|of| of > b"255") {
             return None;
         }
         end += run;
