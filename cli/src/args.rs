@@ -188,9 +188,9 @@ impl Color {
 
 const AFTER_HELP: &str = "\
 Time:
-  Pipes and terminals run on wall time. If every input is a regular file, the clock
-  stands still: the window is the whole input, and two runs on the same unchanged
-  files write the same. With inputs of both kinds, wall time holds for all.
+  Pipes and terminals run on wall time. If every input is a regular file, the
+  clock stands still: the window is the whole input, and two runs on the same
+  unchanged files write the same. With inputs of both kinds, wall time holds for all.
   quell remembers at least --max-entries lines, those seen last. A line that it has
   forgotten is written when it comes again.
 
