@@ -292,9 +292,31 @@ impl<C: Clock> Cache<C> {
         decision
     }
 
-    /// Keeps `exemplar` for a message that was emitted, and returns the one before it.
+    /// Replaces what the summaries of a message show, and returns what they showed.
+    ///
+    /// So that a summary shows one of the calls that it counts, say, where one key stands for
+    /// different texts:
+    ///
+    /// ```
+    /// use quell::{Cache, Decision, Exemplar, Fingerprint};
+    /// let cache = Cache::builder().build()?;
+    /// let failed = Fingerprint::from_u128(7);
+    /// for attempt in 1..=3 {
+    ///     if let Decision::Suppress { first: true } = cache.check(failed) {
+    ///         cache.replace_exemplar(failed, || Exemplar::new(&format!("attempt {attempt}")));
+    ///     }
+    /// }
+    /// cache.drain(|summary| assert_eq!(&*summary.exemplar.unwrap().message, "attempt 2"));
+    /// # Ok::<(), quell::ConfigError>(())
+    /// ```
+    ///
+    /// Keeps nothing of a message that is not in the cache, or if `exemplar` panics: the panic
+    /// is caught.
+    ///
+    /// # Progress
+    /// Lock-free. Allocates, so it is not for every suppressed call.
     #[cold]
-    pub(crate) fn replace_exemplar(
+    pub fn replace_exemplar(
         &self,
         fingerprint: Fingerprint,
         exemplar: impl FnOnce() -> Exemplar,

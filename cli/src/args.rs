@@ -14,59 +14,57 @@ use std::time::Duration;
 
 /// Writes the first of each repeated line and suppresses its repeats for a while.
 ///
-/// Lines of all FILEs (of standard input where there is none, or where FILE is -)
-/// are one stream. A line is written at once when no equal line was written within
-/// the window; otherwise it is counted, and a summary says how often, when the
-/// window has passed, at the end of input and on an interrupt.
+/// The lines of all FILEs are one stream. A line is written at once if no equal line was
+/// written within the window. Otherwise it is counted. A summary says how many lines were
+/// suppressed: when the window has passed, at the end of input and on an interrupt.
 #[derive(Debug, Parser)]
 #[command(version, name = "quell", after_long_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Files to read, in this order; - is standard input
+    /// Read these files, in this order; - is standard input, the default
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// The time for which a line stays suppressed after it was written: 500ms, 60s, 1m30s,
-    /// 1h, 1d, or a plain number of seconds
+    /// Suppress the repeats of a line for TIME after it is written: 500ms, 60s, 1m30s, 1h,
+    /// 1d, or a plain number of seconds
     #[arg(
         long, value_name = "TIME", default_value = "60s", value_parser = parse_time,
         allow_negative_numbers = true
     )]
     pub(crate) window: Duration,
 
-    /// The number of different lines that are remembered at least
+    /// Remember at least N different lines
     #[arg(long, value_name = "N", default_value_t = 65_536, allow_negative_numbers = true)]
     pub(crate) max_entries: usize,
 
-    /// Leave the first N fields out of the comparison, as uniq does: a field is a run
-    /// of blanks followed by non-blanks
+    /// Leave the first N fields out of the comparison, as uniq does: a field is a run of
+    /// blanks and the non-blanks after it
     #[arg(
         help_heading = "What is compared",
         short = 'f', long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true
     )]
     pub(crate) skip_fields: usize,
 
-    /// Leave the first N bytes (after the skipped fields) out of the comparison
+    /// Leave the first N bytes after these fields out of the comparison
     #[arg(
         help_heading = "What is compared",
         short = 's', long, value_name = "N", default_value = "0", value_parser = parse_count, allow_negative_numbers = true
     )]
     pub(crate) skip_chars: usize,
 
-    /// Leave out of the comparison what REGEX matches, such as times and process ids;
-    /// may be given more than once
+    /// Leave what REGEX matches out of the comparison; may be given more than once
     #[arg(
         help_heading = "What is compared",
         long = "mask", value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true
     )]
     pub(crate) masks: Vec<Regex>,
 
-    /// Leave out of the comparison what looks like these, in any order, or all of them:
+    /// Leave these kinds of text out of the comparison: all, or some of
     /// time,uuid,hex,number,ip,path,ansi
     #[arg(help_heading = "What is compared", long, value_name = "CLASSES", default_value = "none")]
     pub(crate) ignore: Classes,
 
     /// Compare only these members of a line that is a JSON object or logfmt (name=value
-    /// ...); http.status is status within http
+    /// ...); http.status is the member status of http
     #[arg(
         help_heading = "What is compared",
         long = "key",
@@ -80,42 +78,41 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "What is compared")]
     except: Vec<String>,
 
-    /// A line that REGEX matches begins a record; the lines after it belong to it, and
-    /// records are compared and written as a whole
+    /// Begin a record at each line that REGEX matches; a record is compared and written as
+    /// a whole
     #[arg(
         help_heading = "Records of several lines",
         long, value_name = "REGEX", value_parser = parse_regex, allow_hyphen_values = true, conflicts_with = "stack_traces"
     )]
     record_start: Option<Regex>,
 
-    /// Lines belong to the record before if they begin with white space, a closing
-    /// bracket, "at ", "Caused by:", "Traceback" or "...", or end a trace of Python
+    /// Add a line to the record before it if it begins with white space, a closing bracket,
+    /// "at ", "Caused by:", "Traceback" or "...", or ends a trace of Python
     #[arg(long, help_heading = "Records of several lines")]
     stack_traces: bool,
 
-    /// Lines end in NUL instead of newline
+    /// End lines in NUL instead of newline
     #[arg(short, long)]
     pub(crate) zero_terminated: bool,
 
-    /// Write no lines but, at the end, each message's count and first line, in the order
-    /// in which they first came, as uniq -c does
+    /// Write at the end the count and the first line of each message, as uniq -c does, in
+    /// the order in which they first came
     #[arg(long, conflicts_with = "top", help_heading = "Counts instead of lines")]
     count: bool,
 
-    /// Write no lines but, at the end, the N noisiest messages and their counts; on a
-    /// terminal they show meanwhile
+    /// Write at the end the counts and first lines of the N most frequent messages; a
+    /// terminal shows them meanwhile
     #[arg(
         help_heading = "Counts instead of lines",
         long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true
     )]
     pub(crate) top: Option<usize>,
 
-    /// Follow the FILEs by name as they grow, are cut off or replaced, as tail -F does, after
-    /// what is in them already
+    /// Read the FILEs and go on as they grow, are truncated or replaced, as tail -F does
     #[arg(long)]
     pub(crate) follow: bool,
 
-    /// The place of summaries of what was suppressed
+    /// Write summaries of what is suppressed to WHERE
     #[arg(
         help_heading = "Summaries", long, value_name = "WHERE", value_enum, require_equals = true, num_args = 0..=1,
         default_value = "stderr", default_missing_value = "stderr", overrides_with_all = ["summary", "no_summary"]
@@ -131,7 +128,7 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Summaries")]
     pub(crate) json: bool,
 
-    /// Colour summaries: auto does on a terminal, unless NO_COLOR is set
+    /// Colour summaries
     #[arg(
         help_heading = "Summaries",
         long,
@@ -141,13 +138,13 @@ pub(crate) struct Args {
     )]
     pub(crate) color: Color,
 
-    /// At the end, write counts to standard error: lines read, written and suppressed;
-    /// untracked ones, written for lack of room to remember them; and lines forgotten
-    /// before their window had passed; and a hint if nothing was suppressed
+    /// Write counts to standard error at the end: lines read, written, suppressed, untracked
+    /// (written for lack of room to remember them) and forgotten (before their window has
+    /// passed); with a hint if nothing is suppressed
     #[arg(long)]
     pub(crate) stats: bool,
 
-    /// Print a manual page or a completion script, and read nothing
+    /// Print a manual page or a completion script, and exit
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(crate) generate: Option<Generate>,
 }
@@ -155,11 +152,11 @@ pub(crate) struct Args {
 /// The place of summaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Place {
-    /// To standard error
+    /// Standard error
     Stderr,
-    /// Between the lines on standard output
+    /// Standard output, between the lines
     Inline,
-    /// Nowhere, as --no-summary
+    /// Nowhere, as with --no-summary
     None,
 }
 
@@ -191,57 +188,62 @@ impl Color {
 
 const AFTER_HELP: &str = "\
 Time:
-  Pipes and terminals run on wall time. When every input is a regular file the
-  clock stands still, so the window is the whole input, and two runs on the same
-  unchanged files write the same. With both kinds of input, wall time holds for all.
-  At least --max-entries lines are remembered, those seen last; one that was
-  forgotten is written again when it comes again.
+  Pipes and terminals run on wall time. If every input is a regular file, the
+  clock stands still: the window is the whole input, and two runs on the same
+  unchanged files write the same. With inputs of both kinds, wall time holds for all.
+  quell remembers at least --max-entries lines, those seen last. A line that it has
+  forgotten is written when it comes again.
 
 Comparison:
-  The whole line counts, as bytes, but for a CR at its end. -f applies first, then
-  -s, then the masks, on what is left of the line. What a mask cut leaves a mark, so
-  that \"a 1\" and \"1 a\" do not become equal; matches that touch leave one. --ignore
-  applies to what the masks leave, and leaves a mark for each thing, by its kind.
-  With --key or --except neither the order of members nor the way they are written
-  matters, but types do: 1 is not \"1\". Masks and --ignore then apply to each string, -f and -s to
-  none. A line that is neither an object nor logfmt, or has no member that is
-  compared, is compared as a whole.
-  Lines of more than 1 MiB are compared as a whole, without masks or --ignore. They wait in an
-  unnamed temporary file until their end is read; where there is no room for one,
-  the line is written and counted as untracked.
+  The whole line counts, as bytes, without a CR at its end. -f applies first, then -s,
+  then the masks, then --ignore.
+  What a mask matches leaves a mark, so that \"a 1\" and \"1 a\" stay different; matches
+  that touch leave one. --ignore leaves a mark of its own for each kind of text.
+  With --key or --except, neither the order of members nor the way they are written
+  counts, but their types do: 1 is not \"1\". Masks and --ignore then apply to each
+  string, -f and -s to none. A line that is neither an object nor logfmt, or that has
+  no member to compare, is compared as a whole.
+  Lines of more than 1 MiB are compared without masks, --ignore, --key and --except.
+  They wait in an unnamed temporary file until their end is read. Without room for
+  that file, the line is written and counted as untracked.
 
 Counts:
-  --count and --top are of the whole input, whatever the window. They remember
-  --max-entries messages at most, and 256 MiB of their lines. When there are more,
-  the rarest are forgotten: --count has the sum of their counts in its last line, and
-  a message that comes again counts from there.
+  --count and --top count over the whole input, whatever the window. They remember at
+  most --max-entries messages and 256 MiB of their lines. If there are more, they
+  forget the rarest: a message that comes again counts from there, and the last line
+  of --count has the sum of the counts that were forgotten.
 
 Records:
-  A record ends where the next one begins, or when no input came for half a second,
-  or when it is longer than 1 MiB: what follows is then a record of its own.
+  A record ends where the next one begins, or when no input comes for half a second.
+  It also ends at 1 MiB: what follows is a record of its own.
 
 Summaries:
-  With --mask or --ignore a summary ends with the kinds of text left out that
-  differed between the line written and the repeats counted: (varying: time, mask).
-  With --json that is the list \"varying\", also in the counts; an empty one says that
-  nothing differed. Where --max-entries was too small to tell, nothing is said.
+  A summary shows the first of the lines that it counts.
+  With --mask or --ignore, a summary ends with the kinds of text left out that differ
+  among these lines and the one written before them: (varying: time, mask).
+  With --json this is the list \"varying\", also of --count and --top; it is empty if
+  nothing differs. If --max-entries is too small to tell, there is none.
 
 Output:
-  Bytes are written as they came; a newline that is missing at the end of an input
-  is added. Output is flushed before quell waits for input.
-  With --json a summary has, in \"quell\", how many lines were suppressed, since when (on
-  wall time), and the number of the first line; beside it, if the line is an object,
-  its level and its message, else the start of the line as the message.
+  Bytes are written as they came. A newline that is missing at the end of an input is
+  added. quell flushes the output before it waits for input.
+  With --json, a summary has in \"quell\" how many lines were suppressed, since when (on
+  wall time), and the number of the line that it shows. Beside it are the level and
+  the message of that line if it is an object, else the start of the line.
 
 Signals:
-  After SIGINT (^C), SIGTERM or SIGHUP what was read is written and summarised; one
-  more signal kills at once. ^C also reaches the program that writes into a pipe: the
-  first SIGINT lets quell read pipes on to their end, and the second stops it.
+  After SIGINT (^C), SIGTERM or SIGHUP, quell writes and summarises what it has read;
+  one more signal kills it at once. ^C also reaches the program that writes into a
+  pipe: after the first SIGINT quell reads pipes on to their end, after the second it
+  stops.
 
 Exit status:
-  0 if all went well, also when the reader of the output has gone; 2 if an argument
-  is wrong or an input could not be read (the others are) or the output not written;
-  129 after SIGHUP, 130 after SIGINT, 143 after SIGTERM.
+  0    all went well, also if the reader of the output has gone
+  2    an argument is wrong, an input cannot be read (the others are), or the output
+       cannot be written
+  129  after SIGHUP
+  130  after SIGINT
+  143  after SIGTERM
 
 Examples:
   tail -f app.log | quell --window 5m
@@ -275,7 +277,7 @@ impl Args {
         if args.follow
             && (args.files.is_empty() || args.files.iter().any(|of| of.as_os_str() == "-"))
         {
-            print_error(format_args!("--follow needs FILEs, and none that is -"));
+            print_error(format_args!("--follow needs a FILE, and cannot follow -"));
             return Err(EXIT_FAILURE);
         }
         if args.no_summary || args.shape().is_some() {

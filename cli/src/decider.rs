@@ -4,8 +4,9 @@ use crate::args::Place;
 use crate::io::Output;
 use crate::summary::Summaries;
 use crate::varying::{LeftOut, Memory, Varying};
-use quell::{Cache, Decision, Fingerprint, Rule, Summary, Tick};
+use quell::{Cache, Decision, Exemplar, Fingerprint, Summary, Tick};
 use std::io;
+use std::sync::Arc;
 
 /// Decides about lines, and counts them.
 #[derive(Debug)]
@@ -40,15 +41,21 @@ impl Decider {
         line: &[u8],
     ) -> Decision {
         self.number += 1;
-        let decision = if self.summaries.place == Place::None {
-            cache.check_at(fingerprint, now)
-        } else {
-            cache.check_with_at(fingerprint, now, &Rule::once(), || {
-                Some(self.summaries.exemplar(line, self.number))
-            })
-        };
-        self.pending += u64::from(!decision.is_emit());
+        let decision = cache.check_at(fingerprint, now);
+        if let Decision::Suppress { first } = decision {
+            self.pending += 1;
+            if first && self.summaries.place != Place::None {
+                // A summary shows the first of the lines that it counts.
+                self.show(cache, fingerprint, line);
+            }
+        }
         decision
+    }
+
+    /// Has the summaries of a message show `line`, and returns what they showed.
+    #[cold]
+    fn show(&self, cache: &Cache, fingerprint: Fingerprint, line: &[u8]) -> Option<Arc<Exemplar>> {
+        cache.replace_exemplar(fingerprint, || self.summaries.exemplar(line, self.number))
     }
 
     /// Takes note of what was left out of a line, and returns what varied among the repeats
@@ -73,22 +80,72 @@ impl Decider {
         }
     }
 
-    /// Writes the summary of a line whose window has ended, before the line itself is
-    /// written again.
+    /// Writes the summary of a message whose window has ended, before `line` is written, which
+    /// begins the next one. `of` is how many lines were suppressed, since when, and what
+    /// varied among them.
     #[cold]
     pub(crate) fn report(
         &mut self,
-        suppressed: u64,
-        since: Option<Tick>,
-        varying: Option<Varying>,
+        cache: &Cache,
+        fingerprint: Fingerprint,
+        of: (u64, Option<Tick>, Option<Varying>),
         line: &[u8],
         out: &mut Output,
     ) -> io::Result<()> {
-        self.pending -= suppressed;
-        self.summaries.write_one(suppressed, since, varying, line, out)
+        self.pending -= of.0;
+        if self.summaries.place == Place::None {
+            return Ok(());
+        }
+        let counted = self.show(cache, fingerprint, line);
+        self.summaries.write_one(of, counted.as_deref(), out)
     }
+
     /// Writes the summaries that a drain returned.
     pub(crate) fn write(&mut self, found: Vec<Summary>, out: &mut Output) -> io::Result<()> {
         self.summaries.write(found, self.memory.as_mut(), out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Args;
+    use clap::Parser;
+    use rustix::pipe::pipe;
+    use std::fs::File;
+    use std::io::{Read, Write};
+
+    /// The window ends while more comes, so that no search for ended windows is made.
+    #[test]
+    fn a_line_written_again_reports_the_others() {
+        let args = Args::parse_from(["quell", "--summary=inline"]);
+        let cache = Cache::builder().window(args.window).build().unwrap();
+        let mut decider = Decider::new(Summaries::new(&args, None), None);
+        let (mut shown, out) = pipe().map(|(a, b)| (File::from(a), File::from(b))).unwrap();
+        let mut out = Output::of(out);
+        let key = Fingerprint::from_u128(7);
+        for (seconds, line) in
+            [(0, "try 1"), (1, "try 2"), (2, "try 3"), (60, "try 4"), (61, "try 5"), (120, "try 6")]
+        {
+            let now = Tick::from_millis(seconds * 1000);
+            let decision = decider.decide(&cache, key, now, line.as_bytes());
+            if let Decision::Emit { suppressed, since, .. } = decision {
+                if suppressed > 0 {
+                    decider
+                        .report(&cache, key, (suppressed, since, None), line.as_bytes(), &mut out)
+                        .unwrap();
+                }
+                out.write_all(line.as_bytes()).unwrap();
+                out.write_all(b"\n").unwrap();
+            }
+        }
+        out.flush().unwrap();
+        drop(out);
+        let mut text = String::new();
+        shown.read_to_string(&mut text).unwrap();
+        let expected = "try 1\nquell: suppressed 2 repeats of: try 2\ntry 4\n\
+                        quell: suppressed 1 repeat of: try 5\ntry 6\n";
+        assert_eq!(text, expected);
+        assert_eq!(decider.pending, 0);
     }
 }

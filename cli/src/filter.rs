@@ -266,7 +266,8 @@ impl Filter {
                 Decision::Emit { suppressed, since, .. } => {
                     self.out.write_all(&bytes[written..start])?;
                     written = start;
-                    self.decider.report(suppressed, since, varying, line, &mut self.out)?;
+                    let of = (suppressed, since, varying);
+                    self.decider.report(&self.cache, key, of, line, &mut self.out)?;
                 }
             }
             start = end + 1;
@@ -306,13 +307,8 @@ impl Filter {
                 let varying = self.decider.note(key, now, decision, Some(&LeftOut::default()));
                 if let Decision::Emit { suppressed, since, .. } = decision {
                     if suppressed > 0 {
-                        self.decider.report(
-                            suppressed,
-                            since,
-                            varying,
-                            line.start(),
-                            &mut self.out,
-                        )?;
+                        let of = (suppressed, since, varying);
+                        self.decider.report(&self.cache, key, of, line.start(), &mut self.out)?;
                     }
                     line.write_to(&mut self.out)?;
                 }

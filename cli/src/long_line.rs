@@ -38,7 +38,7 @@ impl LongLine {
     }
 
     fn pass_through(error: &io::Error) -> Self {
-        print_error(format_args!("a line of more than 1 MiB is not compared: {error}"));
+        print_error(format_args!("a line of more than 1 MiB is written and not compared: {error}"));
         Self::PassThrough
     }
 

@@ -124,8 +124,8 @@ fn run(args: &Args, signals: &Signals, out: Output) -> std::io::Result<u8> {
         && (args.stats || std::io::stderr().is_terminal())
     {
         print_error(format_args!(
-            "nothing was suppressed in {} lines; where they differ in times or ids, --ignore, \
-             --mask, --key or --except leave these out of the comparison",
+            "nothing was suppressed in {} lines; if they differ only in times or ids, leave \
+             these out of the comparison with --ignore, --mask, --key or --except",
             stats.emitted
         ));
     }

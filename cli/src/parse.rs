@@ -34,9 +34,9 @@ pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
         humantime::parse_duration(text)
     };
     match parsed {
-        Ok(Duration::ZERO) => Err("it must be longer than zero".into()),
+        Ok(Duration::ZERO) => Err(EXPECTED_TIME.into()),
         Ok(window) => Ok(window),
-        Err(humantime::DurationError::NumberOverflow) => Err("it is out of range".into()),
+        Err(humantime::DurationError::NumberOverflow) => Err("the time is too long".into()),
         Err(_) => Err(EXPECTED_TIME.into()),
     }
 }

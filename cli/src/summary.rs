@@ -45,14 +45,32 @@ pub(crate) struct Summaries {
 struct Told<'a> {
     suppressed: u64,
     since: Option<Tick>,
-    /// The line it is about, or its message; `None` of lines no longer remembered.
+    /// The first line it counts, or its message; `None` of lines no longer remembered.
     text: Option<&'a str>,
     /// The level, as JSON.
     level: Option<&'a str>,
-    /// The number of the line in the input.
+    /// The number of that line in the input.
     line: Option<u32>,
     /// The classes that varied among the lines, if that is known.
     varying: Option<Varying>,
+}
+
+impl<'a> Told<'a> {
+    fn new(
+        suppressed: u64,
+        since: Option<Tick>,
+        varying: Option<Varying>,
+        exemplar: Option<&'a Exemplar>,
+    ) -> Self {
+        Self {
+            suppressed,
+            since,
+            text: exemplar.map(|of| &*of.message),
+            level: exemplar.map(|of| &*of.target).filter(|level| !level.is_empty()),
+            line: exemplar.and_then(|of| of.line),
+            varying,
+        }
+    }
 }
 
 impl Summaries {
@@ -85,7 +103,7 @@ impl Summaries {
     }
 
     /// Writes what a drain returned, in an order that does not depend on the cache: the
-    /// most frequent first, then by first appearance.
+    /// most frequent first, then by the lines they show.
     pub(crate) fn write(
         self,
         mut found: Vec<Summary>,
@@ -110,36 +128,25 @@ impl Summaries {
         });
         let known = found.partition_point(|summary| summary.exemplar.is_some());
         let lines = found[..known].iter().map(|of| {
-            let exemplar = of.exemplar.as_deref();
-            Told {
-                suppressed: of.suppressed,
-                since: Some(of.since),
-                text: exemplar.map(|of| &*of.message),
-                level: exemplar.map(|of| &*of.target).filter(|level| !level.is_empty()),
-                line: exemplar.and_then(|of| of.line),
-                varying: memory.as_mut().zip(of.fingerprint).and_then(|(memory, fingerprint)| {
-                    memory.take(fingerprint, of.suppressed, of.since)
-                }),
-            }
+            let varying = memory.as_mut().zip(of.fingerprint).and_then(|(memory, fingerprint)| {
+                memory.take(fingerprint, of.suppressed, of.since)
+            });
+            Told::new(of.suppressed, Some(of.since), varying, of.exemplar.as_deref())
         });
         let unknown = found[known..].iter().map(|of| of.suppressed).sum();
         let unknown = Told { suppressed: unknown, ..Told::default() };
         self.write_lines(&mut lines.chain((unknown.suppressed > 0).then_some(unknown)), out)
     }
 
-    /// Writes one summary, of `line`.
+    /// Writes one summary: how many lines were suppressed, since when, what varied among them,
+    /// and which line it shows.
     pub(crate) fn write_one(
         self,
-        suppressed: u64,
-        since: Option<Tick>,
-        varying: Option<Varying>,
-        line: &[u8],
+        (suppressed, since, varying): (u64, Option<Tick>, Option<Varying>),
+        exemplar: Option<&Exemplar>,
         out: &mut Output,
     ) -> io::Result<()> {
-        let exemplar = self.exemplar(line, 0);
-        let level = Some(&*exemplar.target).filter(|level| !level.is_empty());
-        let text = Some(&*exemplar.message);
-        let told = Told { suppressed, since, text, level, line: None, varying };
+        let told = Told::new(suppressed, since, varying, exemplar);
         self.write_lines(&mut [told].into_iter(), out)
     }
 

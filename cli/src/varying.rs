@@ -35,11 +35,17 @@ impl Sums {
         // The length tells where one piece ends and the next begins.
         let mut hash = *sum ^ (text.len() as u64 + 1).wrapping_mul(FACTOR);
         let mut rest = text;
-        while let Some((word, after)) = rest.split_first_chunk() {
-            hash = fold(hash ^ u64::from_le_bytes(*word));
-            rest = after;
+        while rest.len() > 16 {
+            hash = fold(hash ^ u64::from_le_bytes(*rest.first_chunk().expect("more than 8")));
+            rest = &rest[8..];
         }
-        *sum = fold(hash ^ short(rest));
+        *sum = match (rest.first_chunk(), rest.last_chunk()) {
+            // The two overlap, unless they are all of it.
+            (Some(first), Some(last)) => {
+                fold(fold(hash ^ u64::from_le_bytes(*first)) ^ u64::from_le_bytes(*last))
+            }
+            _ => fold(hash ^ short(rest)),
+        };
     }
 
     pub(crate) fn finish(&self) -> LeftOut {

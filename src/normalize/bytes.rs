@@ -1,4 +1,4 @@
-//! A look at bytes that may end.
+//! A look at bytes that may end, and at eight of them at a time.
 
 /// Returns the byte at `at`; after the end there are zeros.
 #[inline(always)]
@@ -13,11 +13,63 @@ pub(super) fn ends_word(w: &[u8], at: usize) -> bool {
 }
 
 /// Counts the decimal digits at `at`.
-#[inline]
+#[inline(always)]
 pub(super) fn digits(w: &[u8], at: usize) -> usize {
+    run(w, at, |word| within(word, b'0', b'9'))
+}
+
+/// Counts the hexadecimal digits at `at`.
+#[inline(always)]
+pub(super) fn hex_digits(w: &[u8], at: usize) -> usize {
+    run(w, at, |word| within(word, b'0', b'9') | within(word | LOWER, b'a', b'f'))
+}
+
+/// Counts the letters of ASCII at `at`.
+#[inline(always)]
+pub(super) fn letters(w: &[u8], at: usize) -> usize {
+    run(w, at, |word| within(word | LOWER, b'a', b'z'))
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80 * ONES;
+/// The bit that makes a letter lower case. What it makes of other bytes is no letter.
+const LOWER: u64 = 0x20 * ONES;
+
+/// Sets the highest bit of each byte that is in a range of ASCII, and clears all others.
+#[inline(always)]
+fn within(word: u64, from: u8, to: u8) -> u64 {
+    let add = |byte: u8| (word & !HIGH) + u64::from(byte) * ONES;
+    add(0x80 - from) & !add(0x7f - to) & !word & HIGH
+}
+
+/// Counts the bytes from `at` on that `set` marks, without a branch for each of them.
+#[inline(always)]
+fn run(w: &[u8], at: usize, set: impl Fn(u64) -> u64) -> usize {
     let mut end = at;
-    while byte(w, end).is_ascii_digit() {
-        end += 1;
+    loop {
+        let run = (set(word(w, end)) ^ HIGH).trailing_zeros() as usize / 8;
+        end += run;
+        if run < 8 {
+            return end - at;
+        }
     }
-    end - at
+}
+
+/// Returns the eight bytes at `at`, the first lowest.
+#[inline(always)]
+fn word(w: &[u8], at: usize) -> u64 {
+    match w.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(word) => u64::from_le_bytes(*word),
+        None => last_word(w, at),
+    }
+}
+
+#[inline(never)]
+fn last_word(w: &[u8], at: usize) -> u64 {
+    let rest = w.get(at..).unwrap_or_default();
+    match w.last_chunk() {
+        _ if rest.is_empty() => 0,
+        Some(word) => u64::from_le_bytes(*word) >> (64 - 8 * rest.len()),
+        None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
 }

@@ -354,15 +354,17 @@ fn write_key(
     out: &mut impl FnMut(&[u8]),
     left_out: &mut impl FnMut(Class, &[u8]),
 ) -> usize {
+    // Of hardly any text, so it is asked once of all of it.
+    let has_marks = !text.is_ascii() && text.contains(&MARK);
     let mut at = 0;
     while at < limit {
         match scan.next(text, at, limit) {
             Step::Nothing(end) => {
-                write_text(&text[at..end], out);
+                write_text(&text[at..end], has_marks, out);
                 at = end;
             }
             Step::Found(token) => {
-                write_text(&text[at..token.start], out);
+                write_text(&text[at..token.start], has_marks, out);
                 if let Some(class) = token.placeholder() {
                     out(&[MARK, class as u8]);
                 }
@@ -374,9 +376,10 @@ fn write_key(
     at
 }
 
+/// Writes `text` with each byte [`MARK`] doubled, if it may have any.
 #[inline]
-fn write_text(text: &[u8], out: &mut impl FnMut(&[u8])) {
-    if text.contains(&MARK) {
+fn write_text(text: &[u8], has_marks: bool, out: &mut impl FnMut(&[u8])) {
+    if has_marks {
         for part in text.split_inclusive(|byte| *byte == MARK) {
             out(part);
             if part.ends_with(&[MARK]) {

@@ -6,7 +6,7 @@
 //! whole, as soon as so many bytes are there. Bytes that are passed over in a hurry are
 //! those at which nothing can begin.
 
-use super::bytes::{byte, digits, ends_word};
+use super::bytes::{byte, digits, ends_word, hex_digits, letters};
 use super::classes::{Class, Classes};
 use super::time;
 
@@ -95,60 +95,65 @@ impl Scan {
         let mut origin = from;
         let mut i = from;
         loop {
-            while i < limit && FLAGS[usize::from(text[i])] & self.mask == 0 {
-                i += 1;
+            let prev = if i > origin { text[i - 1] } else { self.prev };
+            i = self.skip(text, i, limit, prev.is_ascii_alphanumeric());
+            if i > origin {
+                self.prev = text[i - 1];
             }
             if i >= limit {
-                if i > origin {
-                    self.prev = text[i - 1];
-                }
                 return Step::Nothing(i);
             }
-            let prev = if i > origin { text[i - 1] } else { self.prev };
-            let first = text[i];
-            let in_word = prev.is_ascii_alphanumeric();
-            if first.is_ascii_alphabetic() {
-                if !in_word {
-                    let window = &text[i..text.len().min(i + LOOK)];
-                    if let Some((class, len)) = self.at_letter(window) {
-                        return self.token(text, i, len, class);
-                    }
-                }
-                i += 1;
-                while i < limit && text[i].is_ascii_alphabetic() {
-                    i += 1;
-                }
-                continue;
-            }
+            origin = i;
             let window = &text[i..text.len().min(i + LOOK)];
-            if first == ESC {
+            if window[0] == ESC {
                 let len = escape_sequence(window);
                 if len > 0 {
                     // Neither letters nor digits of it touch what is around it.
-                    self.prev = prev;
+                    let end = i + len;
                     if self.classes.contains(Class::Ansi) {
                         self.found |= Classes::ANSI;
-                        let end = i + len;
-                        return Step::Found(Token {
-                            start: i,
-                            end,
-                            class: Class::Ansi,
-                            removed: true,
-                        });
+                        let class = Class::Ansi;
+                        return Step::Found(Token { start: i, end, class, removed: true });
                     }
-                    i += len;
-                    origin = i;
+                    i = end;
+                    origin = end;
                     continue;
                 }
-            } else if first.is_ascii_digit() {
-                if let Some((class, len)) = self.at_digit(window, in_word, prev) {
-                    return self.token(text, i, len, class);
-                }
-            } else if let Some((class, len)) = self.at_mark(window, prev, i) {
+            } else if let Some((class, len)) = self.at(window, i) {
                 return self.token(text, i, len, class);
             }
             i += 1;
         }
+    }
+
+    /// Returns the next place before `limit` at which something may begin; `in_word` tells of
+    /// the byte before `i`.
+    ///
+    /// Most of a text is passed over here: words eight letters at a time, each with the byte
+    /// after it, which is a blank most often.
+    #[inline(always)]
+    fn skip(&self, text: &[u8], mut i: usize, limit: usize, mut in_word: bool) -> usize {
+        let mask = self.mask;
+        while i < limit {
+            let first = text[i];
+            let flags = FLAGS[usize::from(first)] & mask;
+            if flags & LETTER == 0 {
+                if may_follow(flags, byte(text, i + 1)) {
+                    return i;
+                }
+                i += 1;
+                in_word = false;
+                continue;
+            }
+            let run = letters(text, i);
+            let next = byte(text, i + run);
+            if !in_word && may_begin(first, run, next) {
+                return i;
+            }
+            in_word = FLAGS[usize::from(next)] & mask != 0;
+            i = limit.min(i + run + usize::from(!in_word));
+        }
+        i
     }
 
     #[inline]
@@ -162,24 +167,32 @@ impl Scan {
         Step::Found(Token { start, end, class, removed: false })
     }
 
-    /// Looks at a letter that begins a word.
+    /// Looks at a place at which something may begin.
     #[inline]
+    fn at(&mut self, w: &[u8], at: usize) -> Option<(Class, usize)> {
+        let in_word = self.prev.is_ascii_alphanumeric();
+        match w[0] {
+            b'0'..=b'9' => self.at_digit(w, in_word, self.prev),
+            b'a'..=b'z' | b'A'..=b'Z' if in_word => None,
+            b'a'..=b'z' | b'A'..=b'Z' => self.at_letter(w),
+            _ => self.at_mark(w, at),
+        }
+    }
+
+    /// Looks at a letter that begins a word.
     fn at_letter(&self, w: &[u8]) -> Option<(Class, usize)> {
-        let flags = FLAGS[usize::from(w[0])] & self.mask;
-        if flags & NAME != 0 {
+        if self.classes.contains(Class::Time) {
             if let Some(end) = time::at_letter(w) {
                 return Some((Class::Time, end));
             }
         }
-        if flags & HEX != 0 {
-            let run = hex_digits(w, 0);
-            if run > 1 || matches!(byte(w, 1), b':') {
-                if let Some(found) = self.at_hex(w, run) {
-                    return Some(found);
-                }
+        let run = hex_digits(w, 0);
+        if run > 0 {
+            if let Some(found) = self.at_hex(w, run) {
+                return Some(found);
             }
         }
-        if flags & DRIVE != 0 && byte(w, 1) == b':' && byte(w, 2) == b'\\' {
+        if self.classes.contains(Class::Path) && byte(w, 1) == b':' && byte(w, 2) == b'\\' {
             return windows_path(w).map(|end| (Class::Path, end));
         }
         None
@@ -187,8 +200,8 @@ impl Scan {
 
     #[inline]
     fn at_digit(&self, w: &[u8], in_word: bool, prev: u8) -> Option<(Class, usize)> {
+        let run = digits(w, 0);
         if !in_word {
-            let run = digits(w, 0);
             let next = byte(w, run);
             if self.classes.contains(Class::Time) && run <= 8 {
                 if let Some(end) = time::at_digit(w, run, prev) {
@@ -200,12 +213,13 @@ impl Scan {
                     return Some((Class::Ip, port(w, end)));
                 }
             }
-            let hex = run + hex_digits(w, run);
-            if let Some(found) = self.at_hex(w, hex) {
-                return Some(found);
+            if next.is_ascii_alphabetic() || matches!(next, b':' | b'-') {
+                if let Some(found) = self.at_hex(w, run + hex_digits(w, run)) {
+                    return Some(found);
+                }
             }
         }
-        self.classes.contains(Class::Number).then(|| (Class::Number, number(w, in_word)))
+        self.classes.contains(Class::Number).then(|| (Class::Number, number(w, run, in_word)))
     }
 
     /// Looks at a word that begins with `run` hexadecimal digits.
@@ -245,7 +259,8 @@ impl Scan {
     }
 
     /// Looks at a byte that is neither a letter nor a digit.
-    fn at_mark(&mut self, w: &[u8], prev: u8, at: usize) -> Option<(Class, usize)> {
+    fn at_mark(&mut self, w: &[u8], at: usize) -> Option<(Class, usize)> {
+        let prev = self.prev;
         match w[0] {
             b'/' if self.classes.contains(Class::Path) => {
                 let url = self.url_path == at;
@@ -290,62 +305,82 @@ impl Scan {
 
 const ESC: u8 = 0x1b;
 
-const DIGIT: u16 = 1;
-/// A hexadecimal digit that is a letter.
-const HEX: u16 = 1 << 1;
+const LETTER: u16 = 1;
+const DIGIT: u16 = 1 << 1;
+const SLASH: u16 = 1 << 2;
+const COLON: u16 = 1 << 3;
+const BRACKET: u16 = 1 << 4;
+const SIGN: u16 = 1 << 5;
+const ESCAPE: u16 = 1 << 6;
+/// May be in a component of a path.
+const IN_PATH: u16 = 1 << 7;
 /// The initial of a month or a day of the week.
-const NAME: u16 = 1 << 2;
-/// A letter: a drive's, perhaps.
-const DRIVE: u16 = 1 << 3;
-const SLASH: u16 = 1 << 4;
-const COLON: u16 = 1 << 5;
-const BRACKET: u16 = 1 << 6;
-const SIGN: u16 = 1 << 7;
-const ESCAPE: u16 = 1 << 8;
+const NAME: u16 = 1 << 8;
+const ANY: u16 = 1 << 9;
 
-/// The classes that may begin at a byte.
+/// What each byte may begin, or be in.
 static FLAGS: [u16; 256] = {
     let mut flags = [0; 256];
     let mut i = 0;
     while i < 256 {
         let byte = i as u8;
         flags[i] = match byte {
-            b'0'..=b'9' => DIGIT,
+            b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' | b'T' | b'W' => {
+                LETTER | IN_PATH | NAME
+            }
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER | IN_PATH,
+            b'0'..=b'9' => DIGIT | IN_PATH,
             b'/' => SLASH,
             b':' => COLON,
             b'[' => BRACKET,
-            b'+' | b'-' => SIGN,
+            b'+' | b'-' => SIGN | IN_PATH,
             ESC => ESCAPE,
+            0x80.. | b'_' | b'.' | b'@' | b'%' | b'~' | b'$' | b'=' => IN_PATH,
             _ => 0,
         };
-        if byte.is_ascii_alphabetic() {
-            flags[i] |= DRIVE;
-        }
-        if matches!(byte, b'a'..=b'f' | b'A'..=b'F') {
-            flags[i] |= HEX;
-        }
-        if matches!(byte, b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' | b'T' | b'W') {
-            flags[i] |= NAME;
-        }
         i += 1;
     }
     flags
 };
 
-/// Returns the mask of the bytes at which `classes` can begin.
+/// Returns the mask of the bytes at which `classes` can begin. Letters and digits are in it,
+/// as words are made of them.
 fn mask(classes: Classes) -> u16 {
-    classes.iter().fold(0, |mask, class| {
-        mask | ESCAPE
-            | match class {
-                Class::Ansi => 0,
-                Class::Time => DIGIT | NAME,
-                Class::Uuid => DIGIT | HEX,
-                Class::Ip => DIGIT | HEX | COLON | BRACKET,
-                Class::Path => SLASH | COLON | DRIVE,
-                Class::Hex => DIGIT | HEX,
-                Class::Number => DIGIT | SIGN,
-            }
+    classes.iter().fold(LETTER | DIGIT | ESCAPE, |mask, class| {
+        mask | match class {
+            Class::Ip => COLON | BRACKET,
+            Class::Path => SLASH | COLON,
+            Class::Number => SIGN,
+            _ => 0,
+        }
     })
+}
+
+/// Returns whether anything can begin with a word's first `run` letters if `next` follows: a
+/// month or a day, hexadecimal digits, a drive.
+#[inline(always)]
+fn may_begin(first: u8, run: usize, next: u8) -> bool {
+    if FLAGS[usize::from(next)] & (DIGIT | COLON | SIGN) != 0 {
+        first.is_ascii_hexdigit() || run == 1
+    } else {
+        run == 3 && FLAGS[usize::from(first)] & NAME != 0
+    }
+}
+
+/// Returns whether what may begin at a byte with `flags`, at most one, can if `next` follows.
+#[inline(always)]
+fn may_follow(flags: u16, next: u8) -> bool {
+    static FOLLOWERS: [u16; 17] = {
+        let mut followers = [0; 17];
+        followers[DIGIT.trailing_zeros() as usize] = ANY;
+        followers[SLASH.trailing_zeros() as usize] = IN_PATH;
+        followers[COLON.trailing_zeros() as usize] = COLON | SLASH;
+        followers[BRACKET.trailing_zeros() as usize] = LETTER | DIGIT | COLON;
+        followers[SIGN.trailing_zeros() as usize] = DIGIT;
+        followers[ESCAPE.trailing_zeros() as usize] = ANY;
+        followers
+    };
+    FOLLOWERS[flags.trailing_zeros() as usize] & (FLAGS[usize::from(next)] | ANY) != 0
 }
 
 /// Returns whether `byte` goes on with a token that is longer than the window.
@@ -355,15 +390,6 @@ fn continues(class: Class, byte: u8) -> bool {
         Class::Hex => byte.is_ascii_hexdigit(),
         _ => byte.is_ascii_digit(),
     }
-}
-
-#[inline]
-fn hex_digits(w: &[u8], at: usize) -> usize {
-    let mut end = at;
-    while byte(w, end).is_ascii_hexdigit() {
-        end += 1;
-    }
-    end - at
 }
 
 /// Returns the length of an escape sequence (ECMA-48), or zero. One that does not end in
@@ -395,13 +421,16 @@ fn escape_sequence(w: &[u8]) -> usize {
 
 const UUID_LEN: usize = 36;
 
+/// Returns whether the eight hexadecimal digits at the beginning are those of a UUID.
 fn is_uuid(w: &[u8]) -> bool {
-    w.len() >= UUID_LEN
-        && ends_word(w, UUID_LEN)
-        && w[..UUID_LEN].iter().enumerate().all(|(i, b)| match i {
-            8 | 13 | 18 | 23 => *b == b'-',
-            _ => b.is_ascii_hexdigit(),
-        })
+    let mut end = 8;
+    for group in [4, 4, 4, 12] {
+        if byte(w, end) != b'-' || hex_digits(w, end + 1) != group {
+            return false;
+        }
+        end += 1 + group;
+    }
+    ends_word(w, end)
 }
 
 /// Finds four numbers below 256; a fifth would make a version of it.
@@ -418,8 +447,7 @@ fn ipv4(w: &[u8], at: usize) -> Option<usize> {
         if run == 0 || run > 3 {
             return None;
         }
-        let value = w[end..end + run].iter().fold(0, |value, b| value * 10 + u16::from(b - b'0'));
-        if value > 255 {
+        if run == 3 && w[end..].first_chunk().is_some_and(|of| of > b"255") {
             return None;
         }
         end += run;
@@ -498,9 +526,7 @@ fn pairs(w: &[u8], separator: u8) -> Option<usize> {
 
 /// Returns whether `byte` may be in a component of a path.
 fn is_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || byte >= 0x80
-        || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'@' | b'%' | b'~' | b'$' | b'=')
+    FLAGS[usize::from(byte)] & IN_PATH != 0
 }
 
 /// Returns whether `byte` may be between `://` and the path.
@@ -509,20 +535,13 @@ fn is_host(byte: u8) -> bool {
 }
 
 fn unix_path(w: &[u8]) -> Option<usize> {
-    let mut components = 0;
-    let mut end = 1;
-    if !is_path(byte(w, end)) {
+    if !is_path(byte(w, 1)) {
         return None;
     }
-    loop {
-        let component = end;
-        while end < w.len() && is_path(w[end]) {
-            end += 1;
-        }
-        components += usize::from(end > component);
-        if byte(w, end) != b'/' {
-            break;
-        }
+    let mut components = 0;
+    let mut end = 1;
+    while end < w.len() && FLAGS[usize::from(w[end])] & (IN_PATH | SLASH) != 0 {
+        components += usize::from(w[end - 1] == b'/' && w[end] != b'/');
         end += 1;
     }
     (components >= 2).then(|| without_dots(w, end))
@@ -543,11 +562,11 @@ fn without_dots(w: &[u8], end: usize) -> usize {
     if dots == 2 || end == dots { end } else { end - dots }
 }
 
-/// Returns the end of a number: `1`, `1.5`, `1,234`, `1e-5`, `1.5ms`, `1m30s`; in a word
-/// there is neither an exponent nor a unit.
+/// Returns the end of a number that begins with `run` digits: `1`, `1.5`, `1,234`, `1e-5`,
+/// `1.5ms`, `1m30s`; in a word there is neither an exponent nor a unit.
 #[inline]
-fn number(w: &[u8], in_word: bool) -> usize {
-    let mut end = digits(w, 0);
+fn number(w: &[u8], run: usize, in_word: bool) -> usize {
+    let mut end = run;
     if end <= 3 {
         while byte(w, end) == b',' && digits(w, end + 1) == 3 {
             end += 4;
@@ -557,14 +576,17 @@ fn number(w: &[u8], in_word: bool) -> usize {
         let run = digits(w, end + 1);
         end += if run > 0 { 1 + run } else { 0 };
     }
-    if !in_word && matches!(byte(w, end), b'e' | b'E') {
+    if in_word || ends_word(w, end) && byte(w, end).is_ascii() {
+        return end;
+    }
+    if matches!(byte(w, end), b'e' | b'E') {
         let sign = usize::from(matches!(byte(w, end + 1), b'+' | b'-'));
         let run = digits(w, end + 1 + sign);
         if run > 0 && ends_word(w, end + 1 + sign + run) {
             end += 1 + sign + run;
         }
     }
-    if in_word { end } else { duration(w, end).unwrap_or(end) }
+    duration(w, end).unwrap_or(end)
 }
 
 /// Finds the unit of a duration whose number ends at `at`, and the smaller units after it.

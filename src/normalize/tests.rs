@@ -645,3 +645,16 @@ proptest! {
         prop_assert_eq!(shown(all(), &once), once);
     }
 }
+
+proptest! {
+    /// Eight bytes at a time they are counted as one by one.
+    #[test]
+    fn runs_are_those_of_single_bytes(text in "[09AFGZafgz/:@\\[`{\u{0}é]{0,40}", at in 0..48_usize) {
+        let text = text.as_bytes();
+        let rest = text.get(at..).unwrap_or_default();
+        let count = |is: fn(&u8) -> bool| rest.iter().take_while(|byte| is(byte)).count();
+        prop_assert_eq!(bytes::digits(text, at), count(u8::is_ascii_digit));
+        prop_assert_eq!(bytes::hex_digits(text, at), count(u8::is_ascii_hexdigit));
+        prop_assert_eq!(bytes::letters(text, at), count(u8::is_ascii_alphabetic));
+    }
+}

@@ -73,12 +73,9 @@ enum Context {
 
 /// `2024` or `02`, and only if these digits are all.
 fn number(w: &[u8], at: usize, min: u8, max: u8) -> Option<u8> {
-    let (tens, ones) = (byte(w, at), byte(w, at + 1));
-    if !tens.is_ascii_digit() || !ones.is_ascii_digit() {
-        return None;
-    }
-    let value = (tens - b'0') * 10 + (ones - b'0');
-    (min..=max).contains(&value).then_some(value)
+    let [tens, ones] = w.get(at..)?.first_chunk::<2>()?.map(|byte| byte.wrapping_sub(b'0'));
+    let value = tens.wrapping_mul(10).wrapping_add(ones);
+    (tens < 10 && ones < 10 && (min..=max).contains(&value)).then_some(value)
 }
 
 fn is_year(w: &[u8], at: usize) -> bool {

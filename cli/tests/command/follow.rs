@@ -99,7 +99,7 @@ fn only_named_files_are_followed() {
     for args in [&["--follow"][..], &["--follow", "-"]] {
         let ran = Ran::of(&mut quell(args));
         assert_eq!((ran.code, ran.text()), (Some(2), ""));
-        assert_eq!(ran.err, "quell: --follow needs FILEs, and none that is -\n");
+        assert_eq!(ran.err, "quell: --follow needs a FILE, and cannot follow -\n");
     }
 }
 

@@ -12,6 +12,7 @@ mod ignore;
 mod inputs;
 mod logs;
 mod long_lines;
+mod made;
 mod records;
 mod summaries;
 mod time;

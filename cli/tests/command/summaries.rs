@@ -8,8 +8,8 @@ fn the_last_summary_is_most_frequent_first() {
     for run in [piped, redirected] {
         let ran = run([""; 0], b"c\nb\na\nonce\nb\na\na\nc\n");
         assert_eq!(ran.text(), "c\nb\na\nonce\n");
-        let told = "quell: suppressed 2 repeats of: a\nquell: suppressed 1 repeat of: c\nquell: suppressed 1 repeat of: b\n";
-        assert_eq!(ran.err, told, "with equal counts the first seen comes first");
+        let told = "quell: suppressed 2 repeats of: a\nquell: suppressed 1 repeat of: b\nquell: suppressed 1 repeat of: c\n";
+        assert_eq!(ran.err, told, "with equal counts the first repeated comes first");
     }
 }
 
@@ -88,10 +88,24 @@ fn summaries_are_never_deduplicated() {
 }
 
 #[test]
-fn masked_lines_are_named_by_the_first_of_them() {
-    let ran = both(&["--mask", "[0-9]+"], b"try 1\ntry 2\ntry 3\n");
-    let told = "quell: suppressed 2 repeats of: try 1 (varying: mask)\n";
-    assert_eq!((ran.text(), &*ran.err), ("try 1\n", told));
+fn a_summary_shows_a_line_that_it_counts() {
+    for how in [["--mask", "[0-9]+"], ["--ignore", "number"]] {
+        let ran = both(&how, b"attempt 1\nattempt 2\nattempt 3\n");
+        let varying = if how[0] == "--mask" { "mask" } else { "number" };
+        let told = format!("quell: suppressed 2 repeats of: attempt 2 (varying: {varying})\n");
+        assert_eq!((ran.text(), &*ran.err), ("attempt 1\n", &*told));
+    }
+    let told = redirected(["--json", "--ignore=number"], b"a\ntry 1\ntry 2\ntry 3\n").err;
+    let expected = r#"{"quell":{"suppressed":2,"line":3,"varying":["number"]},"message":"try 2"}"#;
+    assert_eq!(told, format!("{expected}\n"));
+    // Those of a window are not those of the one before.
+    let mut session = Session::start(["--window=30ms", "--ignore=number", "--summary=inline"]);
+    for (a, b) in [(1, 2), (3, 4), (5, 6)] {
+        session.write(&format!("try {a}\ntry {b}\ntry {a}\n"));
+        assert_eq!(session.line(), format!("try {a}\n"));
+        let told = format!("quell: suppressed 2 repeats of: try {b} (varying: number)\n");
+        assert_eq!(session.line(), told);
+    }
 }
 
 #[test]
@@ -134,8 +148,8 @@ fn json_summaries_are_objects_between_lines() {
     let line = r#"{"ts":1,"level":"warn","msg":"disk \"full\"","n":1}"#;
     let text = format!("{line}\n{line}\nplain\n{line}\nplain\n");
     let ran = redirected(["--json", "--summary=inline", "--stats"], text.as_bytes());
-    let told = r#"{"quell":{"suppressed":2,"line":1},"level":"warn","message":"disk \"full\""}
-{"quell":{"suppressed":1,"line":3},"message":"plain"}
+    let told = r#"{"quell":{"suppressed":2,"line":2},"level":"warn","message":"disk \"full\""}
+{"quell":{"suppressed":1,"line":5},"message":"plain"}
 "#;
     assert_eq!(ran.text(), format!("{line}\nplain\n{told}"));
     let stats = r#"{"quell":{"read":5,"written":2,"suppressed":3,"untracked":0,"forgotten":0}}"#;
