@@ -180,18 +180,8 @@ impl<I: Inner, C: Clock> Core<I, C> {
             Action::Drop => Ok(()),
             Action::Pass(how) if how.suppressed == 0 => self.inner.forward(record, &how),
             Action::Pass(how) => {
-                let summary = || {
-                    let summary = Summary {
-                        fingerprint: how.fingerprint,
-                        namespace: self.decider.namespace,
-                        suppressed: how.suppressed,
-                        since: how.since,
-                        last: how.last,
-                        exemplar: Some(how.exemplar_or(exemplar)),
-                        fleet: None,
-                    };
-                    (summary, self.decider.now())
-                };
+                let summary =
+                    || (how.summary(self.decider.namespace, exemplar), self.decider.now());
                 self.inner.forward_with(record, &how, summary)
             }
             Action::PassUnread => self.inner.forward_guarded(record),

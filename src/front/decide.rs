@@ -35,9 +35,22 @@ pub struct Emission {
 }
 
 impl Emission {
-    /// Returns the exemplar for the summary of what was suppressed before.
-    pub(crate) fn exemplar_or(&self, exemplar: impl FnOnce() -> Exemplar) -> Arc<Exemplar> {
-        self.before.clone().map_or_else(|| Arc::new(exemplar()), Exemplar::shown)
+    /// Returns the summary of what was suppressed before, with `exemplar` unless there is one.
+    pub(crate) fn summary(
+        &self,
+        namespace: Namespace,
+        exemplar: impl FnOnce() -> Exemplar,
+    ) -> Summary {
+        let before = self.before.clone();
+        Summary {
+            fingerprint: self.fingerprint,
+            namespace,
+            suppressed: self.suppressed,
+            since: self.since,
+            last: self.last,
+            exemplar: Some(before.map_or_else(|| Arc::new(exemplar()), Exemplar::shown)),
+            fleet: None,
+        }
     }
 
     pub(crate) fn of(fingerprint: Fingerprint, now: Tick) -> Self {

@@ -61,46 +61,17 @@
 //!
 //! # What the logger behind is given
 //!
-//! Records that pass, unchanged, and records of quell's own. These have the level, target,
-//! module, file and line of the message they are about, the key-values that belong to its key, and
-//! its text; an [`Exemplar`] says how much of them is kept. The text says how many
-//! there were, because many loggers print nothing else:
+//! Records that pass, unchanged, and [summaries](super#summaries) and notices, with the fields of
+//! quell as key-values. Their text says what they are, because many loggers print nothing else:
+//! `connection refused: 41 more suppressed`, `connection refused: repeats are suppressed from here
+//! on`.
 //!
-//! | record | text | key-values besides |
-//! |---|---|---|
-//! | summary | `connection refused: 41 more suppressed` | `quell.suppressed` = 41, `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass; `quell.last_ms`: how many milliseconds ago the last of them was |
-//! | notice | `connection refused: repeats are suppressed from here on` | `quell.notice` = true |
-//!
-//! A summary comes right before the record that ends the silence, or when its window is
-//! over, at a flush, and at the end of the program. Where more different messages were
-//! forgotten at once than the cache has room to tell apart, one summary has their sum, at
-//! level `Warn` with the target `quell`. quell's own records go straight to the logger
-//! behind and are never suppressed.
-//!
-//! # Guarantees
-//! * Each record that the logger behind is [enabled](::log::Log::enabled) for is handed to
-//!   it or counted, and each counted one is in exactly one summary.
-//! * Asking [`enabled`](::log::Log::enabled) costs no message its budget.
-//! * Formatted text and values are hashed as they are written: a suppressed record
-//!   allocates nothing (what its own `Display` does aside).
-//! * A `Display` that panics or fails is no reason to lose a record: it passes, unchecked,
-//!   with a marker in its text, and is counted in
-//!   [`Stats::failed_open`](crate::Stats::failed_open). (A key-value that panics is handed
-//!   on as it is.)
-//! * A logger, or a `Display`, that itself logs is served like any other caller up to four levels
-//!   deep; deeper records are counted and not logged, so it comes to an end.
-//! * A panic of the logger goes on to whoever logged, or called
-//!   [`flush`](::log::Log::flush), and nothing is broken by it. Where nobody called
-//!   (reports, guards, drops), it is swallowed.
-//!
-//! # Progress
-//! A suppressed record takes no lock and is lock-free; see [`Cache`]. A record that passes
-//! waits for nothing but the logger behind.
+//! Asking [`enabled`](::log::Log::enabled) costs no message its budget.
 //!
 //! # The end of the program
 //!
-//! A global logger is never dropped. [`Guard`] has a table of how programs end and who
-//! writes the last summaries. `log::logger().flush()` writes them, too.
+//! A global logger is never dropped: keep the [`Guard`]. `log::logger().flush()` writes the
+//! summaries, too.
 
 use super::{Emission, Inner};
 use crate::install_panic_hook;

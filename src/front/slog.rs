@@ -68,55 +68,21 @@
 //!
 //! # What the drain behind is given
 //!
-//! Records that pass, unchanged, and records of quell's own. These have the level, tag,
-//! module, file, line and text of the record they are about, the key-values that belong to its key,
-//! and those that [`Builder::values`] was given; an [`Exemplar`] says how much of
-//! them is kept. Besides they have
+//! Records that pass, unchanged, and [summaries](super#summaries) and notices, with the fields of
+//! quell and those that [`Builder::values`] was given as key-values.
 //!
-//! | record | key-values |
-//! |---|---|
-//! | summary | `quell.suppressed`: how many; `quell.since_ms`: how many milliseconds ago the message was last let through, or its window began where a rule lets several pass; `quell.last_ms`: how many milliseconds ago the last of them was |
-//! | notice | `quell.notice` = true: repeats are suppressed from here on |
-//!
-//! A summary comes right before the record that ends the silence, or when its window is
-//! over, at a flush, and at the end of the program. Where more different messages were
-//! forgotten at once than the cache has room to tell apart, one summary has their sum, at
-//! level `Warning` with the tag `quell`. quell's own records go straight to the drain
-//! behind and are never suppressed.
-//!
-//! # Guarantees
-//! * Each record that is offered is handed to the drain behind or counted, and each counted
-//!   one is in exactly one summary.
-//! * Formatted text and values are hashed as they are written, nested values
-//!   (`slog::Serde`) included: a suppressed record allocates nothing (what its own
-//!   `Display` and `FnValue` do aside and, with slog's feature `dynamic-keys`, copies of keys
-//!   that were made at run time, for a summary).
-//! * A value that panics or fails while it is read is no reason to lose a record: it
-//!   passes, unchecked, with a marker where its text failed, and is counted in
-//!   [`Stats::failed_open`](crate::Stats::failed_open). (A key-value that panics is handed
-//!   on as it is.)
-//! * A drain, or a `Display`, that itself logs is served like any other caller up to four
-//!   levels deep; deeper records are counted and not logged, so it comes to an end.
+//! A suppressed record allocates where an `FnValue` does and, with slog's feature `dynamic-keys`,
+//! for copies of keys that were made at run time, once in a window.
 //!
 //! # Errors
-//! Those of the drain behind are returned to who logged; where a summary and the record
-//! after it both fail, the summary's is. `flush` writes what is pending and returns what
-//! the drain's own flush does, `NotSupported` included. A summary that the drain refuses is
-//! spent, like a line.
-//!
-//! # Panics
-//! A panic of the drain goes on to whoever logged or flushed, and nothing is broken by it.
-//! Where nobody called (reports, guards, drops), it is swallowed.
-//!
-//! # Progress
-//! A suppressed record takes no lock and is lock-free; see [`Cache`]. A record that passes
-//! waits for nothing but the drain behind.
+//! Those of the drain behind are returned to who logged; if a summary and the record after it both
+//! fail, the summary's is. `flush` writes what is pending and returns what the drain's own flush
+//! does, `NotSupported` included. A summary that the drain refuses is spent, like a line.
 //!
 //! # The end of the program
 //!
-//! The last logger's drop writes what is pending; [`Guard`] has a table of how else programs
-//! end and who writes the last summaries then. Declare the guard after the logger, as above: it is
-//! then dropped first.
+//! The last logger's drop writes what is pending. Declare the [`Guard`] after the logger, as above:
+//! it is then dropped first.
 //!
 //! `slog_async` cannot be flushed but by dropping it. Behind it, summaries that
 //! [`quell::exit`](crate::exit) or the panic hook writes reach its channel, and the process

@@ -10,7 +10,7 @@ use crate::draft::Draft;
 use crate::front::decide::Action;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
-use crate::{Clock, Summary};
+use crate::Clock;
 use std::any::{TypeId, type_name};
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -96,15 +96,7 @@ impl<L, C: Clock> DedupLayer<L, C> {
             Action::Pass(how) if how.suppressed != 0 => {
                 // A panic of the summary does not lose the event.
                 let written = catch_unwind(AssertUnwindSafe(|| {
-                    let summary = Summary {
-                        fingerprint: how.fingerprint,
-                        namespace: decider.namespace,
-                        suppressed: how.suppressed,
-                        since: how.since,
-                        last: how.last,
-                        exemplar: Some(how.exemplar_or(exemplar)),
-                        fleet: None,
-                    };
+                    let summary = how.summary(decider.namespace, exemplar);
                     self.write(&SummaryEvent::summary(&summary, decider.now()), &ctx);
                 }));
                 self.layer.on_event(event, ctx);

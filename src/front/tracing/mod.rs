@@ -43,42 +43,20 @@
 //!
 //! # Summaries
 //!
-//! A summary is an event with the level, target, module, file, line and message of the original,
-//! its fields that belong to the key, and the chosen [span fields](Builder::span_fields). A layer
-//! prints it like any other event; where it prints JSON, a query by message or field finds it with
-//! its lines. [`Exemplar`](crate::Exemplar) says how much is kept. It also has
+//! [Summaries](super#summaries) are events with the message and the fields of the original, its
+//! chosen [span fields](Builder::span_fields) and those of quell. A layer prints them like any
+//! other event; where it prints JSON, a query by message or field finds them with their lines.
 //!
-//! | field | |
-//! |---|---|
-//! | `quell.suppressed` | how many were suppressed |
-//! | `quell.since_ms` | how many milliseconds ago the message was last let through; under a rule that lets several of a window pass, when the window began |
-//! | `quell.last_ms` | how many milliseconds ago the last of them was; not in a summary of a fleet |
-//! | `quell.notice` | true in a [notice](Builder::notices): repeats are suppressed from here on |
-//! | `quell.left_out` | how many fields there was no room for |
-//! | `quell.processes`, `quell.in_doubt` | of a [fleet](crate::front::Builder): how many processes counted; how many may have been reported before |
-//!
-//! A summary comes right before the event that begins a new window, when a window has ended, at a
-//! flush, and at the end. It is in no span. (`fmt`'s JSON may show the current one all the same:
+//! A summary is in no span. (`fmt`'s JSON may show the current one all the same:
 //! tracing-subscriber 0.3.23 falls back to it.) It goes straight to the layer: filters have let
-//! its lines pass, and are not asked again. A summary of messages too many to be remembered has no
-//! original: it is a warning with the target `quell`. If the subscriber is gone, or a `reload` has
-//! replaced the wrapped layer, the counts stay in the cache, for
-//! [`Cache::drain`](crate::Cache::drain).
+//! its lines pass, and are not asked again. If the subscriber is gone, or a `reload` has replaced
+//! the wrapped layer, the counts stay in the cache, for [`Cache::drain`](crate::Cache::drain).
 //!
-//! # Guarantees
+//! With span fields a suppressed event takes a reader's lock for each span around it, under which
+//! no user code runs.
 //!
-//! Those of [the cache](crate::Cache), and:
-//!
-//! * If a `Debug` or `Display` panics or returns an error while it is read, the event passes, and
-//!   is counted in [`Stats::failed_open`](crate::Stats::failed_open).
-//! * Events that a `Debug`, or the layer itself, logs meanwhile are handled normally up to four
-//!   levels deep; deeper ones are counted, not logged.
-//! * A suppressed event allocates nothing and takes no lock, unless its arguments' own `Debug`
-//!   does. With span fields it takes a reader's lock for each span around it, under which no user
-//!   code runs.
-//!
-//! Formatting and hashing the text is most of the cost of a suppressed event;
-//! [`Key::Callsite`](crate::Key::Callsite) does neither.
+//! Reading the text and the fields is most of the cost of a suppressed event;
+//! [`Key::Callsite`](crate::Key::Callsite) reads neither.
 
 mod dedup;
 mod key;
