@@ -227,8 +227,8 @@ Summaries:
 Output:
   Bytes are written as they came. A newline that is missing at the end of an input is
   added. quell flushes the output before it waits for input.
-  With --json, a summary has in \"quell\" how many lines were suppressed, since when (on
-  wall time), and the number of the line that it shows. Beside it are the level and
+  With --json, a summary has in \"quell\" how many lines were suppressed, since when, when
+  the last of them came (on wall time), and the number of the line that it shows. Beside it are the level and
   the message of that line if it is an object, else the start of the line.
 
 Signals:

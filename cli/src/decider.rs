@@ -2,7 +2,7 @@
 
 use crate::args::Place;
 use crate::io::Output;
-use crate::summary::Summaries;
+use crate::summary::{Repeats, Summaries};
 use crate::varying::{LeftOut, Memory, Varying};
 use quell::{Cache, Decision, Exemplar, Fingerprint, Summary, Tick};
 use std::io;
@@ -81,23 +81,22 @@ impl Decider {
     }
 
     /// Writes the summary of a message whose window has ended, before `line` is written, which
-    /// begins the next one. `of` is how many lines were suppressed, since when, and what
-    /// varied among them.
+    /// begins the next one.
     #[cold]
     pub(crate) fn report(
         &mut self,
         cache: &Cache,
         fingerprint: Fingerprint,
-        of: (u64, Option<Tick>, Option<Varying>),
+        repeats: Repeats,
         line: &[u8],
         out: &mut Output,
     ) -> io::Result<()> {
-        self.pending -= of.0;
+        self.pending -= repeats.suppressed;
         if self.summaries.place == Place::None {
             return Ok(());
         }
         let counted = self.show(cache, fingerprint, line);
-        self.summaries.write_one(of, counted.as_deref(), out)
+        self.summaries.write_one(repeats, counted.as_deref(), out)
     }
 
     /// Writes the summaries that a drain returned.
@@ -131,9 +130,8 @@ mod tests {
             let decision = decider.decide(&cache, key, now, line.as_bytes());
             if let Decision::Emit { suppressed, since, .. } = decision {
                 if suppressed > 0 {
-                    decider
-                        .report(&cache, key, (suppressed, since, None), line.as_bytes(), &mut out)
-                        .unwrap();
+                    let repeats = Repeats { suppressed, since, ..Repeats::default() };
+                    decider.report(&cache, key, repeats, line.as_bytes(), &mut out).unwrap();
                 }
                 out.write_all(line.as_bytes()).unwrap();
                 out.write_all(b"\n").unwrap();

@@ -8,7 +8,7 @@ use crate::lines::{Batch, Line, Lines, Piece};
 use crate::long_line::LongLine;
 use crate::screen::{self, LiveTop, Progress};
 use crate::signals::{Signals, WakeReason};
-use crate::summary::Summaries;
+use crate::summary::{Repeats, Summaries};
 use crate::tally::{Shape, Tally};
 use crate::varying::{LeftOut, Memory};
 use crate::workers::Workers;
@@ -62,6 +62,7 @@ impl Filter {
             .window(args.window)
             .max_entries(args.max_entries)
             .secret(secret)
+            .last_repeat(args.json && !static_clock)
             .build()?;
         let age = Duration::from_millis(cache.now().as_millis());
         let began = if static_clock { None } else { SystemTime::now().checked_sub(age) };
@@ -263,11 +264,11 @@ impl Filter {
                 }
                 // Written with the lines after it: adjacent lines go out in one write.
                 Decision::Emit { suppressed: 0, .. } => {}
-                Decision::Emit { suppressed, since, .. } => {
+                Decision::Emit { suppressed, since, last, .. } => {
                     self.out.write_all(&bytes[written..start])?;
                     written = start;
-                    let of = (suppressed, since, varying);
-                    self.decider.report(&self.cache, key, of, line, &mut self.out)?;
+                    let repeats = Repeats { suppressed, since, last, varying };
+                    self.decider.report(&self.cache, key, repeats, line, &mut self.out)?;
                 }
             }
             start = end + 1;
@@ -305,10 +306,11 @@ impl Filter {
                 let decision = self.decider.decide(&self.cache, key, now, line.start());
                 // Nothing is left out of it.
                 let varying = self.decider.note(key, now, decision, Some(&LeftOut::default()));
-                if let Decision::Emit { suppressed, since, .. } = decision {
+                if let Decision::Emit { suppressed, since, last, .. } = decision {
                     if suppressed > 0 {
-                        let of = (suppressed, since, varying);
-                        self.decider.report(&self.cache, key, of, line.start(), &mut self.out)?;
+                        let repeats = Repeats { suppressed, since, last, varying };
+                        let line = line.start();
+                        self.decider.report(&self.cache, key, repeats, line, &mut self.out)?;
                     }
                     line.write_to(&mut self.out)?;
                 }

@@ -85,6 +85,7 @@ pub(crate) struct Report<'a> {
     /// Names and their counts.
     pub(crate) counts: &'a [(&'a str, u64)],
     pub(crate) since: Option<SystemTime>,
+    pub(crate) last: Option<SystemTime>,
     /// The classes that varied among the lines that are counted, if that is known.
     pub(crate) varying: Option<Varying>,
     /// The value of the level, in JSON.
@@ -103,8 +104,10 @@ impl Report<'_> {
             let comma = if place > 0 { "," } else { "" };
             let _ = write!(text, "{comma}\"{name}\":{count}");
         }
-        if let Some(since) = self.since {
-            let _ = write!(text, ",\"since\":\"{}\"", humantime::format_rfc3339_millis(since));
+        for (name, time) in [("since", self.since), ("last", self.last)] {
+            if let Some(time) = time.map(humantime::format_rfc3339_millis) {
+                let _ = write!(text, ",\"{name}\":\"{time}\"");
+            }
         }
         if let Some(varying) = self.varying {
             let _ = write!(text, ",\"varying\":");
@@ -126,6 +129,7 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn message_and_level_are_found() {
@@ -152,12 +156,13 @@ mod tests {
         Report {
             counts: &[("suppressed", 3)],
             since: Some(SystemTime::UNIX_EPOCH),
+            last: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1)),
             varying: Some(Varying::default()),
             level: Some("30"),
             message: Some("a \"b\"\n"),
         }
         .render(&mut text);
-        let told = r#"{"quell":{"suppressed":3,"since":"1970-01-01T00:00:00.000Z","varying":[]},"level":30,"message":"a \"b\"\n"}"#;
+        let told = r#"{"quell":{"suppressed":3,"since":"1970-01-01T00:00:00.000Z","last":"1970-01-01T00:00:00.001Z","varying":[]},"level":30,"message":"a \"b\"\n"}"#;
         assert_eq!(text, told);
     }
 }

@@ -40,35 +40,37 @@ pub(crate) struct Summaries {
     began: Option<SystemTime>,
 }
 
+/// How many lines of a message were suppressed, and what is known of them all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Repeats {
+    pub(crate) suppressed: u64,
+    /// When the message was written before.
+    pub(crate) since: Option<Tick>,
+    /// When the last of them came.
+    pub(crate) last: Option<Tick>,
+    /// The classes that varied among the lines, if that is known.
+    pub(crate) varying: Option<Varying>,
+}
+
 /// A summary.
 #[derive(Clone, Copy, Debug, Default)]
 struct Told<'a> {
-    suppressed: u64,
-    since: Option<Tick>,
+    repeats: Repeats,
     /// The first line it counts, or its message; `None` of lines no longer remembered.
     text: Option<&'a str>,
     /// The level, as JSON.
     level: Option<&'a str>,
     /// The number of that line in the input.
     line: Option<u32>,
-    /// The classes that varied among the lines, if that is known.
-    varying: Option<Varying>,
 }
 
 impl<'a> Told<'a> {
-    fn new(
-        suppressed: u64,
-        since: Option<Tick>,
-        varying: Option<Varying>,
-        exemplar: Option<&'a Exemplar>,
-    ) -> Self {
+    fn new(repeats: Repeats, exemplar: Option<&'a Exemplar>) -> Self {
         Self {
-            suppressed,
-            since,
+            repeats,
             text: exemplar.map(|of| &*of.message),
             level: exemplar.map(|of| &*of.target).filter(|level| !level.is_empty()),
             line: exemplar.and_then(|of| of.line),
-            varying,
         }
     }
 }
@@ -131,22 +133,24 @@ impl Summaries {
             let varying = memory.as_mut().zip(of.fingerprint).and_then(|(memory, fingerprint)| {
                 memory.take(fingerprint, of.suppressed, of.since)
             });
-            Told::new(of.suppressed, Some(of.since), varying, of.exemplar.as_deref())
+            let (suppressed, since) = (of.suppressed, Some(of.since));
+            let repeats = Repeats { suppressed, since, last: of.last, varying };
+            Told::new(repeats, of.exemplar.as_deref())
         });
         let unknown = found[known..].iter().map(|of| of.suppressed).sum();
-        let unknown = Told { suppressed: unknown, ..Told::default() };
-        self.write_lines(&mut lines.chain((unknown.suppressed > 0).then_some(unknown)), out)
+        let repeats = Repeats { suppressed: unknown, ..Repeats::default() };
+        let unknown = Told { repeats, ..Told::default() };
+        self.write_lines(&mut lines.chain((repeats.suppressed > 0).then_some(unknown)), out)
     }
 
-    /// Writes one summary: how many lines were suppressed, since when, what varied among them,
-    /// and which line it shows.
+    /// Writes one summary.
     pub(crate) fn write_one(
         self,
-        (suppressed, since, varying): (u64, Option<Tick>, Option<Varying>),
+        repeats: Repeats,
         exemplar: Option<&Exemplar>,
         out: &mut Output,
     ) -> io::Result<()> {
-        let told = Told::new(suppressed, since, varying, exemplar);
+        let told = Told::new(repeats, exemplar);
         self.write_lines(&mut [told].into_iter(), out)
     }
 
@@ -183,21 +187,23 @@ impl Summaries {
     }
 
     fn render(self, line: &mut String, told: Told<'_>) {
+        let Repeats { suppressed, since, last, varying } = told.repeats;
         if self.json {
-            let counts =
-                [("suppressed", told.suppressed), ("line", told.line.map_or(0, u64::from))];
-            let since = told.since.zip(self.began);
+            let counts = [("suppressed", suppressed), ("line", told.line.map_or(0, u64::from))];
+            let time =
+                |at: Option<Tick>| Some(self.began? + Duration::from_millis(at?.as_millis()));
             Report {
                 counts: &counts[..1 + usize::from(told.line.is_some())],
-                since: since.map(|(at, began)| began + Duration::from_millis(at.as_millis())),
-                varying: told.varying,
+                since: time(since),
+                last: time(last),
+                varying,
                 level: told.level,
                 message: Some(told.text.unwrap_or(NO_LONGER_REMEMBERED)),
             }
             .render(line);
             return;
         }
-        render(line, told.suppressed, told.text, told.varying.unwrap_or_default());
+        render(line, suppressed, told.text, varying.unwrap_or_default());
         if self.color {
             line.insert_str(0, YELLOW);
             line.push_str(PLAIN);
@@ -217,6 +223,7 @@ fn merge(found: &mut Vec<Summary>) {
         let same = first.fingerprint.is_some() && first.fingerprint == next.fingerprint;
         if same {
             first.suppressed += next.suppressed;
+            first.last = first.last.max(next.last);
             let line = |of: &Summary| {
                 of.exemplar.as_ref().map_or(u32::MAX, |exemplar| exemplar.line.unwrap_or(u32::MAX))
             };

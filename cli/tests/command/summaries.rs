@@ -157,13 +157,16 @@ fn json_summaries_are_objects_between_lines() {
 
     let ran = redirected(["--json"], text.as_bytes());
     assert_eq!(ran.err, told);
-    // On wall time they say since when.
+    // On wall time they say since when, and when the last line came.
     let ran = piped(["--json"], b"a\na\n");
     let value: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
     assert_eq!(value["quell"]["suppressed"], 1);
-    let since = value["quell"]["since"].as_str().unwrap();
-    let age = humantime::parse_rfc3339(since).unwrap().elapsed().unwrap();
-    assert!(age.as_secs() < 3600, "{since}");
+    let time = |name: &str| {
+        let time = humantime::parse_rfc3339(value["quell"][name].as_str().unwrap()).unwrap();
+        assert!(time.elapsed().unwrap().as_secs() < 3600, "{value}");
+        time
+    };
+    assert!(time("since") <= time("last"), "{value}");
 }
 
 #[test]
