@@ -648,8 +648,9 @@ impl<C: Clock> Cache<C> {
     /// What each of up to 64 threads counts in is in it, thirteen kilobytes for each; a cache
     /// that fewer threads use holds less. The books of the reclaimer, which belong to the
     /// process, come on top: a few kilobytes for each thread that has kept or replaced an
-    /// exemplar. So do five kilobytes of thread-local storage, for what a thread's front ends
-    /// have last hashed.
+    /// exemplar, or has had an event suppressed whose key makes one message of events that
+    /// differ. So do five kilobytes of thread-local storage, for what a thread's front ends have
+    /// last hashed.
     #[must_use]
     pub fn memory_bound(&self) -> usize {
         let repeats =

@@ -33,9 +33,10 @@ pub struct Summary {
     /// was.
     pub last: Option<Tick>,
     /// What the message looked like, if the caller gave an example. Where a key makes one message
-    /// of events that differ, front ends have it be one of those counted: the first that was
-    /// suppressed since the message was let through (under a rule that lets several of a window
-    /// pass, since the window began).
+    /// of events that differ, front ends have it be the first that was suppressed since the message
+    /// was let through (under a rule that lets several of a window pass, since the window began):
+    /// one of those counted, unless it was reported before the window's end, by a flush or a
+    /// line.
     pub exemplar: Option<Arc<Exemplar>>,
     /// What it is of the counts of a fleet (feature `fleet`), if it is.
     pub fleet: Option<FleetCount>,

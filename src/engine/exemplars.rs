@@ -174,12 +174,15 @@ impl<X: Send + Sync + 'static> Exemplars<X> {
         unsafe { guard.retire(node) };
     }
 
-    /// The most bytes that exemplars take, without their text; 0 before the first is kept.
-    pub(super) fn bytes(&self) -> usize {
+    /// The most bytes that nodes and `most` exemplars take, without their text; 0 before the first
+    /// is kept.
+    pub(super) fn bytes(&self, most: usize) -> usize {
         let counters = 2 * size_of::<usize>();
         match self.cells.bytes() {
             0 => 0,
-            cells => cells + self.limit() * (size_of::<Node<X>>() + size_of::<X>() + counters),
+            cells => {
+                cells + self.limit() * size_of::<Node<X>>() + most * (size_of::<X>() + counters)
+            }
         }
     }
 }
@@ -199,7 +202,9 @@ impl<X: Send + Sync + 'static> Drop for Exemplars<X> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::Tick;
     use crate::engine::table::Table;
+    use crate::engine::{Engine, Pending, Repeats, Shape};
 
     fn fp(n: u128) -> Fingerprint {
         Fingerprint::from_u128(n)
@@ -210,7 +215,7 @@ mod tests {
         let table = Table::new(2, Faults::default()).unwrap();
         let at = table.all().nth(1).unwrap();
         let exemplars = Exemplars::new(table.len(), Faults::default());
-        assert_eq!((exemplars.bytes(), exemplars.show(at, fp(1))), (0, None));
+        assert_eq!((exemplars.bytes(9), exemplars.show(at, fp(1))), (0, None));
         exemplars.keep(at, fp(1), Arc::new(10), false, || false);
         assert_eq!(exemplars.show(at, fp(1)), None);
         exemplars.keep(at, fp(1), Arc::new(11), false, || true);
@@ -228,6 +233,23 @@ mod tests {
         assert!(exemplars.evict(at).is_none());
         assert_eq!(exemplars.put_away(evicted, Some(fp(2))).as_deref(), Some(&13));
         assert_eq!(exemplars.show(at, fp(2)), None);
+    }
+
+    #[test]
+    fn the_bound_counts_those_of_orphans() {
+        let one = Arc::new(());
+        let engine = Engine::<Arc<()>>::new(Shape::of(64), 1, Faults::default()).unwrap();
+        let (at, now) = (engine.table.all().next().unwrap(), Tick::default());
+        for n in 0..1000u128 {
+            let exemplar = Some(Arc::new(Arc::clone(&one)));
+            engine.put_back(Pending::of(fp(n << 64 | n), Repeats::one(now), now, exemplar));
+        }
+        let _held_back = engine.exemplars.reclaimer.pin();
+        for n in 0..2 * engine.exemplars.limit() as u128 {
+            engine.exemplars.keep(at, fp(n), Arc::new(Arc::clone(&one)), false, || true);
+        }
+        let (all, most) = (Arc::strong_count(&one) - 1, engine.most_exemplars());
+        assert!(all > engine.exemplars.limit() && all <= most, "{all} of {most}");
     }
 
     #[test]

@@ -231,9 +231,9 @@ impl<X: Send + Sync + 'static> Engine<X> {
         self.exemplars.look(at, fingerprint, look)
     }
 
-    /// The most exemplars that there are.
+    /// The most exemplars that there are: those of nodes, and of orphans, whose nodes are gone.
     pub(crate) fn most_exemplars(&self) -> usize {
-        self.exemplars.limit()
+        self.exemplars.limit() + self.shape.orphans
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -256,7 +256,7 @@ impl<X: Send + Sync + 'static> Engine<X> {
     pub(crate) fn memory_bound(&self) -> usize {
         let fixed = self.shape.bytes().unwrap_or(usize::MAX).saturating_add(Near::bytes());
         fixed
-            .saturating_add(self.exemplars.bytes())
+            .saturating_add(self.exemplars.bytes(self.most_exemplars()))
             .saturating_add(self.rule_words.bytes())
             .saturating_add(self.table.lasts.bytes())
             .saturating_add(self.namespaces.bytes())
