@@ -101,7 +101,7 @@ impl Draft {
         let texts = [Some(target), module, file].map(|text| {
             let part = self.texts.add(format_args!("{}", text?), room.min(Exemplar::MAX_TEXT));
             room -= part.len();
-            Some(part)
+            (part.len() > 0).then_some(part)
         });
         self.target = texts[0].unwrap_or_default();
         (self.module, self.file, self.line) = (texts[1], texts[2], line);

@@ -152,6 +152,8 @@ impl KeyWriter<'_> {
     #[inline]
     pub(crate) fn hasher(&mut self) -> &mut FingerprintHasher {
         if let Some(input) = self.input.take() {
+            // If this happens each time, the input is not worth writing down.
+            input.misses += 1;
             input.hash(self.len, self.text, &mut self.hasher);
         }
         &mut self.hasher
@@ -483,6 +485,20 @@ mod tests {
         assert_eq!(given_up, usize::from(u8::MAX - PATIENCE) + 1);
         assert!(other(0));
         assert!(!is_equal(&"x".repeat(ROOM + 1)) && !is_equal(&"x".repeat(ROOM + 1)));
+    }
+
+    #[test]
+    fn long_inputs_are_soon_hashed_as_they_come() {
+        let long = "x".repeat(ROOM + 1);
+        let is_noted = || {
+            let mut is_noted = false;
+            fingerprint(&SECRET, Namespace(1), 8, |writer| {
+                is_noted = writer.input.is_some();
+                writer.write_str(&long)
+            });
+            is_noted
+        };
+        assert_eq!((0..).take_while(|_| is_noted()).count(), usize::from(PATIENCE));
     }
 
     #[test]
