@@ -126,17 +126,23 @@ fn by_call_site_chosen_fields_join() {
 
 #[test]
 fn by_a_function_of_ones_own() {
-    let by_field_names = builder().0.custom_key(|event, hasher| {
-        for field in event.metadata().fields() {
-            hasher.bytes(field.name().as_bytes());
-        }
-    });
+    let by_field_names = || {
+        builder().0.custom_key(|event, hasher| {
+            for field in event.metadata().fields() {
+                hasher.bytes(field.name().as_bytes());
+            }
+        })
+    };
     let events = || {
         info!(a = 1, "x");
         info!(a = 2, "y");
         info!(b = 2, "y");
     };
-    assert_eq!(passed(by_field_names, events), ["x", "y"]);
+    assert_eq!(passed(by_field_names(), events), ["x", "y"]);
+    let (dedup, memory) = (by_field_names().build(), crate::support::Memory::default());
+    crate::support::in_scope(crate::support::stack(&dedup, &memory), events);
+    let top = dedup.cache().top(1).remove(0);
+    assert_eq!((top.suppressed, top.exemplar.unwrap().to_string()), (1, "y".into()));
 }
 
 #[test]
