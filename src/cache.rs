@@ -606,7 +606,7 @@ impl<C: Clock> Cache<C> {
     #[cfg(loom)]
     #[doc(hidden)]
     pub fn note(&self, fingerprint: Fingerprint, decision: Decision, text: &str) {
-        use crate::draft::Draft;
+        use crate::exemplar::Draft;
         let draw = |draft: &mut Draft| draft.set_message(format_args!("{text}"));
         if decision.is_emit() {
             self.replace_exemplar(fingerprint, || Draft::exemplar_with_room(draw));

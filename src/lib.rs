@@ -85,7 +85,6 @@ mod atomic_cell;
 mod cache;
 mod cache_builder;
 mod clock;
-mod draft;
 mod engine;
 mod error;
 mod exemplar;

@@ -3,7 +3,7 @@
 use super::Builder;
 use super::builder::Settings;
 use super::decide::{Action, Decider, Emission};
-use crate::draft::Draft;
+use crate::exemplar::Draft;
 use crate::key::KeyWriter;
 use crate::panics::catch_panic;
 use crate::report::{InProgress, RecursionGuard, SummarySource};

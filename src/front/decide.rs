@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::builder::Settings;
-use crate::draft::Draft;
+use crate::exemplar::Draft;
 #[cfg(feature = "fleet")]
 use crate::fleet::{self, Admission, Question};
 use crate::key::{self, KeyWriter};

@@ -90,8 +90,7 @@
 //! is dropped.
 
 use super::{Emission, Inner};
-use crate::draft::Draft;
-use crate::exemplar::Extra;
+use crate::exemplar::{Draft, Extra};
 use crate::install_panic_hook;
 use crate::key::KeyWriter;
 use crate::panics::catch_panic;

@@ -1,6 +1,6 @@
 //! Reading an event: into a hash, and into the text of an exemplar.
 
-use crate::draft::Draft;
+use crate::exemplar::Draft;
 use crate::front::builder::Settings;
 use crate::key::KeyWriter;
 use crate::text::{ErrorChain, Field};

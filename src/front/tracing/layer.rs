@@ -7,7 +7,7 @@ use super::probe::{self, PROBE};
 use super::state::{Shared, State};
 use super::summary_event::SummaryEvent;
 use crate::Clock;
-use crate::draft::Draft;
+use crate::exemplar::Draft;
 use crate::front::decide::Action;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;

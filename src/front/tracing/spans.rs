@@ -6,7 +6,7 @@
 
 use super::key::{FieldNames, Seen, Visitor};
 use crate::atomic_cell::AtomicCell;
-use crate::draft::Draft;
+use crate::exemplar::Draft;
 use crate::key::KeyWriter;
 use crate::panics::catch_panic;
 use crate::report::RecursionGuard;
