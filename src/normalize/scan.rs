@@ -222,11 +222,17 @@ impl Scan {
     }
 
     /// Looks at a stop.
-    #[inline]
+    #[inline(always)]
     fn at(&mut self, w: &[u8], at: usize) -> Option<(Class, usize)> {
         let in_word = self.prev.is_ascii_alphanumeric();
         if w[0].is_ascii_digit() {
-            self.at_digit(w, in_word, self.prev)
+            let run = digits(w, 0);
+            let joins = if in_word { IN_PATH | COMMA } else { IN_PATH | COMMA | JOINS };
+            let whole = FLAGS[usize::from(byte(w, run))] & joins == 0;
+            if whole && self.classes.contains(Class::Number) {
+                return Some((Class::Number, run));
+            }
+            self.at_digit(w, run, in_word, self.prev)
         } else if in_word && matches!(w[0], b'+' | b'-') {
             None
         } else {
@@ -253,11 +259,10 @@ impl Scan {
         None
     }
 
-    #[inline]
-    fn at_digit(&self, w: &[u8], in_word: bool, prev: u8) -> Option<(Class, usize)> {
-        let run = digits(w, 0);
+    /// Looks at `run` digits.
+    fn at_digit(&self, w: &[u8], run: usize, in_word: bool, prev: u8) -> Option<(Class, usize)> {
         let next = byte(w, run);
-        if !in_word && FLAGS[usize::from(next)] & (IN_PATH | SLASH | COLON | BLANK) != 0 {
+        if !in_word && FLAGS[usize::from(next)] & (IN_PATH | JOINS) != 0 {
             if self.classes.contains(Class::Time) && run <= 8 {
                 if let Some(end) = time::at_digit(w, run, prev) {
                     return Some((Class::Time, end));
@@ -351,7 +356,7 @@ impl Scan {
                 closed.then(|| (Class::Ip, port(w, end + 1)))
             }
             b'+' | b'-' if byte(w, 1).is_ascii_digit() => {
-                match self.at_digit(&w[1..], false, w[0]) {
+                match self.at_digit(&w[1..], digits(w, 1), false, w[0]) {
                     Some((Class::Number, len)) => Some((Class::Number, 1 + len)),
                     // The sign is no part of what comes next.
                     _ => None,
@@ -377,6 +382,8 @@ const ANY: u16 = 1 << 9;
 const HEX_LETTER: u16 = 1 << 10;
 const BLANK: u16 = 1 << 11;
 const COMMA: u16 = 1 << 12;
+/// With [`IN_PATH`]: what may be between the digits of a time or an address.
+const JOINS: u16 = SLASH | COLON | BLANK;
 
 /// What each byte may begin, or be in.
 static FLAGS: [u16; 256] = {
@@ -609,9 +616,6 @@ fn without_dots(w: &[u8], end: usize) -> usize {
 #[inline]
 fn number(w: &[u8], run: usize, in_word: bool) -> usize {
     let mut end = run;
-    if FLAGS[usize::from(byte(w, end))] & (IN_PATH | COMMA) == 0 {
-        return end;
-    }
     if end <= 3 {
         while byte(w, end) == b',' && digits(w, end + 1) == 3 {
             end += 4;
