@@ -355,7 +355,7 @@ fn write_key(
     left_out: &mut impl FnMut(Class, &[u8]),
 ) -> usize {
     // Of hardly any text, so it is asked once of all of it.
-    let has_marks = !is_ascii(text) && text.contains(&MARK);
+    let has_marks = text.iter().fold(0, |all, byte| all | byte) >= 0x80 && text.contains(&MARK);
     let mut at = 0;
     while at < limit {
         let (start, token) = match scan.next(text, at, limit) {
@@ -377,14 +377,6 @@ fn write_key(
         }
     }
     at
-}
-
-/// Does as `<[u8]>::is_ascii`, which goes through the last 31 bytes one by one.
-#[inline]
-fn is_ascii(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk::<16>() else { return text.is_ascii() };
-    let all = text.chunks_exact(16).filter_map(<[u8]>::first_chunk).chain([last]);
-    all.fold(0, |all, chunk| all | u128::from_ne_bytes(*chunk)).to_ne_bytes().is_ascii()
 }
 
 /// Writes `text` with each byte [`MARK`] doubled.

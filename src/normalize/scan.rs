@@ -3,8 +3,9 @@
 //! What is found at a byte depends on nothing but the byte before it and the
 //! [`LOOK`] bytes from it on (and on where the path of a URL begins, which an
 //! earlier byte's window told). So a text that comes in chunks is scanned as the
-//! whole, as soon as so many bytes are there. Bytes that are passed over in a hurry are
-//! those at which nothing can begin.
+//! whole, as soon as so many bytes are there. Most bytes are passed over eight at a time, up
+//! to a stop: a byte at which something may begin, or which comes first in any token that
+//! begins with a word, so that this is looked at from its stop.
 
 use super::bytes::{ESC, byte, digit_bits, digits, ends_word, hex_digits, stops};
 use super::classes::{Class, Classes};
@@ -38,6 +39,9 @@ pub(super) enum Step {
     /// Nothing up to here.
     Nothing(usize),
 }
+
+/// The start, the class and the length of what was found.
+type Place = (usize, Class, usize);
 
 /// The state between two steps.
 #[derive(Clone, Debug)]
@@ -86,23 +90,25 @@ impl Scan {
         let mut origin = from;
         let mut base = from;
         let mut ahead = stops(text, base);
-        loop {
+        'text: loop {
             while ahead == 0 {
                 base += 8;
                 if base >= text.len() {
-                    return self.nothing(text, origin, limit);
+                    break 'text;
                 }
                 ahead = stops(text, base);
             }
             let at = base + ahead.trailing_zeros() as usize / 8;
             ahead &= ahead - 1;
-            if let Some((start, class, len)) = self.before(text, origin, at, limit) {
-                return self.token(text, start, len, class);
+            let flags = FLAGS[usize::from(text[at])];
+            if at > origin && ends_token(FLAGS[usize::from(text[at - 1])], flags) {
+                if let Some(place) = self.before(text, origin, at, limit) {
+                    return self.token(text, place);
+                }
             }
             if at >= limit {
-                return self.nothing(text, origin, limit);
+                break 'text;
             }
-            let flags = FLAGS[usize::from(text[at])];
             if !may_follow(flags, byte(text, at + 1)) {
                 continue;
             }
@@ -128,90 +134,39 @@ impl Scan {
                     ahead = stops(text, base);
                 }
             } else if let Some((class, len)) = self.at(window, at) {
-                return self.token(text, at, len, class);
+                return self.token(text, (at, class, len));
             }
         }
-    }
-
-    #[inline]
-    fn nothing(&mut self, text: &[u8], origin: usize, limit: usize) -> Step {
         if limit > origin {
             self.prev = text[limit - 1];
         }
         Step::Nothing(limit)
     }
 
-    /// Looks at the words before the stop at `at` that nothing but that stop can tell from
-    /// others: of hexadecimal letters, with a drive's letter, or names of days and months.
-    #[inline(always)]
-    fn before(
-        &self,
-        text: &[u8],
-        origin: usize,
-        at: usize,
-        limit: usize,
-    ) -> Option<(usize, Class, usize)> {
-        let prev = *text.get(at.wrapping_sub(1))?;
-        if at == origin || FLAGS[usize::from(prev)] & (LETTER | BLANK) == 0 {
-            return None;
-        }
-        let stop = FLAGS[usize::from(text[at])];
-        if prev == b' ' {
-            return if stop & DIGIT == 0 {
-                None
-            } else {
-                self.name_before(text, origin, at, limit)
-            };
-        }
-        if stop & (DIGIT | COLON | SIGN) == 0 {
-            return None;
-        }
-        let mut start = at;
-        while start > origin && FLAGS[usize::from(text[start - 1])] & HEX_LETTER != 0 {
-            start -= 1;
-        }
-        if start == at {
-            if text[at] != b':' || byte(text, at + 1) != b'\\' {
+    /// Looks at what only the stop after it, at `at`, tells from other words: hexadecimal
+    /// letters, the letter of a drive, a month with or without the day of the week before it.
+    #[inline(never)]
+    fn before(&self, text: &[u8], origin: usize, at: usize, limit: usize) -> Option<Place> {
+        let word = |start| {
+            let prev = if start > origin { text[start - 1] } else { self.prev };
+            if start >= limit || prev.is_ascii_alphanumeric() {
                 return None;
             }
-            start -= 1;
+            let window = &text[start..text.len().min(start + LOOK)];
+            self.at_letter(window).map(|(class, len)| (start, class, len))
+        };
+        if text[at - 1] == b' ' {
+            let month = name_start(text, origin, at)?;
+            return name_start(text, origin, month).and_then(word).or_else(|| word(month));
         }
-        self.word(text, origin, start, limit)
-    }
-
-    /// Looks at the name of a month before the day at `at`, or of a day of the week.
-    #[inline]
-    fn name_before(
-        &self,
-        text: &[u8],
-        origin: usize,
-        at: usize,
-        limit: usize,
-    ) -> Option<(usize, Class, usize)> {
-        let name = name_start(&text[origin..at])?;
-        name_start(&text[origin..origin + name])
-            .and_then(|day| self.word(text, origin, origin + day, limit))
-            .or_else(|| self.word(text, origin, origin + name, limit))
-    }
-
-    /// Looks at the letter at `at`, if it begins a word.
-    fn word(
-        &self,
-        text: &[u8],
-        origin: usize,
-        at: usize,
-        limit: usize,
-    ) -> Option<(usize, Class, usize)> {
-        let prev = if at > origin { text[at - 1] } else { self.prev };
-        if at >= limit || prev.is_ascii_alphanumeric() {
-            return None;
-        }
-        let window = &text[at..text.len().min(at + LOOK)];
-        self.at_letter(window).map(|(class, len)| (at, class, len))
+        let is_hex = |byte: &&u8| FLAGS[usize::from(**byte)] & HEX_LETTER != 0;
+        let hex = text[origin..at].iter().rev().take_while(is_hex).count();
+        let drive = usize::from(text[at] == b':' && byte(text, at + 1) == b'\\');
+        if hex.max(drive) > 0 { word(at - hex.max(drive)) } else { None }
     }
 
     #[inline]
-    fn token(&mut self, text: &[u8], start: usize, len: usize, class: Class) -> Step {
+    fn token(&mut self, text: &[u8], (start, class, len): Place) -> Step {
         let end = start + len;
         self.found |= class.into();
         self.prev = text[end - 1];
@@ -233,7 +188,7 @@ impl Scan {
                 return Some((Class::Number, run));
             }
             self.at_digit(w, run, in_word, self.prev)
-        } else if in_word && matches!(w[0], b'+' | b'-') {
+        } else if in_word && FLAGS[usize::from(w[0])] & (SIGN | SLASH) != 0 && self.url_path != at {
             None
         } else {
             self.at_mark(w, at)
@@ -355,7 +310,7 @@ impl Scan {
                 let closed = byte(w, end) == b']' && port(w, end + 1) > end + 1;
                 closed.then(|| (Class::Ip, port(w, end + 1)))
             }
-            b'+' | b'-' if byte(w, 1).is_ascii_digit() => {
+            b'+' | b'-' if byte(w, 1).is_ascii_digit() && !prev.is_ascii_alphanumeric() => {
                 match self.at_digit(&w[1..], digits(w, 1), false, w[0]) {
                     Some((Class::Number, len)) => Some((Class::Number, 1 + len)),
                     // The sign is no part of what comes next.
@@ -412,14 +367,23 @@ static FLAGS: [u16; 256] = {
     flags
 };
 
-/// Returns where the word of three letters at the end of `text` begins that may be the name of
-/// a day or a month; one blank or two are after it.
-fn name_start(text: &[u8]) -> Option<usize> {
-    let text = text.strip_suffix(b" ")?;
+/// Returns whether a word may be something that ends with a byte, or is before that blank, if
+/// a stop follows; by their flags.
+#[inline(always)]
+fn ends_token(prev: u16, stop: u16) -> bool {
+    prev & HEX_LETTER != 0 && stop & (DIGIT | COLON | SIGN) != 0
+        || prev & BLANK != 0 && stop & DIGIT != 0
+        || prev & LETTER != 0 && stop & COLON != 0
+}
+
+/// Returns where the word of three letters begins that may be the name of a day or a month
+/// and ends before the blanks before `end`.
+fn name_start(text: &[u8], from: usize, end: usize) -> Option<usize> {
+    let text = text[from..end].strip_suffix(b" ")?;
     let text = text.strip_suffix(b" ").unwrap_or(text);
     let text = text.strip_suffix(b",").unwrap_or(text);
     let start = text.len().checked_sub(3)?;
-    (FLAGS[usize::from(text[start])] & NAME != 0).then_some(start)
+    (FLAGS[usize::from(text[start])] & NAME != 0).then_some(from + start)
 }
 
 /// Returns whether what may begin at a byte with `flags`, at most one, can if `next` follows.

@@ -76,32 +76,25 @@ fn number(w: &[u8], at: usize, min: u8, max: u8) -> Option<u8> {
     (tens < 10 && ones < 10 && (min..=max).contains(&value)).then_some(value)
 }
 
-/// The least and the greatest numbers of three.
-type Ranges = [(u8, u8); 3];
-const OF_DAY: Ranges = [(0, 23), (0, 59), (0, 60)];
-/// Of the year, its end.
-const DATE: Ranges = [(0, 99), (1, 12), (1, 31)];
+/// The least and the greatest of three numbers, each in the byte where it begins.
+type Ranges = [u64; 2];
+const OF_DAY: Ranges = [0, 23 | 59 << 24 | 60 << 48];
+/// The end of the year, month and day.
+const DATE: Ranges = [1 << 24 | 1 << 48, 99 | 12 << 24 | 31 << 48];
 
-/// `03:04:05`, all at once; what follows does not matter.
+/// Returns whether `03:04:05` is at `at`, of numbers in their ranges.
 #[inline(always)]
-fn is_triple(w: &[u8], at: usize, separator: u8, ranges: Ranges) -> bool {
-    /// Puts three bytes where numbers begin.
-    const fn at_numbers(of: [u8; 3]) -> u64 {
-        u64::from_le_bytes([of[0], 0, 0, of[1], 0, 0, of[2], 0])
-    }
-    let separators = u64::from_le_bytes([0, 0, separator, 0, 0, separator, 0, 0]);
-    let zeros = u64::from_le_bytes(*b"00\x0000\x0000");
-    let ones = at_numbers([1; 3]);
-    let [least, greatest] = [ranges.map(|of| of.0), ranges.map(|of| of.1)].map(at_numbers);
-    // A digit is what is left below 10, a separator what is left of nothing.
-    let left = word(w, at) ^ (zeros | separators);
-    let most = u64::from_le_bytes([9, 9, 0, 9, 9, 0, 9, 9]);
-    let [low, high] = [0x7f, 0x80].map(|byte| u64::from_le_bytes([byte; 8]));
-    if (left | ((left & low) + (low - most))) & high != 0 {
+fn is_triple(w: &[u8], at: usize, separator: u8, [least, greatest]: Ranges) -> bool {
+    const STARTS: u64 = 1 | 1 << 24 | 1 << 48;
+    // What is left of a digit is below 10, of a separator nothing.
+    let form = [b'0', b'0', separator, b'0', b'0', separator, b'0', b'0'];
+    let left = word(w, at) ^ u64::from_le_bytes(form);
+    let above = (left & u64::MAX / 0xff * 0x7f) + u64::from_le_bytes(*b"vv\x7fvv\x7fvv");
+    if (left | above) & u64::MAX / 0xff * 0x80 != 0 {
         return false;
     }
-    let value = (left & (0xff * ones)) * 10 + (left >> 8 & (0xff * ones));
-    let high = 0x80 * ones;
+    let value = (left & (0xff * STARTS)) * 10 + (left >> 8 & (0xff * STARTS));
+    let high = 0x80 * STARTS;
     (value + high - least) & (greatest + high - value) & high == high
 }
 
@@ -160,11 +153,7 @@ fn of_day(w: &[u8], at: usize, context: Context) -> Option<usize> {
         return end_of_day(w, fraction(w, at + 8), context);
     }
     let hour = digits(w, at);
-    let in_range = match hour {
-        1 => true,
-        2 => number(w, at, 0, 23).is_some(),
-        _ => false,
-    };
+    let in_range = hour == 1 || hour == 2 && number(w, at, 0, 23).is_some();
     let minute = at + hour + 1;
     if !in_range || byte(w, minute - 1) != b':' {
         return None;
@@ -180,7 +169,6 @@ fn of_day(w: &[u8], at: usize, context: Context) -> Option<usize> {
 }
 
 /// What may follow the seconds, at `at`.
-#[inline]
 fn end_of_day(w: &[u8], at: usize, context: Context) -> Option<usize> {
     let end = zone(w, meridiem(w, at), context);
     ends_word(w, end).then_some(end)
@@ -208,14 +196,9 @@ fn of_day_with_dots(w: &[u8], at: usize) -> Option<usize> {
 
 /// `.123`, `,123`, and `:123` if it is three digits.
 fn fraction(w: &[u8], at: usize) -> usize {
-    let separator = byte(w, at);
-    if !matches!(separator, b'.' | b',' | b':') {
-        return at;
-    }
-    match digits(w, at + 1) {
-        0 => at,
-        run if separator != b':' => at + 1 + run,
-        3 if ends_word(w, at + 4) => at + 4,
+    match byte(w, at) {
+        b'.' | b',' if byte(w, at + 1).is_ascii_digit() => at + 1 + digits(w, at + 1),
+        b':' if digits(w, at + 1) == 3 && ends_word(w, at + 4) => at + 4,
         _ => at,
     }
 }
