@@ -45,15 +45,15 @@ pub(super) fn stops(w: &[u8], at: usize) -> u64 {
     let ascii = word & !HIGH;
     let range = (ascii + (0x80 - 0x2b) * ONES) & !(ascii + (0x7f - 0x3a) * ONES);
     // Of what is between `+` and `:` all but `,` and `.`, which differ in one bit.
-    let point = (ascii & !(2 * ONES)) ^ 0x2c * ONES;
+    let point = (ascii & !(2 * ONES)) ^ (0x2c * ONES);
     // As do `[` and an escape. A `Z` after one of them may seem to be one, too.
-    let bracket = (word & !(0x40 * ONES)) ^ 0x1b * ONES;
+    let bracket = (word & !(0x40 * ONES)) ^ (0x1b * ONES);
     let bracket = bracket.wrapping_sub(ONES) & !bracket;
     (range & (point + 0x7f * ONES) & !word | bracket) & HIGH
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x80 * ONES;
+pub(super) const HIGH: u64 = 0x80 * ONES;
 /// The bit that makes a letter lower case. What it makes of other bytes is no letter.
 const LOWER: u64 = 0x20 * ONES;
 

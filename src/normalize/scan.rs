@@ -202,11 +202,8 @@ impl Scan {
                 return Some((Class::Time, end));
             }
         }
-        let run = hex_digits(w, 0);
-        if run > 0 {
-            if let Some(found) = self.at_hex(w, run) {
-                return Some(found);
-            }
+        if let Some(found) = self.at_hex(w, hex_digits(w, 0)) {
+            return Some(found);
         }
         if self.classes.contains(Class::Path) && byte(w, 1) == b':' && byte(w, 2) == b'\\' {
             return windows_path(w).map(|end| (Class::Path, end));

@@ -3,7 +3,7 @@
 //! All functions take a window of text and a place in it, and return where what they look
 //! for ends. Numbers have to be in their ranges, so that `99:99:99` is no time.
 
-use super::bytes::{byte, digits, ends_word, word};
+use super::bytes::{HIGH, byte, digits, ends_word, word};
 
 /// Finds a time at the beginning of `w`, where a run of `run` digits begins a word after the
 /// byte `prev`.
@@ -89,8 +89,8 @@ fn is_triple(w: &[u8], at: usize, separator: u8, [least, greatest]: Ranges) -> b
     // What is left of a digit is below 10, of a separator nothing.
     let form = [b'0', b'0', separator, b'0', b'0', separator, b'0', b'0'];
     let left = word(w, at) ^ u64::from_le_bytes(form);
-    let above = (left & u64::MAX / 0xff * 0x7f) + u64::from_le_bytes(*b"vv\x7fvv\x7fvv");
-    if (left | above) & u64::MAX / 0xff * 0x80 != 0 {
+    let above = (left & !HIGH) + u64::from_le_bytes(*b"vv\x7fvv\x7fvv");
+    if (left | above) & HIGH != 0 {
         return false;
     }
     let value = (left & (0xff * STARTS)) * 10 + (left >> 8 & (0xff * STARTS));
@@ -169,6 +169,7 @@ fn of_day(w: &[u8], at: usize, context: Context) -> Option<usize> {
 }
 
 /// What may follow the seconds, at `at`.
+#[inline]
 fn end_of_day(w: &[u8], at: usize, context: Context) -> Option<usize> {
     let end = zone(w, meridiem(w, at), context);
     ends_word(w, end).then_some(end)
