@@ -355,39 +355,38 @@ fn write_key(
     left_out: &mut impl FnMut(Class, &[u8]),
 ) -> usize {
     // Of hardly any text, so it is asked once of all of it.
-    let has_marks = !text.is_ascii() && text.contains(&MARK);
+    let has_marks = text.iter().fold(0, |all, byte| all | byte) >= 0x80 && text.contains(&MARK);
     let mut at = 0;
     while at < limit {
-        match scan.next(text, at, limit) {
-            Step::Nothing(end) => {
-                write_text(&text[at..end], has_marks, out);
-                at = end;
+        let (start, token) = match scan.next(text, at, limit) {
+            Step::Nothing(end) => (end, None),
+            Step::Found(token) => (token.start, Some(token)),
+        };
+        if has_marks {
+            write_marked(&text[at..start], out);
+        } else if at < start {
+            out(&text[at..start]);
+        }
+        at = start;
+        if let Some(token) = token {
+            if let Some(class) = token.placeholder() {
+                out(&[MARK, class as u8]);
             }
-            Step::Found(token) => {
-                write_text(&text[at..token.start], has_marks, out);
-                if let Some(class) = token.placeholder() {
-                    out(&[MARK, class as u8]);
-                }
-                left_out(token.class, &text[token.start..token.end]);
-                at = token.end;
-            }
+            left_out(token.class, &text[start..token.end]);
+            at = token.end;
         }
     }
     at
 }
 
-/// Writes `text` with each byte [`MARK`] doubled, if it may have any.
-#[inline]
-fn write_text(text: &[u8], has_marks: bool, out: &mut impl FnMut(&[u8])) {
-    if has_marks {
-        for part in text.split_inclusive(|byte| *byte == MARK) {
-            out(part);
-            if part.ends_with(&[MARK]) {
-                out(&[MARK]);
-            }
+/// Writes `text` with each byte [`MARK`] doubled.
+#[cold]
+fn write_marked(text: &[u8], out: &mut impl FnMut(&[u8])) {
+    for part in text.split_inclusive(|byte| *byte == MARK) {
+        out(part);
+        if part.ends_with(&[MARK]) {
+            out(&[MARK]);
         }
-    } else if !text.is_empty() {
-        out(text);
     }
 }
 

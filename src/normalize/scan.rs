@@ -3,10 +3,11 @@
 //! What is found at a byte depends on nothing but the byte before it and the
 //! [`LOOK`] bytes from it on (and on where the path of a URL begins, which an
 //! earlier byte's window told). So a text that comes in chunks is scanned as the
-//! whole, as soon as so many bytes are there. Bytes that are passed over in a hurry are
-//! those at which nothing can begin.
+//! whole, as soon as so many bytes are there. Most bytes are passed over eight at a time, up
+//! to a stop: a byte at which something may begin, or which comes first in any token that
+//! begins with a word, so that this is looked at from its stop.
 
-use super::bytes::{byte, digits, ends_word, hex_digits, letters};
+use super::bytes::{ESC, byte, digit_bits, digits, ends_word, hex_digits, stops};
 use super::classes::{Class, Classes};
 use super::time;
 
@@ -39,12 +40,13 @@ pub(super) enum Step {
     Nothing(usize),
 }
 
+/// The start, the class and the length of what was found.
+type Place = (usize, Class, usize);
+
 /// The state between two steps.
 #[derive(Clone, Debug)]
 pub(super) struct Scan {
     classes: Classes,
-    /// A mask for [`FLAGS`]: the bytes at which something may begin.
-    mask: u16,
     /// The byte before the next one, terminal sequences left out.
     prev: u8,
     /// The class of a token that went beyond the window: what continues it belongs to it.
@@ -57,14 +59,7 @@ pub(super) struct Scan {
 impl Scan {
     #[inline]
     pub(super) fn new(classes: Classes) -> Self {
-        Self {
-            classes,
-            mask: mask(classes),
-            prev: 0,
-            tail: None,
-            url_path: usize::MAX,
-            found: Classes::none(),
-        }
+        Self { classes, prev: 0, tail: None, url_path: usize::MAX, found: Classes::none() }
     }
 
     pub(super) fn found(&self) -> Classes {
@@ -79,7 +74,7 @@ impl Scan {
 
     /// Looks for the first token from `from` on that begins before `limit`. All of the text
     /// must be there, or [`LOOK`] bytes from each byte before `limit` on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self, text: &[u8], from: usize, limit: usize) -> Step {
         if let Some(class) = self.tail {
             let end = (from..limit).find(|i| !continues(class, text[*i])).unwrap_or(limit);
@@ -93,71 +88,85 @@ impl Scan {
         }
         // What is before is in `self.prev`.
         let mut origin = from;
-        let mut i = from;
-        loop {
-            let prev = if i > origin { text[i - 1] } else { self.prev };
-            i = self.skip(text, i, limit, prev.is_ascii_alphanumeric());
-            if i > origin {
-                self.prev = text[i - 1];
+        let mut base = from;
+        let mut ahead = stops(text, base);
+        'text: loop {
+            while ahead == 0 {
+                base += 8;
+                if base >= text.len() {
+                    break 'text;
+                }
+                ahead = stops(text, base);
             }
-            if i >= limit {
-                return Step::Nothing(i);
+            let at = base + ahead.trailing_zeros() as usize / 8;
+            ahead &= ahead - 1;
+            let flags = FLAGS[usize::from(text[at])];
+            if at > origin && ends_token(FLAGS[usize::from(text[at - 1])], flags) {
+                if let Some(place) = self.before(text, origin, at, limit) {
+                    return self.token(text, place);
+                }
             }
-            origin = i;
-            let window = &text[i..text.len().min(i + LOOK)];
-            if window[0] == ESC {
+            if at >= limit {
+                break 'text;
+            }
+            if !may_follow(flags, byte(text, at + 1)) {
+                continue;
+            }
+            if at > origin {
+                self.prev = text[at - 1];
+                origin = at;
+            }
+            let window = &text[at..text.len().min(at + LOOK)];
+            if flags & ESCAPE != 0 {
                 let len = escape_sequence(window);
                 if len > 0 {
                     // Neither letters nor digits of it touch what is around it.
-                    let end = i + len;
+                    let end = at + len;
                     if self.classes.contains(Class::Ansi) {
                         self.found |= Classes::ANSI;
                         let class = Class::Ansi;
-                        return Step::Found(Token { start: i, end, class, removed: true });
+                        return Step::Found(Token { start: at, end, class, removed: true });
                     }
-                    i = end;
-                    origin = end;
-                    continue;
+                    if end >= limit {
+                        return Step::Nothing(end);
+                    }
+                    (origin, base) = (end, end);
+                    ahead = stops(text, base);
                 }
-            } else if let Some((class, len)) = self.at(window, i) {
-                return self.token(text, i, len, class);
+            } else if let Some((class, len)) = self.at(window, at) {
+                return self.token(text, (at, class, len));
             }
-            i += 1;
         }
+        if limit > origin {
+            self.prev = text[limit - 1];
+        }
+        Step::Nothing(limit)
     }
 
-    /// Returns the next place before `limit` at which something may begin; `in_word` tells of
-    /// the byte before `i`.
-    ///
-    /// Most of a text is passed over here: words eight letters at a time, each with the byte
-    /// after it, which is a blank most often.
-    #[inline(always)]
-    fn skip(&self, text: &[u8], mut i: usize, limit: usize, mut in_word: bool) -> usize {
-        let mask = self.mask;
-        while i < limit {
-            let first = text[i];
-            let flags = FLAGS[usize::from(first)] & mask;
-            if flags & LETTER == 0 {
-                if may_follow(flags, byte(text, i + 1)) {
-                    return i;
-                }
-                i += 1;
-                in_word = false;
-                continue;
+    /// Looks at what only the stop after it, at `at`, tells from other words: hexadecimal
+    /// letters, the letter of a drive, a month with or without the day of the week before it.
+    #[inline(never)]
+    fn before(&self, text: &[u8], origin: usize, at: usize, limit: usize) -> Option<Place> {
+        let word = |start| {
+            let prev = if start > origin { text[start - 1] } else { self.prev };
+            if start >= limit || prev.is_ascii_alphanumeric() {
+                return None;
             }
-            let run = letters(text, i);
-            let next = byte(text, i + run);
-            if !in_word && may_begin(first, run, next) {
-                return i;
-            }
-            in_word = FLAGS[usize::from(next)] & mask != 0;
-            i = limit.min(i + run + usize::from(!in_word));
+            let window = &text[start..text.len().min(start + LOOK)];
+            self.at_letter(window).map(|(class, len)| (start, class, len))
+        };
+        if text[at - 1] == b' ' {
+            let month = name_start(text, origin, at)?;
+            return name_start(text, origin, month).and_then(word).or_else(|| word(month));
         }
-        i
+        let is_hex = |byte: &&u8| FLAGS[usize::from(**byte)] & HEX_LETTER != 0;
+        let hex = text[origin..at].iter().rev().take_while(is_hex).count();
+        let drive = usize::from(text[at] == b':' && byte(text, at + 1) == b'\\');
+        if hex.max(drive) > 0 { word(at - hex.max(drive)) } else { None }
     }
 
     #[inline]
-    fn token(&mut self, text: &[u8], start: usize, len: usize, class: Class) -> Step {
+    fn token(&mut self, text: &[u8], (start, class, len): Place) -> Step {
         let end = start + len;
         self.found |= class.into();
         self.prev = text[end - 1];
@@ -167,15 +176,22 @@ impl Scan {
         Step::Found(Token { start, end, class, removed: false })
     }
 
-    /// Looks at a place at which something may begin.
-    #[inline]
+    /// Looks at a stop.
+    #[inline(always)]
     fn at(&mut self, w: &[u8], at: usize) -> Option<(Class, usize)> {
         let in_word = self.prev.is_ascii_alphanumeric();
-        match w[0] {
-            b'0'..=b'9' => self.at_digit(w, in_word, self.prev),
-            b'a'..=b'z' | b'A'..=b'Z' if in_word => None,
-            b'a'..=b'z' | b'A'..=b'Z' => self.at_letter(w),
-            _ => self.at_mark(w, at),
+        if w[0].is_ascii_digit() {
+            let run = digits(w, 0);
+            let joins = if in_word { IN_PATH | COMMA } else { IN_PATH | COMMA | JOINS };
+            let whole = FLAGS[usize::from(byte(w, run))] & joins == 0;
+            if whole && self.classes.contains(Class::Number) {
+                return Some((Class::Number, run));
+            }
+            self.at_digit(w, run, in_word, self.prev)
+        } else if in_word && FLAGS[usize::from(w[0])] & (SIGN | SLASH) != 0 && self.url_path != at {
+            None
+        } else {
+            self.at_mark(w, at)
         }
     }
 
@@ -186,11 +202,8 @@ impl Scan {
                 return Some((Class::Time, end));
             }
         }
-        let run = hex_digits(w, 0);
-        if run > 0 {
-            if let Some(found) = self.at_hex(w, run) {
-                return Some(found);
-            }
+        if let Some(found) = self.at_hex(w, hex_digits(w, 0)) {
+            return Some(found);
         }
         if self.classes.contains(Class::Path) && byte(w, 1) == b':' && byte(w, 2) == b'\\' {
             return windows_path(w).map(|end| (Class::Path, end));
@@ -198,11 +211,10 @@ impl Scan {
         None
     }
 
-    #[inline]
-    fn at_digit(&self, w: &[u8], in_word: bool, prev: u8) -> Option<(Class, usize)> {
-        let run = digits(w, 0);
-        if !in_word {
-            let next = byte(w, run);
+    /// Looks at `run` digits.
+    fn at_digit(&self, w: &[u8], run: usize, in_word: bool, prev: u8) -> Option<(Class, usize)> {
+        let next = byte(w, run);
+        if !in_word && FLAGS[usize::from(next)] & (IN_PATH | JOINS) != 0 {
             if self.classes.contains(Class::Time) && run <= 8 {
                 if let Some(end) = time::at_digit(w, run, prev) {
                     return Some((Class::Time, end));
@@ -287,12 +299,16 @@ impl Scan {
             }
             b'[' if self.classes.contains(Class::Ip) => {
                 // With a port only: else the brackets are not of the address.
+                let run = hex_digits(w, 1);
+                if run > 4 || byte(w, 1 + run) != b':' {
+                    return None;
+                }
                 let end = ipv6(w, 1, true)?;
                 let closed = byte(w, end) == b']' && port(w, end + 1) > end + 1;
                 closed.then(|| (Class::Ip, port(w, end + 1)))
             }
             b'+' | b'-' if byte(w, 1).is_ascii_digit() && !prev.is_ascii_alphanumeric() => {
-                match self.at_digit(&w[1..], false, w[0]) {
+                match self.at_digit(&w[1..], digits(w, 1), false, w[0]) {
                     Some((Class::Number, len)) => Some((Class::Number, 1 + len)),
                     // The sign is no part of what comes next.
                     _ => None,
@@ -302,8 +318,6 @@ impl Scan {
         }
     }
 }
-
-const ESC: u8 = 0x1b;
 
 const LETTER: u16 = 1;
 const DIGIT: u16 = 1 << 1;
@@ -317,6 +331,11 @@ const IN_PATH: u16 = 1 << 7;
 /// The initial of a month or a day of the week.
 const NAME: u16 = 1 << 8;
 const ANY: u16 = 1 << 9;
+const HEX_LETTER: u16 = 1 << 10;
+const BLANK: u16 = 1 << 11;
+const COMMA: u16 = 1 << 12;
+/// With [`IN_PATH`]: what may be between the digits of a time or an address.
+const JOINS: u16 = SLASH | COLON | BLANK;
 
 /// What each byte may begin, or be in.
 static FLAGS: [u16; 256] = {
@@ -325,9 +344,9 @@ static FLAGS: [u16; 256] = {
     while i < 256 {
         let byte = i as u8;
         flags[i] = match byte {
-            b'J' | b'F' | b'M' | b'A' | b'S' | b'O' | b'N' | b'D' | b'T' | b'W' => {
-                LETTER | IN_PATH | NAME
-            }
+            b'A' | b'D' | b'F' => LETTER | IN_PATH | NAME | HEX_LETTER,
+            b'J' | b'M' | b'S' | b'O' | b'N' | b'T' | b'W' => LETTER | IN_PATH | NAME,
+            b'a'..=b'f' | b'B' | b'C' | b'E' => LETTER | IN_PATH | HEX_LETTER,
             b'a'..=b'z' | b'A'..=b'Z' => LETTER | IN_PATH,
             b'0'..=b'9' => DIGIT | IN_PATH,
             b'/' => SLASH,
@@ -335,6 +354,8 @@ static FLAGS: [u16; 256] = {
             b'[' => BRACKET,
             b'+' | b'-' => SIGN | IN_PATH,
             ESC => ESCAPE,
+            b' ' => BLANK,
+            b',' => COMMA,
             0x80.. | b'_' | b'.' | b'@' | b'%' | b'~' | b'$' | b'=' => IN_PATH,
             _ => 0,
         };
@@ -343,28 +364,23 @@ static FLAGS: [u16; 256] = {
     flags
 };
 
-/// Returns the mask of the bytes at which `classes` can begin. Letters and digits are in it,
-/// as words are made of them.
-fn mask(classes: Classes) -> u16 {
-    classes.iter().fold(LETTER | DIGIT | ESCAPE, |mask, class| {
-        mask | match class {
-            Class::Ip => COLON | BRACKET,
-            Class::Path => SLASH | COLON,
-            Class::Number => SIGN,
-            _ => 0,
-        }
-    })
+/// Returns whether a word may be something that ends with a byte, or is before that blank, if
+/// a stop follows; by their flags.
+#[inline(always)]
+fn ends_token(prev: u16, stop: u16) -> bool {
+    prev & HEX_LETTER != 0 && stop & (DIGIT | COLON | SIGN) != 0
+        || prev & BLANK != 0 && stop & DIGIT != 0
+        || prev & LETTER != 0 && stop & COLON != 0
 }
 
-/// Returns whether anything can begin with a word's first `run` letters if `next` follows: a
-/// month or a day, hexadecimal digits, a drive.
-#[inline(always)]
-fn may_begin(first: u8, run: usize, next: u8) -> bool {
-    if FLAGS[usize::from(next)] & (DIGIT | COLON | SIGN) != 0 {
-        first.is_ascii_hexdigit() || run == 1
-    } else {
-        run == 3 && FLAGS[usize::from(first)] & NAME != 0
-    }
+/// Returns where the word of three letters begins that may be the name of a day or a month
+/// and ends before the blanks before `end`.
+fn name_start(text: &[u8], from: usize, end: usize) -> Option<usize> {
+    let text = text[from..end].strip_suffix(b" ")?;
+    let text = text.strip_suffix(b" ").unwrap_or(text);
+    let text = text.strip_suffix(b",").unwrap_or(text);
+    let start = text.len().checked_sub(3)?;
+    (FLAGS[usize::from(text[start])] & NAME != 0).then_some(from + start)
 }
 
 /// Returns whether what may begin at a byte with `flags`, at most one, can if `next` follows.
@@ -423,19 +439,16 @@ const UUID_LEN: usize = 36;
 
 /// Returns whether the eight hexadecimal digits at the beginning are those of a UUID.
 fn is_uuid(w: &[u8]) -> bool {
-    let mut end = 8;
-    for group in [4, 4, 4, 12] {
-        if byte(w, end) != b'-' || hex_digits(w, end + 1) != group {
-            return false;
-        }
-        end += 1 + group;
-    }
-    ends_word(w, end)
+    [8, 13, 18, 23].iter().all(|at| byte(w, *at) == b'-')
+        && [9, 14, 19].iter().all(|at| hex_digits(w, *at) == 4)
+        && hex_digits(w, 24) == 12
+        && ends_word(w, UUID_LEN)
 }
 
 /// Finds four numbers below 256; a fifth would make a version of it.
 fn ipv4(w: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
+    let bits = digit_bits(w, at);
     for i in 0..4 {
         if i > 0 {
             if byte(w, end) != b'.' {
@@ -443,7 +456,7 @@ fn ipv4(w: &[u8], at: usize) -> Option<usize> {
             }
             end += 1;
         }
-        let run = digits(w, end);
+        let run = (bits >> (end - at)).trailing_ones() as usize;
         if run == 0 || run > 3 {
             return None;
         }
@@ -538,13 +551,10 @@ fn unix_path(w: &[u8]) -> Option<usize> {
     if !is_path(byte(w, 1)) {
         return None;
     }
-    let mut components = 0;
-    let mut end = 1;
-    while end < w.len() && FLAGS[usize::from(w[end])] & (IN_PATH | SLASH) != 0 {
-        components += usize::from(w[end - 1] == b'/' && w[end] != b'/');
-        end += 1;
-    }
-    (components >= 2).then(|| without_dots(w, end))
+    let in_path = |byte: &&u8| FLAGS[usize::from(**byte)] & (IN_PATH | SLASH) != 0;
+    let end = w.iter().take_while(in_path).count();
+    let first = 1 + w[1..end].iter().position(|byte| *byte == b'/')?;
+    w[first..end].iter().any(|byte| *byte != b'/').then(|| without_dots(w, end))
 }
 
 fn windows_path(w: &[u8]) -> Option<usize> {

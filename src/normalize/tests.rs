@@ -649,12 +649,18 @@ proptest! {
 proptest! {
     /// Eight bytes at a time they are counted as one by one.
     #[test]
-    fn runs_are_those_of_single_bytes(text in "[09AFGZafgz/:@\\[`{\u{0}é]{0,40}", at in 0..48_usize) {
+    fn runs_are_those_of_single_bytes(text in "[09AFGZafgz+-;\\[`{@\u{0}\u{1b}é]{0,40}", at in 0..48_usize) {
         let text = text.as_bytes();
         let rest = text.get(at..).unwrap_or_default();
         let count = |is: fn(&u8) -> bool| rest.iter().take_while(|byte| is(byte)).count();
         prop_assert_eq!(bytes::digits(text, at), count(u8::is_ascii_digit));
         prop_assert_eq!(bytes::hex_digits(text, at), count(u8::is_ascii_hexdigit));
-        prop_assert_eq!(bytes::letters(text, at), count(u8::is_ascii_alphabetic));
+        for i in 0..16 {
+            let byte = bytes::byte(text, at + i);
+            prop_assert_eq!(bytes::digit_bits(text, at) >> i & 1 == 1, byte.is_ascii_digit());
+            let is_stop = byte.is_ascii_digit() || b"+-/:[\x1b".contains(&byte);
+            let found = bytes::stops(text, at + i / 8 * 8) >> (i % 8 * 8) & 0x80 != 0;
+            prop_assert!(found == is_stop || byte == b'Z', "{} {:?}", byte, rest);
+        }
     }
 }

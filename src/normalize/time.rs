@@ -3,7 +3,7 @@
 //! All functions take a window of text and a place in it, and return where what they look
 //! for ends. Numbers have to be in their ranges, so that `99:99:99` is no time.
 
-use super::bytes::{byte, digits, ends_word};
+use super::bytes::{HIGH, byte, digits, ends_word, word};
 
 /// Finds a time at the beginning of `w`, where a run of `run` digits begins a word after the
 /// byte `prev`.
@@ -17,10 +17,8 @@ pub(super) fn at_digit(w: &[u8], run: usize, prev: u8) -> Option<usize> {
             (!goes_on).then_some(end)
         }
         (4, b'-' | b'/' | b'.') => {
-            number(w, 5, 1, 12)?;
-            number(w, 8, 1, 31)?;
             let plausible = separator != b'.' || is_year(w, 0);
-            (plausible && byte(w, 7) == separator).then(|| after_date(w, 10))?
+            (plausible && is_triple(w, 2, separator, DATE)).then(|| after_date(w, 10))?
         }
         (1 | 2, b' ' | b'/' | b'-') if byte(w, run + 1).is_ascii_alphabetic() => {
             day_and_month(w, run)
@@ -78,6 +76,28 @@ fn number(w: &[u8], at: usize, min: u8, max: u8) -> Option<u8> {
     (tens < 10 && ones < 10 && (min..=max).contains(&value)).then_some(value)
 }
 
+/// The least and the greatest of three numbers, each in the byte where it begins.
+type Ranges = [u64; 2];
+const OF_DAY: Ranges = [0, 23 | 59 << 24 | 60 << 48];
+/// The end of the year, month and day.
+const DATE: Ranges = [1 << 24 | 1 << 48, 99 | 12 << 24 | 31 << 48];
+
+/// Returns whether `03:04:05` is at `at`, of numbers in their ranges.
+#[inline(always)]
+fn is_triple(w: &[u8], at: usize, separator: u8, [least, greatest]: Ranges) -> bool {
+    const STARTS: u64 = 1 | 1 << 24 | 1 << 48;
+    // What is left of a digit is below 10, of a separator nothing.
+    let form = [b'0', b'0', separator, b'0', b'0', separator, b'0', b'0'];
+    let left = word(w, at) ^ u64::from_le_bytes(form);
+    let above = (left & !HIGH) + u64::from_le_bytes(*b"vv\x7fvv\x7fvv");
+    if (left | above) & HIGH != 0 {
+        return false;
+    }
+    let value = (left & (0xff * STARTS)) * 10 + (left >> 8 & (0xff * STARTS));
+    let high = 0x80 * STARTS;
+    (value + high - least) & (greatest + high - value) & high == high
+}
+
 fn is_year(w: &[u8], at: usize) -> bool {
     number(w, at, 19, 20).is_some() && number(w, at + 2, 0, 99).is_some()
 }
@@ -129,12 +149,11 @@ fn blanks(w: &[u8], at: usize) -> Option<usize> {
 
 /// `03:04:05.678Z`; after a date also `03:04`.
 fn of_day(w: &[u8], at: usize, context: Context) -> Option<usize> {
+    if is_triple(w, at, b':', OF_DAY) {
+        return end_of_day(w, fraction(w, at + 8), context);
+    }
     let hour = digits(w, at);
-    let in_range = match hour {
-        1 => true,
-        2 => number(w, at, 0, 23).is_some(),
-        _ => false,
-    };
+    let in_range = hour == 1 || hour == 2 && number(w, at, 0, 23).is_some();
     let minute = at + hour + 1;
     if !in_range || byte(w, minute - 1) != b':' {
         return None;
@@ -146,7 +165,13 @@ fn of_day(w: &[u8], at: usize, context: Context) -> Option<usize> {
     } else if context == Context::Bare {
         return None;
     }
-    end = zone(w, meridiem(w, end), context);
+    end_of_day(w, end, context)
+}
+
+/// What may follow the seconds, at `at`.
+#[inline]
+fn end_of_day(w: &[u8], at: usize, context: Context) -> Option<usize> {
+    let end = zone(w, meridiem(w, at), context);
     ends_word(w, end).then_some(end)
 }
 
@@ -166,20 +191,15 @@ fn of_day_unpadded(w: &[u8], at: usize) -> Option<usize> {
 
 /// `15.42.50.675872`
 fn of_day_with_dots(w: &[u8], at: usize) -> Option<usize> {
-    number(w, at, 0, 23)?;
-    number(w, at + 3, 0, 59)?;
-    number(w, at + 6, 0, 60)?;
-    let dots = byte(w, at + 2) == b'.' && byte(w, at + 5) == b'.';
     let end = fraction(w, at + 8);
-    (dots && ends_word(w, end)).then_some(end)
+    (is_triple(w, at, b'.', OF_DAY) && ends_word(w, end)).then_some(end)
 }
 
 /// `.123`, `,123`, and `:123` if it is three digits.
 fn fraction(w: &[u8], at: usize) -> usize {
-    let run = digits(w, at + 1);
     match byte(w, at) {
-        b'.' | b',' if run > 0 => at + 1 + run,
-        b':' if run == 3 && ends_word(w, at + 4) => at + 4,
+        b'.' | b',' if byte(w, at + 1).is_ascii_digit() => at + 1 + digits(w, at + 1),
+        b':' if digits(w, at + 1) == 3 && ends_word(w, at + 4) => at + 4,
         _ => at,
     }
 }
@@ -193,11 +213,13 @@ fn meridiem(w: &[u8], at: usize) -> usize {
 
 /// `Z`, `+01:00`, ` -0700`, ` +0000 UTC`
 fn zone(w: &[u8], at: usize, context: Context) -> usize {
-    if matches!(byte(w, at), b'Z' | b'z') && ends_word(w, at + 1) {
-        return at + 1;
+    let sign = at + usize::from(byte(w, at) == b' ');
+    match byte(w, sign) {
+        b'+' | b'-' | b'U' | b'G' => {}
+        b'Z' | b'z' if sign == at && ends_word(w, at + 1) => return at + 1,
+        _ => return at,
     }
     let mut end = at;
-    let sign = at + usize::from(byte(w, at) == b' ');
     if matches!(byte(w, sign), b'+' | b'-') && number(w, sign + 1, 0, 14).is_some() {
         let colon = usize::from(byte(w, sign + 3) == b':' && byte(w, sign + 4).is_ascii_digit());
         let minutes = matches!(number(w, sign + 3 + colon, 0, 45), Some(0 | 15 | 30 | 45));
