@@ -322,16 +322,21 @@ impl<C: Clock> Cache<C> {
         exemplar: impl FnOnce() -> Exemplar,
     ) -> Option<Arc<Exemplar>> {
         let exemplar = catch_panic(exemplar)?;
-        // Before it is kept: the bound holds at any moment. A look first, lest all write.
-        if !self.keeps_repeats.load() {
-            self.keeps_repeats.store(true);
-        }
         self.engine.replace_exemplar(fingerprint, Arc::new(exemplar))
     }
 
     /// Has the summary of a message say that one of `level` was among its events.
     pub(crate) fn raise_level(&self, fingerprint: Fingerprint, level: Level) {
         self.engine.look_at_exemplar(fingerprint, |exemplar| exemplar.raise_level(level));
+    }
+
+    /// Counts room for repeats among the memory. Before room is kept: the bound holds at any
+    /// moment.
+    pub(crate) fn keep_repeats(&self) {
+        // A look first, lest all write.
+        if !self.keeps_repeats.load() {
+            self.keeps_repeats.store(true);
+        }
     }
 
     /// The same of an event that is suppressed. If it is the first, returns room to note it in.
@@ -808,6 +813,16 @@ mod tests {
                 Decision::Emit { suppressed: 0, since: Some(at(30)), last: None, untracked: true }
             );
         }
+    }
+
+    #[test]
+    fn exemplars_of_a_user_have_no_room() {
+        let [one, two] = std::array::from_fn(|_| Cache::builder().build().unwrap());
+        let fingerprint = Fingerprint::from_u128(7);
+        let _ = one.check_with(fingerprint, &Rule::once(), || Some(Exemplar::new("a")));
+        let _ = two.check(fingerprint);
+        two.replace_exemplar(fingerprint, || Exemplar::new("a"));
+        assert_eq!(one.memory_bound(), two.memory_bound());
     }
 
     #[test]

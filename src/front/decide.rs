@@ -233,6 +233,7 @@ impl<C: Clock> Decider<C> {
         fingerprint: Fingerprint,
         draw: impl Fn(&mut Draft),
     ) -> Option<Arc<Exemplar>> {
+        self.cache.keep_repeats();
         let exemplar = || Draft::exemplar_with_room(draw).namespace(self.namespace);
         self.cache.replace_exemplar(fingerprint, exemplar)
     }
