@@ -45,8 +45,9 @@ impl<X: Send + Sync + 'static> Engine<X> {
         self.table.find(id, self.table.homes(id))
     }
 
-    /// Counts a call suppressed at `now` at an entry that is COUNTED: near the thread if it repeats enough,
-    /// where `mark` holds, else in the table. What near tables know before `oldest` is idle.
+    /// Counts a call suppressed at `now` at an entry that is COUNTED: near the thread if it repeats
+    /// enough, where `mark` holds, else in the table. What near tables know before `oldest` is
+    /// idle.
     pub(super) fn count(
         &self,
         at: At,

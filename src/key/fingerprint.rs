@@ -220,7 +220,11 @@ impl FingerprintHasher {
     #[must_use]
     #[inline]
     pub fn new(secret: &Secret) -> Self {
-        let key = secret.key();
+        Self::with_key(secret.key())
+    }
+
+    #[inline]
+    fn with_key(key: SipKey) -> Self {
         let (text, fields) = (SipHasher::new(key), FieldsHash::default());
         Self { key, text, fields, namespace: Namespace::default(), failed: false }
     }
@@ -275,9 +279,7 @@ impl FingerprintHasher {
         if group.is_empty() {
             return field;
         }
-        let (text, fields) = (SipHasher::new(self.key), FieldsHash::default());
-        let mut both =
-            Self { key: self.key, text, fields, namespace: Namespace::default(), failed: false };
+        let mut both = Self::with_key(self.key);
         both.bytes(group);
         both.add_fields(field);
         self.hash_encoded(b"\0in group", 5, Encoded::Wide(both.finish().as_u128()))

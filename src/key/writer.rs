@@ -53,8 +53,7 @@ pub(crate) fn fingerprint(
         let is_equal = input.as_ref().is_some_and(|input| input.owner == Some(owner));
         let hasher = FingerprintHasher::of(secret, namespace);
         let (len, text, failed) = (0, 0, false);
-        let mut writer =
-            KeyWriter { secret, namespace, input, is_equal, len, text, hasher, failed };
+        let mut writer = KeyWriter { owner, input, is_equal, len, text, hasher, failed };
         write(&mut writer).ok()?;
         writer.finish()
     })
@@ -64,8 +63,7 @@ pub(crate) fn fingerprint(
 // In the methods of sealed traits.
 #[allow(missing_debug_implementations, unreachable_pub)]
 pub struct KeyWriter<'a> {
-    secret: &'a Secret,
-    namespace: Namespace,
+    owner: Owner,
     /// Where the input is compared, or written down, unless there is no room for it or no use.
     input: Option<&'a mut Input>,
     /// Whether the input was there already: nothing is written so far.
@@ -180,7 +178,7 @@ impl KeyWriter<'_> {
         }
         let fingerprint = (!self.hasher.failed()).then(|| self.hasher.finish())?;
         if let Some(input) = input {
-            input.owner = Some((self.secret.key(), self.namespace));
+            input.owner = Some(self.owner);
             input.fingerprint = fingerprint;
             (input.len, input.text) = (self.len, self.text);
             input.misses += 1;
@@ -252,7 +250,7 @@ impl ValueWriter<'_, '_> {
     fn hash(&mut self) -> &mut SipHasher {
         let Self { writer, name, tag, from, hash } = self;
         hash.get_or_insert_with(|| {
-            let mut hash = FingerprintHasher::new(writer.secret).begin_text(name, *tag);
+            let mut hash = writer.hasher.begin_text(name, *tag);
             if let Some(input) = &writer.input {
                 hash.write(&input.bytes[*from..writer.len]);
             }
@@ -276,11 +274,14 @@ impl Write for ValueWriter<'_, '_> {
     }
 }
 
+/// Whose fingerprints of equal inputs are equal.
+type Owner = (SipKey, Namespace);
+
 /// What was hashed, written such that equal bytes mean an equal hash.
 #[derive(Clone, Copy)]
 struct Input {
     /// `None` while the fingerprint is not that of the bytes.
-    owner: Option<(SipKey, Namespace)>,
+    owner: Option<Owner>,
     fingerprint: Fingerprint,
     len: usize,
     text: usize,
@@ -428,12 +429,12 @@ mod tests {
         hasher.finish()
     }
 
-    fn write(writer: &mut KeyWriter<'_>, ops: &[Op]) {
+    fn write(writer: &mut KeyWriter<'_>, secret: &Secret, ops: &[Op]) {
         for op in ops {
             match op {
                 Op::Text(text) => writer.bytes(text.as_bytes()),
                 Op::Field(group, name, kind) => writer.field(group, name, kind.value()),
-                Op::Hashed(n) => writer.add_fields(hashed(writer.secret, *n)),
+                Op::Hashed(n) => writer.add_fields(hashed(secret, *n)),
             }
         }
     }
@@ -458,7 +459,7 @@ mod tests {
                 let ops = &events[event % events.len()];
                 let (secret, namespace) = (Secret::from_bytes([secret; 16]), Namespace(namespace));
                 let own = fingerprint(&secret, namespace, call_site, |writer| {
-                    write(writer, ops);
+                    write(writer, &secret, ops);
                     Ok(())
                 });
                 prop_assert_eq!(own, Some(reference(&secret, namespace, ops)));

@@ -28,19 +28,22 @@ fn assert_free(log_all: impl Fn() + Sync) {
 }
 
 #[cfg(feature = "log")]
+struct Nowhere;
+
+#[cfg(feature = "log")]
+impl log::Log for Nowhere {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, _: &log::Record<'_>) {}
+    fn flush(&self) {}
+}
+
+#[cfg(feature = "log")]
 #[test]
 fn suppressed_records_of_log_allocate_nothing() {
-    use log::{Log, Metadata, Record, error, info, warn};
+    use log::{error, info, warn};
     use quell::{Fields, Rule, Rules};
-
-    struct Nowhere;
-    impl Log for Nowhere {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-        fn log(&self, _: &Record<'_>) {}
-        fn flush(&self) {}
-    }
     let _turn = crate::common::turn();
     log::set_max_level(log::LevelFilter::Trace);
     let log = quell::front::log::Dedup::builder(crate::common::cache().0, Nowhere)
@@ -104,17 +107,8 @@ fn merging() -> impl Iterator<Item = (quell::Key, Option<quell::Fields>, bool)> 
 #[cfg(feature = "log")]
 #[test]
 fn nor_do_the_first_that_log_merges() {
-    use log::{Log, Metadata, Record, info, warn};
+    use log::{info, warn};
     use std::sync::atomic::{AtomicU32, Ordering};
-
-    struct Nowhere;
-    impl Log for Nowhere {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-        fn log(&self, _: &Record<'_>) {}
-        fn flush(&self) {}
-    }
     let _turn = crate::common::turn();
     log::set_max_level(log::LevelFilter::Trace);
     for (key, fields, normalizes) in merging() {
