@@ -223,6 +223,11 @@ impl FingerprintHasher {
         Self::with_key(secret.key())
     }
 
+    /// Returns what tells its fingerprints from those of others.
+    pub(super) fn owner(&self) -> (SipKey, Namespace) {
+        (self.key, self.namespace)
+    }
+
     #[inline]
     fn with_key(key: SipKey) -> Self {
         let (text, fields) = (SipHasher::new(key), FieldsHash::default());

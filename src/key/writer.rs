@@ -53,7 +53,7 @@ pub(crate) fn fingerprint(
         let is_equal = input.as_ref().is_some_and(|input| input.owner == Some(owner));
         let hasher = FingerprintHasher::of(secret, namespace);
         let (len, text, failed) = (0, 0, false);
-        let mut writer = KeyWriter { owner, input, is_equal, len, text, hasher, failed };
+        let mut writer = KeyWriter { input, is_equal, len, text, hasher, failed };
         write(&mut writer).ok()?;
         writer.finish()
     })
@@ -63,7 +63,6 @@ pub(crate) fn fingerprint(
 // In the methods of sealed traits.
 #[allow(missing_debug_implementations, unreachable_pub)]
 pub struct KeyWriter<'a> {
-    owner: Owner,
     /// Where the input is compared, or written down, unless there is no room for it or no use.
     input: Option<&'a mut Input>,
     /// Whether the input was there already: nothing is written so far.
@@ -178,7 +177,7 @@ impl KeyWriter<'_> {
         }
         let fingerprint = (!self.hasher.failed()).then(|| self.hasher.finish())?;
         if let Some(input) = input {
-            input.owner = Some(self.owner);
+            input.owner = Some(self.hasher.owner());
             input.fingerprint = fingerprint;
             (input.len, input.text) = (self.len, self.text);
             input.misses += 1;
